@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+# The tool: $(O)/ops
+CLI_SRC := $(sort $(wildcard cli/*.c))
+CLI_OBJ := $(CLI_SRC:%.c=$(O)/%.o)
+CLI_CFLAGS := -std=gnu11 -O2 -g $(WARN) -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Iinclude -Icli \
+	-DOPS_VERSION='"$(VERSION)"' -MMD -MP
+CLI_LIBS := -lelf -lcjson -lext2fs -lcom_err
+
+$(O)/ops: $(CLI_OBJ)
+	$(call say,LD,$@)
+	$(Q)$(CC) -o $@ $^ $(CLI_LIBS)
+
+$(O)/cli/%.o: cli/%.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CLI_CFLAGS) -c -o $@ $<
+
+-include $(CLI_OBJ:.o=.d)

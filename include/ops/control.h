@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The streams between `ops` and the kernel: ports of one virtio-console
+ * (virtio 1.2 §5.3, VIRTIO_CONSOLE_F_MULTIPORT), found by name, each a
+ * `virtserialport` of QEMU.
+ *
+ *   ops.stdin    host to guest: the program's standard input. The host closing
+ *                its end (PORT_OPEN 0) is end of file.
+ *   ops.stdout   guest to host
+ *   ops.stderr   guest to host
+ *   ops.control  both ways: the lines below, each ended by '\n', fields
+ *                separated by one space, at most OPS_CONTROL_LINE bytes; text
+ *                is the rest of the line with the manifest's escapes.
+ *
+ * Guest to host:
+ *   log LEVEL TEXT        one kernel log line; LEVEL as in the manifest's `log`
+ *   trace TEXT            one decoded system call
+ *   unsupported NAME      the program made a system call nobody implements (once a call)
+ *   termios I O C L CC    the program set the terminal's modes: the four flag words
+ *                         in hexadecimal, then c_cc as 2 * 19 hexadecimal digits
+ *   killed SIGNAL TEXT    a signal ended the program: its number and the reason
+ *   panic TEXT            the kernel gave up: the reason; registers and backtrace
+ *                         are on the serial line
+ *   exit STATUS           the program ended, 0..255 (killed by signal n: 128 + n).
+ *                         The last line; the machine powers off after it.
+ *
+ * Host to guest:
+ *   signal N              deliver signal N to the program (Ctrl-C is 2)
+ *   winsize ROWS COLUMNS  the terminal's size changed; SIGWINCH follows
+ *
+ * Without the device (a disk booted in a cloud) the streams are the serial line
+ * and the last line there is `ops: exit status N`; where QEMU's isa-debug-exit
+ * (port OPS_DEBUG_EXIT_PORT) exists the kernel ends with it, writing
+ * OPS_DEBUG_EXIT_DONE, so that QEMU's own status is DONE * 2 + 1.
+ */
+#pragma once
+
+#define OPS_PORT_STDIN   "ops.stdin"
+#define OPS_PORT_STDOUT  "ops.stdout"
+#define OPS_PORT_STDERR  "ops.stderr"
+#define OPS_PORT_CONTROL "ops.control"
+#define OPS_CONTROL_LINE 4096
+
+#define OPS_DEBUG_EXIT_PORT  0x501 /* QEMU's default for isa-debug-exit */
+#define OPS_DEBUG_EXIT_DONE  0x10  /* the program ended, its status is in `exit` */
+#define OPS_DEBUG_EXIT_PANIC 0x11  /* the kernel panicked */

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Layout of the disks that `ops` writes and the kernel reads.
+ *
+ * `ops run`: the disk is one bare ext4 filesystem whose volume label is
+ * OPS_ROOT_LABEL; kernel and manifest are handed over by QEMU.
+ *
+ * `ops build -o FILE`: a raw disk of 512-byte sectors with a GPT:
+ *   1  BIOS boot partition: GRUB's core image
+ *   2  OPS_BOOT_LABEL: a small ext2 with /kernel.elf and /manifest, read by GRUB
+ *   3  OPS_ROOT_LABEL: the ext4 root filesystem, same label on the volume
+ * The kernel mounts as root the first disk or GPT partition that holds an ext4
+ * filesystem with the label named by the manifest's `root`.
+ */
+#pragma once
+
+#define OPS_ROOT_LABEL "ops-root"
+#define OPS_BOOT_LABEL "ops-boot"

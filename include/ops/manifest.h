@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The manifest: everything the kernel must know about the one program it runs.
+ * `ops` writes it, the kernel reads it; it travels as a boot module (QEMU
+ * `-initrd` = PVH module 0, GRUB `module2`), so that new arguments or a new
+ * environment never rebuild a disk.
+ *
+ * Text, at most OPS_MANIFEST_MAX bytes. The first line is OPS_MANIFEST_MAGIC.
+ * Every other line is `key=value`, ended by one '\n'; an empty line and a line
+ * that starts with '#' are skipped. In a value `\\` is a backslash, `\n` a
+ * newline and `\xHH` any byte but NUL (two hexadecimal digits); no other escape
+ * exists and no byte below 0x20 may stand there unescaped. A LIST key may
+ * repeat and keeps its order; any other key stands at most once. NUM is
+ * unsigned decimal below 2^63, BOOL is `true` or `false`. An unknown key is an
+ * error: tool and kernel ship together.
+ */
+#pragma once
+
+#define OPS_MANIFEST_MAGIC "ops-manifest 1"
+#define OPS_MANIFEST_MAX   (4u << 20)
+
+/* X(type, name, default): the field of `struct manifest` has the key's name. */
+#define OPS_MANIFEST_KEYS(X)                                                                       \
+    X(STR, program, "")      /* absolute path of the ELF file in the image; required */            \
+    X(LIST, arg, )           /* argv, argv[0] first; none: argv[0] is the program's path */        \
+    X(LIST, env, )           /* NAME=value */                                                      \
+    X(STR, cwd, "/")         /* working directory */                                               \
+    X(STR, hostname, "ops")  /* uname's nodename */                                                \
+    X(STR, root, "ops-root") /* volume label of the ext4 root filesystem */                        \
+    X(NUM, uid, 0)           /* user id the program runs with, real = effective = saved */         \
+    X(NUM, gid, 0)           /* group id likewise */                                               \
+    X(BOOL, aslr, true)      /* randomise program, interpreter, stack, brk, mmap and vDSO */       \
+    X(STR, stdin, "null")    /* what stands behind the stream on the host: tty, pipe, null */      \
+    X(STR, stdout, "pipe")   /* likewise */                                                        \
+    X(STR, stderr, "pipe")   /* likewise */                                                        \
+    X(NUM, rows, 24)         /* terminal size, where a stream is a tty */                          \
+    X(NUM, columns, 80)      /* likewise */                                                        \
+    X(STR, trace, "")        /* comma list of system calls to decode, or `all` */                  \
+    X(STR, log, "warn")      /* lowest level that leaves the kernel: debug, info, warn, error */

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Instructions that every part of the kernel needs: interrupts, preemption, barriers, TSC. */
+#pragma once
+
+#include "arch/x86_64/percpu.h"
+#include "lib/types.h"
+
+typedef uint64_t irqflags_t;
+
+#define RFLAGS_IF (1u << 9)
+
+static inline irqflags_t irq_save(void)
+{
+    irqflags_t f;
+    __asm__ volatile("pushfq; popq %0; cli" : "=r"(f)::"memory");
+    return f;
+}
+
+static inline void irq_restore(irqflags_t f)
+{
+    if (f & RFLAGS_IF)
+        __asm__ volatile("sti" ::: "memory");
+}
+
+static inline void irq_enable(void)
+{
+    __asm__ volatile("sti" ::: "memory");
+}
+
+static inline void irq_disable(void)
+{
+    __asm__ volatile("cli" ::: "memory");
+}
+
+static inline bool irq_enabled(void)
+{
+    irqflags_t f;
+    __asm__ volatile("pushfq; popq %0" : "=r"(f));
+    return f & RFLAGS_IF;
+}
+
+/* Atomically enables interrupts and sleeps until one comes. */
+static inline void cpu_idle(void)
+{
+    __asm__ volatile("sti; hlt; cli" ::: "memory");
+}
+
+static inline void cpu_relax(void)
+{
+    __asm__ volatile("pause" ::: "memory");
+}
+
+static inline void cpu_barrier(void)
+{
+    __asm__ volatile("mfence" ::: "memory");
+}
+
+static inline uint64_t cpu_tsc(void)
+{
+    uint32_t lo, hi;
+    __asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
+    return (uint64_t)hi << 32 | lo;
+}
+
+static inline void preempt_disable(void)
+{
+    __asm__ volatile("incl %%gs:%c0" ::"i"(PERCPU_PREEMPT) : "memory", "cc");
+}
+
+void preempt_check(void); /* upcalls.h: runs the scheduler if it is wanted and allowed */
+
+static inline void preempt_enable(void)
+{
+    uint32_t resched;
+    bool zero;
+    __asm__ volatile("decl %%gs:%c1" : "=@ccz"(zero) : "i"(PERCPU_PREEMPT) : "memory");
+    if (!zero)
+        return;
+    __asm__ volatile("movl %%gs:%c1, %0" : "=r"(resched) : "i"(PERCPU_RESCHED));
+    if (UNLIKELY(resched))
+        preempt_check();
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Page tables. There is one; the kernel half never changes its top level, so
+ * every CPU sees it. Callers serialise changes to the same range (the address
+ * space's lock does for the user half).
+ */
+#pragma once
+
+#include "lib/types.h"
+
+typedef uint64_t pte_t;
+
+#define PTE_PRESENT  (1ull << 0)
+#define PTE_WRITE    (1ull << 1)
+#define PTE_USER     (1ull << 2)
+#define PTE_PWT      (1ull << 3)
+#define PTE_PCD      (1ull << 4)
+#define PTE_ACCESSED (1ull << 5)
+#define PTE_DIRTY    (1ull << 6)
+#define PTE_LARGE    (1ull << 7)
+#define PTE_GLOBAL   (1ull << 8)
+#define PTE_NX       (1ull << 63)
+#define PTE_ADDR     0x000ffffffffff000ull
+
+/* The last-level entry for a page; `create` makes missing tables (NULL: out of memory). */
+pte_t *paging_pte(uint64_t va, bool create);
+/*
+ * Calls fn for each present last-level entry in [start, end), skipping holes;
+ * then frees user tables that became empty when `prune` is set.
+ */
+void paging_walk(uint64_t start, uint64_t end, void (*fn)(uint64_t va, pte_t *pte, void *arg),
+                 void *arg, bool prune);
+
+/* Maps device registers, uncached, read-write; NULL when out of memory. Never unmapped. */
+void *paging_map_device(paddr_t pa, size_t size);
+/* A kernel stack of `pages` pages with an unmapped page below it: its top, or NULL. */
+void *paging_map_stack(unsigned pages);
+
+/* Drops stale translations of [start, end) on this CPU, and on every other that may hold them. */
+void tlb_flush_range(uint64_t start, uint64_t end);
+/* Final protections: kernel text r-x, rodata r--, the rest rw- nx; boot mappings gone. */
+void paging_init(void);

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What each CPU owns, at the base of its GS segment while it is in the kernel.
+ * The offsets of the first fields are known to syscall.S and trap.S.
+ */
+#pragma once
+
+#define PERCPU_SELF       0
+#define PERCPU_KERNEL_RSP 8
+#define PERCPU_USER_RSP   16
+#define PERCPU_CURRENT    24
+#define PERCPU_PREEMPT    32
+#define PERCPU_RESCHED    36
+
+#define CPU_MAX 64
+
+#ifndef __ASSEMBLER__
+#include "lib/types.h"
+
+struct thread;
+
+struct percpu {
+    struct percpu *self;
+    uint64_t kernel_rsp; /* top of the current thread's kernel stack */
+    uint64_t user_rsp;   /* scratch of the syscall entry */
+    struct thread *current;
+    uint32_t preempt; /* > 0: no preemption */
+    uint32_t resched; /* the scheduler wants to run */
+    uint32_t id;      /* 0 .. cpu_count() - 1 */
+    uint32_t apic_id;
+    uint32_t irq_depth; /* > 0: in an interrupt handler */
+    void *run_queue;    /* sched/'s */
+    void *page_cache;   /* mem/'s */
+    struct tss *tss;
+    volatile uint32_t online;
+};
+
+/* The calling CPU's block; valid only while the thread cannot migrate. */
+static inline struct percpu *percpu(void)
+{
+    struct percpu *p;
+    __asm__ volatile("movq %%gs:0, %0" : "=r"(p));
+    return p;
+}
+
+/* The running thread; valid in any context. */
+static inline struct thread *percpu_current(void)
+{
+    struct thread *t;
+    __asm__ volatile("movq %%gs:%c1, %0" : "=r"(t) : "i"(PERCPU_CURRENT));
+    return t;
+}
+
+struct percpu *percpu_of(unsigned cpu);
+unsigned cpu_count(void); /* CPUs that run */
+#endif

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+# The kernel: $(O)/kernel.elf (stripped but for what panics need), $(O)/kernel.debug.elf
+K := $(O)/kernel
+KERNEL_C := $(sort $(shell find kernel -name '*.c' -not -path 'kernel/proc/vdso/*'))
+KERNEL_S := $(sort $(shell find kernel -name '*.S' -not -path 'kernel/proc/vdso/*'))
+KERNEL_OBJ := $(KERNEL_C:%.c=$(O)/%.o) $(KERNEL_S:%.S=$(O)/%.S.o)
+KERNEL_CFLAGS := -std=gnu11 -O2 -g $(WARN) -ffreestanding -fno-pic -fno-pie -mcmodel=kernel \
+	-mno-red-zone -mgeneral-regs-only -fno-omit-frame-pointer -fno-strict-aliasing \
+	-fno-asynchronous-unwind-tables -fno-common -fstack-protector-strong \
+	-mstack-protector-guard=global -fno-tree-loop-distribute-patterns \
+	-falign-functions=16 -fno-delete-null-pointer-checks -Ikernel -Iinclude -MMD -MP \
+	-DOPS_VERSION='"$(VERSION)"'
+KERNEL_LDFLAGS := -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,max-page-size=4096 \
+	-Wl,-z,noexecstack -Wl,--no-warn-rwx-segments -T kernel/arch/x86_64/kernel.lds
+
+$(O)/kernel/%.o: kernel/%.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(KERNEL_CFLAGS) -c -o $@ $<
+
+$(O)/kernel/%.S.o: kernel/%.S
+	@mkdir -p $(@D)
+	$(call say,AS,$<)
+	$(Q)$(CC) $(KERNEL_CFLAGS) -D__ASSEMBLER__ -c -o $@ $<
+
+# The symbol table for backtraces is made from a first link and linked in by a second.
+$(K)/nosyms.elf: $(KERNEL_OBJ) $(K)/vdso-image.o kernel/arch/x86_64/kernel.lds
+	$(call say,LD,$@)
+	$(Q)$(CC) $(KERNEL_LDFLAGS) -o $@ $(filter %.o,$^)
+
+$(K)/symbols.S: $(K)/nosyms.elf scripts/symbols
+	$(Q)nm -n $< | scripts/symbols > $@
+
+$(O)/kernel.debug.elf: $(KERNEL_OBJ) $(K)/vdso-image.o $(K)/symbols.S
+	$(call say,LD,$@)
+	$(Q)$(CC) $(KERNEL_CFLAGS) -c -o $(K)/symbols.o $(K)/symbols.S
+	$(Q)$(CC) $(KERNEL_LDFLAGS) -o $@ $(filter %.o,$^) $(K)/symbols.o
+
+$(O)/kernel.elf: $(O)/kernel.debug.elf
+	$(call say,STRIP,$@)
+	$(Q)strip -o $@ $<
+
+# The vDSO is a small shared object of its own, embedded as data.
+VDSO_SRC := $(wildcard kernel/proc/vdso/*.c)
+$(K)/vdso.so: $(VDSO_SRC) kernel/proc/vdso/vdso.lds kernel/proc/vdso_data.h
+	@mkdir -p $(@D)
+	$(call say,VDSO,$@)
+	$(Q)$(CC) -std=gnu11 -O2 $(WARN) -fpic -ffreestanding -nostdlib -shared -mno-sse -fno-stack-protector \
+		-fno-asynchronous-unwind-tables -Wl,--hash-style=both -Wl,--build-id=none \
+		-Wl,-soname,linux-vdso.so.1 -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack \
+		-Wl,-T,kernel/proc/vdso/vdso.lds -Ikernel -o $@ $(VDSO_SRC)
+	$(Q)strip --strip-debug $@
+
+$(K)/vdso-image.o: $(K)/vdso.so
+	$(Q)printf '.section .rodata\n.globl vdso_image, vdso_image_end\n.balign 4096\nvdso_image: .incbin "$<"\n.balign 4096\nvdso_image_end:\n.section .note.GNU-stack,"",@progbits\n' \
+		| $(CC) -x assembler -c -o $@ -
+
+-include $(KERNEL_OBJ:.o=.d)

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Byte streams to the world outside the guest: the ports named in
+ * include/ops/control.h, or the serial line in their place. Drivers register
+ * them by name; the tty and the control channel use them.
+ */
+#pragma once
+
+#include "sched/waitq.h"
+
+struct stream;
+
+struct stream_ops {
+    /* Bytes taken now, 0 when full (`writable` is woken later). Any context, no sleep. */
+    size_t (*write)(struct stream *s, const void *buf, size_t n);
+    /* Bytes read, 0 when none are there; `eof` tells whether any can come. */
+    size_t (*read)(struct stream *s, void *buf, size_t n);
+    bool (*can_read)(struct stream *s);
+    bool (*can_write)(struct stream *s);
+    /* Waits (polling, interrupts may be off) until all that was written has left the guest. */
+    void (*drain)(struct stream *s);
+};
+
+struct stream {
+    const struct stream_ops *ops;
+    const char *name;
+    bool eof;              /* the host closed its end: reads give 0 */
+    struct waitq readable; /* woken when data or end of file arrive */
+    struct waitq writable; /* woken when there is room again */
+    struct list link;
+};
+
+void stream_register(struct stream *s);
+struct stream *stream_find(const char *name); /* NULL if nobody registered it */

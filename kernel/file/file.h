@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An open file: what a descriptor points to. Operations never sleep for
+ * readiness: they answer -EAGAIN, and the one wait loop (file/wait.h) sleeps,
+ * so blocking, O_NONBLOCK, timeouts, poll and signals agree. Operations may
+ * still sleep for disk I/O and locks.
+ */
+#pragma once
+
+#include "lib/types.h"
+#include "sched/mutex.h"
+#include "vm/uio.h"
+
+struct file;
+struct poll_table;
+struct vm_object;
+struct vnode;
+
+/* What stat(2) and statx(2) tell. Times are nanoseconds since 1970. */
+struct file_stat {
+    uint64_t dev, ino, rdev;
+    uint32_t mode, nlink, uid, gid, blksize;
+    uint64_t size, blocks; /* blocks of 512 bytes */
+    int64_t atime, mtime, ctime, btime;
+};
+
+/* Called for each directory entry; non-zero stops (the sink is full), the entry is not consumed. */
+typedef int dirent_fn(void *arg, const char *name, size_t len, uint64_t ino, unsigned type,
+                      uint64_t next_pos);
+
+/* Every operation may be NULL; the reason in brackets is what file_* answers then. */
+struct file_ops {
+    /* `pos` is where to read or write and is advanced; NULL for streams. [-EINVAL] */
+    ssize_t (*read)(struct file *f, struct uio *u, uint64_t *pos);
+    ssize_t (*write)(struct file *f, struct uio *u, uint64_t *pos);
+    /* POLL* bits that hold now; adds its wait queues to the table when pt != NULL. [POLLIN|POLLOUT]
+     */
+    uint32_t (*poll)(struct file *f, struct poll_table *pt);
+    /* [-ENOTTY] */
+    long (*ioctl)(struct file *f, unsigned cmd, struct uptr arg);
+    /* The new position. [-ESPIPE] */
+    int64_t (*seek)(struct file *f, int64_t off, int whence);
+    /* Entries from f->pos on; advances it. [-ENOTDIR] */
+    int (*readdir)(struct file *f, dirent_fn *fn, void *arg);
+    int (*stat)(struct file *f, struct file_stat *st); /* required */
+    /* The object to map, referenced. [-ENODEV] */
+    int (*mmap)(struct file *f, struct vm_object **out);
+    int (*truncate)(struct file *f, uint64_t size); /* [-EINVAL] */
+    int (*fsync)(struct file *f, bool data_only);   /* [-EINVAL] */
+    void (*release)(struct file *f);                /* the last reference is gone */
+};
+
+struct file {
+    const struct file_ops *ops;
+    uint32_t refs;
+    uint32_t flags; /* O_ACCMODE and status flags, as F_GETFL tells them */
+    uint64_t pos;   /* under pos_lock */
+    struct mutex pos_lock;
+    struct vnode *vnode; /* a file of a file system: referenced; else NULL */
+    struct path *path;   /* where it was found (fs/path.h), owned; NULL for pipes and such */
+    void *priv;          /* the implementation's */
+};
+
+/* One reference, no vnode. NULL when memory is out. */
+struct file *file_create(const struct file_ops *ops, uint32_t flags, void *priv);
+void file_get(struct file *f);
+void file_put(struct file *f);

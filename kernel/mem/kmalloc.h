@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Kernel heap: size classes carved from pages, larger blocks straight from the
+ * page allocator. Any size class is naturally aligned up to 64 bytes. All
+ * return NULL when memory is out; none sleeps.
+ */
+#pragma once
+
+#include "lib/types.h"
+
+void *kmalloc(size_t n);
+void *kzalloc(size_t n);
+/* As realloc(3): the old block stays on failure. */
+void *krealloc(void *p, size_t n);
+void kfree(void *p); /* NULL is fine */
+/* A kmalloc'ed copy. */
+char *kstrdup(const char *s);
+void *kmemdup(const void *p, size_t n);
+size_t kmalloc_used(void); /* bytes handed out, rounded to size classes */

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Physical page frames: a binary buddy allocator with per-CPU caches of single
+ * frames. `struct page` describes one 4 KiB frame; page_get/page_put count its
+ * users and the last put frees it.
+ */
+#pragma once
+
+#include "lib/list.h"
+#include "lib/types.h"
+
+#define PAGE_ORDER_MAX 11 /* largest block: 2^(PAGE_ORDER_MAX - 1) frames */
+
+struct page {
+    struct list link; /* owner's list while in use, free list otherwise */
+    uint32_t refs;    /* users; 0 while free */
+    uint8_t order;    /* of a free block's or an allocation's first frame */
+    uint8_t flags;    /* PAGE_* */
+    uint16_t pad;
+    void *owner;    /* page cache: the cache it belongs to, else NULL */
+    uint64_t index; /* page cache: page number in the file */
+};
+
+#define PAGE_FREE     1 /* heads a free block */
+#define PAGE_UPTODATE 2 /* page cache: content is valid */
+#define PAGE_ERROR    4 /* page cache: reading it failed */
+#define PAGE_BUSY     8 /* page cache: being read */
+
+/* Frames of `paddr`..`paddr + size` become free; called by boot for each usable range. */
+void page_add_range(paddr_t start, paddr_t end);
+
+/* 2^order contiguous frames, content undefined, one reference; NULL when memory is out. */
+struct page *page_alloc(unsigned order);
+/* The same, filled with zeroes. */
+struct page *page_alloc_zero(unsigned order);
+static inline void page_get(struct page *p)
+{
+    __atomic_add_fetch(&p->refs, 1, __ATOMIC_RELAXED);
+}
+/* Drops one reference; the last one frees the block the frame heads. */
+void page_put(struct page *p);
+
+void *page_address(const struct page *p); /* in the direct map */
+paddr_t page_paddr(const struct page *p);
+struct page *page_of_paddr(paddr_t paddr);      /* NULL outside RAM */
+struct page *page_of_address(const void *addr); /* an address of the direct map */
+
+size_t page_count_total(void); /* frames given to the allocator */
+size_t page_count_free(void);
+
+/* Called (may sleep) when an allocation finds nothing free; returns the frames it released. */
+typedef size_t page_reclaim_fn(size_t wanted);
+void page_set_reclaim(page_reclaim_fn *fn);

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What stands behind a mapping of a file: something that hands out the pages of
+ * its content. A vnode embeds one; the page cache implements it.
+ */
+#pragma once
+
+#include "lib/types.h"
+
+struct page;
+struct vm_object;
+
+struct vm_object_ops {
+    /*
+     * The page with this number, content valid, one reference added for the
+     * caller. May sleep. -EIO when it cannot be read, -EFAULT beyond the end
+     * (SIGBUS), -ENOMEM. `write`: the caller will change a shared page.
+     */
+    int (*get_page)(struct vm_object *obj, uint64_t index, bool write, struct page **out);
+    /* The page if it is there already (no sleep, no I/O), referenced; else NULL. For fault-around.
+     */
+    struct page *(*find_page)(struct vm_object *obj, uint64_t index);
+    void (*get)(struct vm_object *obj);
+    void (*put)(struct vm_object *obj);
+    /* Its path for /proc/self/maps, terminated; also device and inode number. */
+    int (*describe)(struct vm_object *obj, char *buf, size_t n, uint64_t *dev, uint64_t *ino);
+};
+
+struct vm_object {
+    const struct vm_object_ops *ops;
+};

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Host stand-ins for mem/: pages and blocks from the C heap, so that ASan watches them. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "mem/kmalloc.h"
+#include "mem/page.h"
+
+/* The next allocation after this many fails; negative: none does. */
+int fake_mem_fail_after = -1;
+size_t fake_mem_pages; /* pages in use */
+
+static bool mem_fails(void)
+{
+    return fake_mem_fail_after >= 0 && fake_mem_fail_after-- == 0;
+}
+
+void *kmalloc(size_t n)
+{
+    return mem_fails() ? NULL : malloc(n);
+}
+
+void *kzalloc(size_t n)
+{
+    return mem_fails() ? NULL : calloc(1, n);
+}
+
+void *krealloc(void *p, size_t n)
+{
+    return mem_fails() ? NULL : realloc(p, n);
+}
+
+void kfree(void *p)
+{
+    free(p);
+}
+
+char *kstrdup(const char *s)
+{
+    return mem_fails() ? NULL : strdup(s);
+}
+
+void *kmemdup(const void *p, size_t n)
+{
+    void *d = kmalloc(n);
+    return d ? memcpy(d, p, n) : NULL;
+}
+
+/* The frame's descriptor and its memory are two host blocks; `owner` of the fake holds neither. */
+struct fake_page {
+    struct page page;
+    void *memory;
+};
+
+struct page *page_alloc(unsigned order)
+{
+    if (mem_fails())
+        return NULL;
+    struct fake_page *f = calloc(1, sizeof *f);
+    f->memory = aligned_alloc(PAGE_SIZE, PAGE_SIZE << order);
+    f->page.refs = 1;
+    f->page.order = (uint8_t)order;
+    list_init(&f->page.link);
+    fake_mem_pages += (size_t)1 << order;
+    return &f->page;
+}
+
+struct page *page_alloc_zero(unsigned order)
+{
+    struct page *p = page_alloc(order);
+    if (p)
+        memset(page_address(p), 0, PAGE_SIZE << order);
+    return p;
+}
+
+void page_put(struct page *p)
+{
+    if (--p->refs)
+        return;
+    struct fake_page *f = CONTAINER_OF(p, struct fake_page, page);
+    fake_mem_pages -= (size_t)1 << p->order;
+    free(f->memory);
+    free(f);
+}
+
+void *page_address(const struct page *p)
+{
+    return CONTAINER_OF(p, const struct fake_page, page)->memory;
+}
+
+size_t page_count_total(void)
+{
+    return 1 << 18;
+}
+
+size_t page_count_free(void)
+{
+    return (1 << 18) - fake_mem_pages;
+}
+
+void page_set_reclaim(page_reclaim_fn *fn)
+{
+    (void)fn;
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Host stand-ins for sched/: one thread, which never really sleeps. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "sched/clock.h"
+#include "sched/mutex.h"
+#include "sched/thread.h"
+
+uint64_t fake_clock = NSEC_PER_SEC;
+
+uint64_t clock_now(void)
+{
+    return fake_clock;
+}
+
+uint64_t clock_wall(void)
+{
+    return fake_clock + 1700000000ull * NSEC_PER_SEC;
+}
+
+void waitq_init(struct waitq *q)
+{
+    q->lock.held = 0;
+    list_init(&q->waiters);
+}
+
+void waiter_init(struct waiter *w)
+{
+    *w = (struct waiter){0};
+    list_init(&w->link);
+}
+
+void waitq_add(struct waitq *q, struct waiter *w)
+{
+    if (w->queue)
+        return;
+    w->queue = q;
+    list_add_tail(&q->waiters, &w->link);
+}
+
+void waitq_remove(struct waiter *w)
+{
+    list_remove(&w->link);
+    w->queue = NULL;
+}
+
+void waitq_wake(struct waitq *q, uint32_t events)
+{
+    LIST_FOR_EACH_SAFE(l, &q->waiters)
+    {
+        struct waiter *w = LIST_ENTRY(l, struct waiter, link);
+        if (w->wake)
+            w->wake(w, events);
+    }
+}
+
+void waitq_wake_one(struct waitq *q, uint32_t events)
+{
+    waitq_wake(q, events);
+}
+
+/* A test that would sleep for ever is wrong. */
+int thread_block(uint64_t deadline, bool interruptible)
+{
+    (void)interruptible;
+    if (deadline == CLOCK_NEVER)
+        abort();
+    fake_clock = deadline;
+    return -ETIMEDOUT;
+}
+
+void mutex_init(struct mutex *m)
+{
+    m->state = 0;
+    waitq_init(&m->waiters);
+}
+
+void mutex_lock(struct mutex *m)
+{
+    if (m->state)
+        abort();
+    m->state = 1;
+}
+
+bool mutex_trylock(struct mutex *m)
+{
+    return m->state ? false : (m->state = 1);
+}
+
+void mutex_unlock(struct mutex *m)
+{
+    if (!m->state)
+        abort();
+    m->state = 0;
+}
+
+bool mutex_held(const struct mutex *m)
+{
+    return m->state != 0;
+}
