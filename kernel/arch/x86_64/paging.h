@@ -36,6 +36,9 @@ void *paging_map_device(paddr_t pa, size_t size);
 /* A kernel stack of `pages` pages with an unmapped page below it: its top, or NULL. */
 void *paging_map_stack(unsigned pages);
 
+/* The interrupt side of tlb_flush_range(), for apic.c. */
+void tlb_interrupt(void);
+
 /* Drops stale translations of [start, end) on this CPU, and on every other that may hold them. */
 void tlb_flush_range(uint64_t start, uint64_t end);
 /* Final protections: kernel text r-x, rodata r--, the rest rw- nx; boot mappings gone. */
