@@ -42,7 +42,7 @@ $(O)/kernel.elf: $(O)/kernel.debug.elf
 
 # The vDSO is a small shared object of its own, embedded as data.
 VDSO_SRC := $(wildcard kernel/proc/vdso/*.c)
-$(K)/vdso.so: $(VDSO_SRC) kernel/proc/vdso/vdso.lds kernel/proc/vdso_data.h
+$(K)/vdso.so: $(VDSO_SRC) kernel/proc/vdso/vdso.lds kernel/sched/clock_page.h
 	@mkdir -p $(@D)
 	$(call say,VDSO,$@)
 	$(Q)$(CC) -std=gnu11 -O2 $(WARN) -fpic -ffreestanding -nostdlib -shared -mno-sse -fno-stack-protector \

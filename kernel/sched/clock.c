@@ -73,7 +73,7 @@ static void clock_set_rate(uint64_t hz)
 void clock_init(void)
 {
     shared.page.tsc_base = cpu_tsc();
-    shared.page.coarse_ns = 4000000;
+    shared.page.cpu_from_tsc_aux = cpu_has(CPU_RDTSCP);
     clock_set_rate(NSEC_PER_SEC);
     if (!cpu_has(CPU_TSC_DEADLINE))
         clock_sample(&sample_tsc, &sample_lapic);

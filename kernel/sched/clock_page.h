@@ -15,7 +15,7 @@ struct clock_page {
     uint64_t mono_base;  /* ns since boot at tsc_base */
     uint64_t mult;       /* ns * 2^32 per TSC tick */
     uint64_t wall_base;  /* ns since 1970 at boot: wall = wall_base + now */
-    uint64_t coarse_ns;  /* resolution of the COARSE clocks */
+    uint32_t cpu_from_tsc_aux; /* rdtscp tells the CPU's number */
 };
 
 static inline uint64_t clock_page_now(const struct clock_page *p, uint64_t tsc)

@@ -428,3 +428,8 @@ uint64_t thread_cpu_time(const struct thread *t)
 {
     return t->cpu_time + (t->on_cpu ? clock_now() - t->started : 0);
 }
+
+void thread_discard(struct thread *t)
+{
+    thread_free(t);
+}

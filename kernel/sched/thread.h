@@ -40,6 +40,8 @@ struct thread {
     struct list run_link;
     struct timer timeout;
     struct task *task; /* NULL for a kernel thread */
+    int fault;         /* why fault_handle() said no: enum fault of vm/fault.h */
+    uint64_t fault_addr; /* the last one (CR2 of signal frames) */
     char name[16];
 };
 
@@ -56,6 +58,8 @@ _Noreturn void thread_idle(void);
 /* A thread that will run fn(arg) in the kernel; not started. -ENOMEM. */
 int thread_create(struct thread **out, const char *name, void (*fn)(void *), void *arg);
 void thread_start(struct thread *t);
+/* Frees a thread that was never started. */
+void thread_discard(struct thread *t);
 /* Ends the caller; its stack is freed by the next thread on this CPU. */
 _Noreturn void thread_exit(void);
 /*

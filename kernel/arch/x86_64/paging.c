@@ -87,17 +87,17 @@ static void paging_walk_level(const struct walk *w, pte_t *table, unsigned level
     for (; i < ENTRIES && base + i * span < w->end; i++) {
         pte_t *e = &table[i];
         uint64_t va = base + i * span;
-        if (!(*e & PTE_PRESENT))
+        if (!*e)
             continue;
         if (level == 0) {
             w->fn(va, e, w->arg);
             continue;
         }
         paging_walk_level(w, entry_table(*e), level - 1, va);
-        bool whole = va >= w->start && va + span <= w->end;
-        if (w->prune && (whole || table_empty(entry_table(*e))) && table_empty(entry_table(*e))) {
+        if (w->prune && table_empty(entry_table(*e))) {
             void *t = entry_table(*e);
             *e = 0;
+            tlb_flush_range(va, va + span); /* paging-structure caches may hold the table */
             paging_table_free(t);
         }
     }

@@ -93,8 +93,12 @@ static void page_fault(struct trap_frame *f)
     if (!user && (!fixup || (int64_t)addr < 0))
         panic_at(f, "page fault at %#lx (%s, error %#lx)", addr,
                  f->error & 16 ? "execute" : f->error & 2 ? "write" : "read", f->error);
-    if (f->rflags & RFLAGS_IF)
-        irq_enable();
+    /* With a lock held the page cannot be fetched: the copy fails and its caller retries. */
+    if (!user && (percpu()->preempt || !(f->rflags & RFLAGS_IF))) {
+        f->rip = fixup;
+        return;
+    }
+    irq_enable();
     bool ok = fault_handle(f, addr);
     if (!ok && user)
         trap_user(f, addr);
