@@ -111,9 +111,8 @@ static void port_rx_done(struct virtq *vq)
         rx_collect(port); /* ends: nothing is posted meanwhile */
     while (virtq_irq_enable(vq));
     bool some = port->rx_filled;
-    port->stream.eof |= vq->broken;
     port_unlock(port, flags);
-    if (some || vq->broken)
+    if (some)
         port_wake(&port->stream.readable, POLLIN | POLLRDNORM);
 }
 
@@ -322,4 +321,13 @@ void console_port_host(struct console_port *port, bool open)
     port_unlock(port, flags);
     if (!open)
         port_wake(&port->stream.readable, POLLIN | POLLRDNORM | POLLRDHUP);
+}
+
+void console_port_broken(struct console_port *port)
+{
+    if (!port->opened)
+        return;
+    port->stream.eof = true;
+    port_wake(&port->stream.readable, POLLIN | POLLRDNORM | POLLRDHUP);
+    port_wake(&port->stream.writable, POLLOUT | POLLWRNORM);
 }

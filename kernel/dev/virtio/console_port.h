@@ -56,3 +56,5 @@ int console_port_add(struct console_port *port);
 void console_port_open(struct console_port *port);
 /* The host opened or closed its end. */
 void console_port_host(struct console_port *port, bool open);
+/* The device is gone: end of file, and writes are swallowed. */
+void console_port_broken(struct console_port *port);

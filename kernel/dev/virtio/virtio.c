@@ -88,10 +88,12 @@ int virtio_device_add(struct virtio_device *vdev)
     status_add(vdev, VIRTIO_CONFIG_S_ACKNOWLEDGE); /* 2 */
     status_add(vdev, VIRTIO_CONFIG_S_DRIVER);      /* 3 */
     err = features_negotiate(vdev, drv);           /* 4..6 */
+    vdev->driver = drv;
     if (!err)
         err = drv->probe(vdev); /* 7; the driver does 8 by virtio_ready() */
     if (!err)
         return 0;
+    vdev->driver = NULL;
     status_add(vdev, VIRTIO_CONFIG_S_FAILED);
     if (device_reset(vdev) == 0) /* else the device may still write to its queues */
         queues_destroy(vdev);
@@ -144,6 +146,8 @@ void virtio_break(struct virtio_device *vdev)
             vdev->queue[i]->broken = true;
     vdev->transport->set_status(vdev, 0);
     log_error("%s: virtio device %u misbehaves and is not used any more", vdev->name, vdev->id);
+    if (vdev->driver && vdev->driver->broken)
+        vdev->driver->broken(vdev);
 }
 
 void virtio_queue_irq(void *queue_slot)

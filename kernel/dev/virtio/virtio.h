@@ -16,6 +16,7 @@
 #define VIRTIO_QUEUES_MAX 32
 
 struct virtio_device;
+struct virtio_driver;
 
 struct virtio_transport {
     uint8_t (*status)(struct virtio_device *vdev);
@@ -40,7 +41,8 @@ struct virtio_device {
     uint8_t status;    /* as last written */
     bool broken;
     struct virtq *queue[VIRTIO_QUEUES_MAX]; /* NULL where not created */
-    void *driver;                           /* the driver's */
+    const struct virtio_driver *driver;
+    void *priv; /* the driver's */
 };
 
 struct virtio_driver {
@@ -48,6 +50,8 @@ struct virtio_driver {
     uint64_t features; /* wanted beyond the ring's; the intersection is taken */
     /* Creates queues, calls virtio_ready(), starts. 0, or -errno: the device is reset. */
     int (*probe)(struct virtio_device *vdev);
+    /* The device was given up by virtio_break(): nothing in flight comes back. May be NULL. */
+    void (*broken)(struct virtio_device *vdev);
 };
 
 extern const struct virtio_driver virtio_blk_driver, virtio_console_driver, virtio_rng_driver;
@@ -72,8 +76,8 @@ void virtio_ready(struct virtio_device *vdev);
 /* Tells the device of added chains if it wants to know. */
 void virtio_kick(struct virtq *vq);
 /*
- * The device wrote nonsense: resets it, marks its queues broken and logs one
- * line. Not with a lock held that a log sink may need.
+ * The device wrote nonsense: resets it, marks its queues broken, logs one line
+ * and tells the driver; the first call counts. Without the driver's locks.
  */
 void virtio_break(struct virtio_device *vdev);
 

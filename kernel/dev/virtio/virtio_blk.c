@@ -153,17 +153,19 @@ static void request_done(struct blk *blk, struct blk_request *r, struct list *do
     bio_finish(bio, status == -EAGAIN ? -EIO : status, done);
 }
 
-/* After virtio_break(): nothing will come back any more. */
-static void fail_all(struct blk *blk, struct list *done)
+static void blk_broken(struct virtio_device *vdev)
 {
+    struct blk *blk = vdev->priv;
+    struct list done = LIST_INIT(done);
     irqflags_t flags = spin_lock_irq(&blk->lock);
     for (struct blk_request *r; (r = virtq_take(blk->vq)) != NULL;) {
-        bio_finish(r->bio, -EIO, done);
+        bio_finish(r->bio, -EIO, &done);
         request_free(blk, r);
     }
     for (struct list *l; (l = list_pop_head(&blk->waiting)) != NULL;)
-        bio_finish(LIST_ENTRY(l, struct bio, link), -EIO, done);
+        bio_finish(LIST_ENTRY(l, struct bio, link), -EIO, &done);
     spin_unlock_irq(&blk->lock, flags);
+    complete_all(&done);
 }
 
 static void blk_done(struct virtq *vq)
@@ -180,11 +182,9 @@ static void blk_done(struct virtq *vq)
     } while (virtq_irq_enable(vq));
     bool broken = vq->broken;
     spin_unlock_irq(&blk->lock, flags);
-    if (broken) {
-        virtio_break(blk->vdev);
-        fail_all(blk, &done);
-    }
     complete_all(&done);
+    if (broken)
+        virtio_break(blk->vdev);
 }
 
 static void blk_submit(struct blkdev *dev, struct bio *bio)
@@ -256,7 +256,7 @@ static int blk_probe(struct virtio_device *vdev)
         goto no_queue;
     for (unsigned i = 0; i < count; i++)
         request_free(blk, &blk->requests[i]);
-    vdev->driver = blk;
+    vdev->priv = blk;
     virtio_ready(vdev);
     err = blkdev_register(&blk->dev);
     if (err) /* only its partition table: the disk itself is there */
@@ -273,4 +273,5 @@ const struct virtio_driver virtio_blk_driver = {
     .features = 1ull << VIRTIO_BLK_F_SEG_MAX | 1ull << VIRTIO_BLK_F_RO |
                 1ull << VIRTIO_BLK_F_BLK_SIZE | 1ull << VIRTIO_BLK_F_FLUSH,
     .probe = blk_probe,
+    .broken = blk_broken,
 };

@@ -177,7 +177,7 @@ static int console_probe(struct virtio_device *vdev)
         kfree(con);
         return err;
     }
-    vdev->driver = con;
+    vdev->priv = con;
     for (unsigned i = 0; i < con->rx->ring.num; i++)
         control_post(con, con->received[i]);
     stream_expect();
@@ -187,8 +187,16 @@ static int console_probe(struct virtio_device *vdev)
     return 0;
 }
 
+static void console_broken(struct virtio_device *vdev)
+{
+    struct console *con = vdev->priv;
+    for (unsigned i = 0; i < con->port_count; i++)
+        console_port_broken(&con->port[i]);
+}
+
 const struct virtio_driver virtio_console_driver = {
     .id = VIRTIO_ID_CONSOLE,
     .features = 1ull << VIRTIO_CONSOLE_F_MULTIPORT,
     .probe = console_probe,
+    .broken = console_broken,
 };

@@ -77,7 +77,6 @@ static int rng_probe(struct virtio_device *vdev)
         kfree(rng);
         return err;
     }
-    vdev->driver = rng;
     virtio_ready(vdev);
     rng_ask(rng);
     for (uint64_t end = clock_now() + BOOT_WAIT; !rng_take(rng) && !random_ready();) {
