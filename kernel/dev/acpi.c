@@ -188,9 +188,8 @@ static void fadt_parse(const struct table *t)
         acpi_info.reset_port = (uint16_t)fadt_address(t, FADT_RESET_REG, ADDRESS_SPACE_PORT);
         acpi_info.reset_value = (uint8_t)field(t, FADT_RESET_VALUE, 1);
     }
-    paddr_t sleep = fadt_address(t, FADT_SLEEP_CONTROL, ADDRESS_SPACE_MEMORY);
-    if (flags & FADT_HARDWARE_REDUCED && sleep)
-        acpi_info.sleep_register = paging_map_device(sleep, 1);
+    if (flags & FADT_HARDWARE_REDUCED)
+        acpi_info.sleep_address = fadt_address(t, FADT_SLEEP_CONTROL, ADDRESS_SPACE_MEMORY);
     const struct table *dsdt = table_at(field(t, FADT_X_DSDT, 8));
     if (!dsdt)
         dsdt = table_at(field(t, FADT_DSDT, 4));
@@ -239,6 +238,12 @@ int acpi_init(paddr_t rsdp, paddr_t mapped_end)
         return -EINVAL;
     root_parse(root, width);
     return 0;
+}
+
+void acpi_map_registers(void)
+{
+    if (acpi_info.sleep_address)
+        acpi_info.sleep_register = paging_map_device(acpi_info.sleep_address, 1);
 }
 
 struct acpi_irq acpi_isa_irq(uint8_t isa)

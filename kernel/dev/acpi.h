@@ -37,7 +37,8 @@ struct acpi_info {
     uint8_t acpi_enable;
     bool s5_known;                 /* s5a and s5b are valid */
     uint8_t s5a, s5b;              /* sleep types of soft-off */
-    volatile void *sleep_register; /* hardware-reduced ACPI's, else NULL */
+    paddr_t sleep_address;         /* of the sleep register, hardware-reduced ACPI; 0 if none */
+    volatile void *sleep_register; /* the same, mapped */
     uint16_t reset_port;           /* 0 if there is none */
     uint8_t reset_value;
 };

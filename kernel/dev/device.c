@@ -3,6 +3,7 @@
 #include "dev/device.h"
 
 #include "core/log.h"
+#include "dev/acpi.h"
 #include "dev/pci.h"
 #include "dev/serial.h"
 #include "dev/stream.h"
@@ -10,6 +11,7 @@
 
 void device_probe_all(void)
 {
+    acpi_map_registers();
     virtio_mmio_probe_all();
     if (pci_present())
         virtio_pci_probe_all();

@@ -9,7 +9,7 @@
 /*
  * Local APIC ids of the enabled processors, at most `max`: how many, at least 1.
  * From the MADT; else QEMU's fw_cfg count (ids 0, 1, ...); else the MP table;
- * else one processor whose id is `boot_id`. Memory below `mapped_end` can be read.
+ * else one processor whose id is `boot_id`. `mapped_end` as for acpi_init().
  */
 unsigned cpu_apic_ids(uint32_t *ids, unsigned max, uint32_t boot_id, paddr_t mapped_end);
 /* The n-th IO-APIC and its first interrupt; without a MADT one at IOAPIC_DEFAULT. False: no more.
