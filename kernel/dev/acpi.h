@@ -47,11 +47,15 @@ extern struct acpi_info acpi_info;
 
 /*
  * Fills acpi_info. `rsdp` as the boot loader gave it, 0 if it found none (PVH
- * and multiboot2 loaders look in the BIOS areas or ask UEFI). Physical memory below `mapped_end`
- * can be read through the direct map; tables beyond it are ignored. -ENOENT: no ACPI; -EINVAL:
- * damaged.
+ * and multiboot2 loaders look in the BIOS areas or ask UEFI). Physical memory
+ * below `mapped_end` can be read through the direct map; tables beyond it are
+ * ignored. Tables may lie outside RAM, so this is to be called while the boot
+ * mapping of the first 4 GiB is up, before paging_init(). -ENOENT: no ACPI;
+ * -EINVAL: damaged.
  */
 int acpi_init(paddr_t rsdp, paddr_t mapped_end);
+/* Maps what acpi_power_off() needs; after paging_init(). */
+void acpi_map_registers(void);
 /* Where an ISA interrupt arrives: an override, else the same number, edge, active high. */
 struct acpi_irq acpi_isa_irq(uint8_t isa);
 /* Try to switch off, or to reset; return if the machine has no such thing. */
