@@ -38,5 +38,7 @@ int fs_truncate(struct fs_context *ctx, struct vnode *v, uint64_t size);
 
 /* A vnode's file, generic (regular files, directories). `p` may be NULL. */
 int vnode_file_create(struct vnode *v, struct path *p, uint32_t flags, struct file **out);
+/* Makes a file of another kind (device, /proc) known as the vnode's: its own references. */
+void vnode_file_attach(struct file *f, struct vnode *v, struct path *p);
 /* For device files: stat of the vnode they were opened through. */
 int vnode_file_stat(struct file *f, struct file_stat *st);

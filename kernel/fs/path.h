@@ -84,11 +84,25 @@ int path_text(struct path *p, struct path *root, char *buf, size_t n);
 int path_text_of_vnode(struct vnode *v, char *buf, size_t n);
 bool path_deleted(struct path *p);
 
-/* For namecache.c's users in fs/ that change the tree; the directory's vnode lock is held. */
+/*
+ * For those in fs/ that change the tree. The vnode locks of the directories are held.
+ */
+/* A new node for a vnode (NULL: "no such name"), referenced; replaces one of that name. -ENOMEM. */
 int path_attach(struct path *dir, const char *name, size_t len, struct vnode *v, struct path **out);
-void path_detach(struct path *p); /* the name is gone */
+/* The name is gone; whoever uses the node keeps it. */
+void path_detach(struct path *p);
+/* rename(2): p gets a new place. -ENOMEM before anything changed. */
 int path_move(struct path *p, struct path *dir, const char *name, size_t len);
-int path_swap(struct path *a, struct path *b);
-struct path *path_root_create(struct vnode *root); /* takes over no reference; NULL: no memory */
+void path_swap(struct path *a, struct path *b);
+/* The child if the cache knows it, referenced. */
+struct path *path_find(struct path *dir, const char *name, size_t len);
+/* Root node of a file system, one reference; NULL: no memory. Destroy: nothing may be in use. */
+struct path *path_root_create(struct vnode *root);
+void path_root_destroy(struct path *p);
+/* Hangs a root on a node; both stay referenced for ever. -EBUSY. */
+int path_mount(struct path *at, struct path *root);
+/* What p leads to across mounts, and "..": both take over the reference to p. */
+struct path *path_cross(struct path *p);
+struct path *path_up(struct path *p, const struct path *root);
 /* Frees unused nodes, oldest first; how many. */
 size_t path_cache_shrink(size_t wanted);

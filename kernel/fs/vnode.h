@@ -12,6 +12,7 @@
 #pragma once
 
 #include "file/file.h"
+#include "file/mode.h"
 #include "fs/page_cache.h"
 #include "lib/list.h"
 #include "lib/types.h"
@@ -45,6 +46,7 @@ struct vnode_new {
 #define ATTR_GID   4
 #define ATTR_ATIME 8
 #define ATTR_MTIME 16
+#define ATTR_NOW   32 /* the times are "now": write permission is enough */
 
 /* Changes to attributes; `mask` tells which fields count. */
 struct vnode_attr {
@@ -70,7 +72,7 @@ struct vnode_name {
 struct vnode_ops {
     /* The entry's vnode, referenced; -ENOENT. [-ENOTDIR] */
     int (*lookup)(struct vnode *dir, const struct vnode_name *name, struct vnode **out);
-    /* Entries from *pos on; advances it. [-ENOTDIR] */
+    /* Entries from *pos on; advances it. 0 at the end, 1 when fn stopped it. [-ENOTDIR] */
     int (*readdir)(struct vnode *dir, uint64_t *pos, dirent_fn *fn, void *arg);
     /* The link's text, not terminated: its length, cut at n. No lock held. [-EINVAL] */
     int (*readlink)(struct vnode *v, char *buf, size_t n);
@@ -108,8 +110,8 @@ struct vnode_ops {
     int (*open)(struct vnode *v, uint32_t flags, struct file **out);
     /* Adjusts what vnode_stat() made of the fields. */
     void (*stat)(struct vnode *v, struct file_stat *st);
-    /* The last reference is gone: frees the vnode. Its page cache is empty already. */
-    void (*destroy)(struct vnode *v);
+    /* The last reference is gone: frees the vnode. `pages` were in its cache, now dropped. */
+    void (*destroy)(struct vnode *v, size_t pages);
 };
 
 #define VNODE_DYNAMIC 1 /* directory whose entries come and go: names are not cached */
@@ -165,6 +167,7 @@ struct vnode *vnode_find(struct fs *fs, uint64_t ino);
 /* Makes it findable; when another thread was faster returns that one, referenced, and drops v. */
 struct vnode *vnode_publish(struct vnode *v);
 
+bool cred_in_group(const struct cred *c, uint32_t gid);
 /* 0 or -EACCES. MAY_* bits. */
 int vnode_access(const struct vnode *v, const struct cred *cred, unsigned may);
 /* True if cred may change the vnode's attributes. */
@@ -181,13 +184,13 @@ ssize_t vnode_read_kernel(struct vnode *v, void *buf, size_t n, uint64_t off);
 
 static inline bool vnode_is_dir(const struct vnode *v)
 {
-    return (v->mode & 0170000) == 0040000;
+    return S_ISDIR(v->mode);
 }
 static inline bool vnode_is_link(const struct vnode *v)
 {
-    return (v->mode & 0170000) == 0120000;
+    return S_ISLNK(v->mode);
 }
 static inline bool vnode_is_regular(const struct vnode *v)
 {
-    return (v->mode & 0170000) == 0100000;
+    return S_ISREG(v->mode);
 }

@@ -34,3 +34,5 @@ int radix_insert(struct radix *r, uint64_t key, void *item, struct radix_node **
 void *radix_remove(struct radix *r, uint64_t key, void (*free_node)(void *node));
 /* The first item whose key is >= *key; stores its key. NULL: none. */
 void *radix_next(const struct radix *r, uint64_t *key);
+/* Frees what nodes are left of a tree without items. */
+void radix_fini(struct radix *r, void (*free_node)(void *node));
