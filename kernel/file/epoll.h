@@ -17,6 +17,9 @@ int epoll_create(struct file **out);
 int epoll_control(struct file *f, int op, int fd, struct file *target, uint32_t events,
                   uint64_t data);
 
+/* The last reference to f is gone: nobody watches it any more. */
+void epoll_forget(struct file *f);
+
 struct epoll_result {
     uint32_t events;
     uint64_t data;

@@ -59,6 +59,7 @@ struct file {
     struct vnode *vnode; /* a file of a file system: referenced; else NULL */
     struct path *path;   /* where it was found (fs/path.h): referenced; NULL for pipes and such */
     void *priv;          /* the implementation's */
+    struct list watches; /* epoll's, under its lock (file/epoll.c) */
 };
 
 /* One reference, no vnode. NULL when memory is out. */
@@ -79,6 +80,11 @@ int64_t file_seek(struct file *f, int64_t off, int whence);
 /* Moves f->pos for a file of `size` bytes: what most seek operations are. */
 int64_t file_seek_size(struct file *f, int64_t off, int whence, uint64_t size);
 int file_stat(struct file *f, struct file_stat *st);
+/* st for a file without a file system: its own inode number (file_next_ino()), owner, times 0. */
+void file_stat_anonymous(struct file_stat *st, uint32_t mode, uint64_t ino);
+uint64_t file_next_ino(void);
+/* ioctl(2): FIONBIO here, the rest by the file. */
+long file_ioctl(struct file *f, unsigned cmd, struct uptr arg);
 /* F_SETFL: O_APPEND, O_NONBLOCK and such; other bits stay. */
 void file_set_flags(struct file *f, uint32_t flags);
 bool file_readable(const struct file *f);

@@ -249,9 +249,6 @@ int path_attach(struct path *dir, const char *name, size_t len, struct vnode *v,
     if (old) {
         path_get_locked(old);
         path_unhash(old);
-        p->mounted = old->mounted; /* a mount survives that its name comes to exist below */
-        if (p->mounted)
-            p->mounted->covered = p;
         path_release_locked(old, &dead);
     }
     if (!(dir->vnode->flags & VNODE_DYNAMIC))
