@@ -167,6 +167,7 @@ static int list_region(struct listing *l, uint64_t base, const uint8_t *data, ui
             return 1;
         *l->pos = next;
     }
+    *l->pos = MAX(*l->pos, base + size);
     return 0;
 }
 
