@@ -23,6 +23,14 @@ $(O)/kernel/%.S.o: kernel/%.S
 	$(call say,AS,$<)
 	$(Q)$(CC) $(KERNEL_CFLAGS) -D__ASSEMBLER__ -c -o $@ $<
 
+$(K)/syscall_names.inc: kernel/build.mk
+	@mkdir -p $(@D)
+	$(Q)echo '#include <asm/unistd.h>' | $(CC) -E -dM - | \
+		sed -n 's/^#define __NR_\([a-z0-9_]*\) \([0-9]*\)$$/[\2] = "\1",/p' > $@
+
+$(O)/kernel/syscall/names.o: $(K)/syscall_names.inc
+$(O)/kernel/syscall/names.o: KERNEL_CFLAGS += -I$(K)
+
 # The symbol table for backtraces is made from a first link and linked in by a second.
 $(K)/nosyms.elf: $(KERNEL_OBJ) $(K)/vdso-image.o kernel/arch/x86_64/kernel.lds
 	$(call say,LD,$@)

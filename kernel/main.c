@@ -99,19 +99,25 @@ static void entropy_init(void)
         random_seed(&v, sizeof v, 64);
 }
 
-static void wall_clock_init(void)
+/* Rate of the TSC and the time of day, from whoever knows them. */
+static void clocks_init(void)
 {
-    uint64_t seconds;
-    if (kvmclock_wall(&seconds) && rtc_read(&seconds))
-        log_warn("no wall clock: time starts in 1970");
+    struct kvmclock kvm;
+    uint64_t ns, seconds;
+    bool known = !kvmclock_init(&kvm);
+    clock_calibrate(known ? kvm.tsc_hz : 0);
+    if (known && !kvmclock_wall(&ns))
+        clock_set_wall(ns);
+    else if (!rtc_read(&seconds))
+        clock_set_wall(seconds * NSEC_PER_SEC);
     else
-        clock_set_wall(seconds);
+        log_warn("no wall clock: time starts in 1970");
 }
 
 static void cpus_start(void)
 {
     uint32_t ids[CPU_MAX];
-    unsigned count = cpu_apic_ids(ids, CPU_MAX);
+    unsigned count = cpu_apic_ids(ids, CPU_MAX, lapic_id(), BOOT_MAPPED);
     if (count > 1)
         log_info("%u of %u CPUs run", smp_start(ids, count), count);
 }
@@ -133,8 +139,7 @@ static void kernel_init(void *arg)
     procfs_set_process(process.fds, process.fs);
     control_init();                /* the channel to ops, and the log over it */
     cpus_start();                  /* the other CPUs */
-    clock_calibrate(clock_known_rate());
-    wall_clock_init();
+    clocks_init();                 /* TSC rate, time of day */
     trace_init(manifest.trace);
     exec_program();                /* load it and start its first thread */
     thread_exit();

@@ -22,10 +22,10 @@ uintptr_t __stack_chk_guard = 0x5bd1e995c0debabe; /* main.c replaces it by a ran
 _Noreturn void __stack_chk_fail(void);
 
 static uint32_t panicking;
-static void (*panic_write)(const char *text, size_t n);
+static void (*panic_write)(const void *text, size_t n);
 static void (*panic_end)(const char *reason);
 
-void panic_set_output(void (*write)(const char *, size_t))
+void panic_set_output(void (*write)(const void *, size_t))
 {
     panic_write = write;
 }

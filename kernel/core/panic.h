@@ -15,7 +15,7 @@ _Noreturn void panic_at(const struct trap_frame *frame, const char *fmt, ...)
  * Where the report goes (a raw device, safe in any context), and what ends the
  * machine after it. Until they are set a panic halts silently.
  */
-void panic_set_output(void (*write)(const char *text, size_t n));
+void panic_set_output(void (*write)(const void *text, size_t n));
 void panic_set_hook(void (*end)(const char *reason));
 
 /* For states that only a bug of the kernel can produce, never for guest input. */

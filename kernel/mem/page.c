@@ -118,8 +118,10 @@ static struct page *alloc_locked(unsigned order)
     if (o == PAGE_ORDER_MAX)
         return NULL;
     struct page *p = LIST_ENTRY(list_pop_head(&free_lists[o]), struct page, link);
-    while (o > order)
-        block_add(p + (1ul << --o), o);
+    while (o > order) {
+        o--;
+        block_add(p + (1ul << o), o);
+    }
     p->flags = 0;
     p->order = (uint8_t)order;
     frames_free -= 1ul << order;

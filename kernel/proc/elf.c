@@ -3,6 +3,7 @@
 #include "proc/elf.h"
 
 #include <asm/mman.h>
+#include <linux/mman.h>
 #include <linux/errno.h>
 
 #include "arch/x86_64/layout.h"

@@ -7,6 +7,7 @@
 #include "proc/exec.h"
 
 #include <asm/mman.h>
+#include <linux/mman.h>
 #include <linux/auxvec.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>

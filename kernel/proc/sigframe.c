@@ -5,6 +5,7 @@
  * What comes back through rt_sigreturn is checked: no kernel selector, flag or
  * reserved bit can come in with it.
  */
+#include <linux/signal.h>
 #include <asm/sigcontext.h>
 #include <asm/ucontext.h>
 #include <linux/errno.h>

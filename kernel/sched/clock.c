@@ -64,7 +64,7 @@ static void clock_set_rate(uint64_t hz)
     page_begin(p);
     p->tsc_base = tsc;
     p->mono_base = now;
-    p->mult = (uint64_t)(((unsigned __int128)NSEC_PER_SEC << 32) / hz);
+    p->mult = cpu_muldiv(NSEC_PER_SEC, 1ull << 32, hz);
     page_end(p);
     tsc_hz = hz;
     spin_unlock_irq(&clock_lock, flags);
@@ -82,12 +82,12 @@ void clock_init(void)
 void clock_calibrate(uint64_t hz)
 {
     if (!hz && !cpu_has(CPU_TSC_DEADLINE)) {
-        uint64_t tsc;
-        uint32_t lapic;
+        uint64_t tsc = 0;
+        uint32_t lapic = 0;
         clock_sample(&tsc, &lapic);
         uint32_t ticks = sample_lapic - lapic;
         if (ticks)
-            hz = (uint64_t)((unsigned __int128)(tsc - sample_tsc) * LAPIC_HZ / ticks);
+            hz = cpu_muldiv(tsc - sample_tsc, LAPIC_HZ, ticks);
     }
     if (hz)
         clock_set_rate(hz);
@@ -152,7 +152,7 @@ void clock_program(uint64_t deadline)
     uint64_t now = clock_now();
     uint64_t wait = deadline > now ? MIN(deadline - now, PROGRAM_MAX) : 0;
     if (cpu_has(CPU_TSC_DEADLINE))
-        lapic_timer_tsc(cpu_tsc() + (uint64_t)((unsigned __int128)wait * tsc_hz / NSEC_PER_SEC) + 1);
+        lapic_timer_tsc(cpu_tsc() + cpu_muldiv(wait, tsc_hz, NSEC_PER_SEC) + 1);
     else
         lapic_timer_count((uint32_t)wait + 1);
 }

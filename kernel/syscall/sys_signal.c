@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Signal system calls: decoding around proc/signal.h. */
-#include <asm/siginfo.h>
-#include <asm/signal.h>
 #include <linux/errno.h>
+#include <linux/signal.h>
 #include <linux/time_types.h>
 
 #include "file/wait.h"

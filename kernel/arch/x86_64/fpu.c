@@ -92,3 +92,15 @@ bool fpu_area_valid(const void *area)
             return false;
     return true;
 }
+
+uint32_t fpu_exceptions(bool sse)
+{
+    if (sse) {
+        uint32_t mxcsr;
+        __asm__ volatile("stmxcsr %0" : "=m"(mxcsr));
+        return mxcsr & 0x3f & ~(mxcsr >> 7);
+    }
+    uint16_t sw, cw;
+    __asm__ volatile("fnstsw %0; fnstcw %1" : "=m"(sw), "=m"(cw));
+    return sw & 0x3f & ~(uint32_t)cw;
+}

@@ -17,5 +17,7 @@ void fpu_setup(void); /* on each CPU */
 void fpu_area_init(void *area);
 void fpu_save(void *area);
 void fpu_restore(const void *area);
+/* Unmasked exception flags that are raised (IE DE ZE OE UE PE), of SSE or of the x87. */
+uint32_t fpu_exceptions(bool sse);
 /* False if loading the area would fault: reserved bits in XSTATE_BV, header or MXCSR. */
 bool fpu_area_valid(const void *area);
