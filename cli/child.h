@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The emulator as a child process: its own process group (the terminal's Ctrl-C
+ * is ours to forward), no standard input, its messages on a pipe, and dead as
+ * soon as we are.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "err.h"
+#include "strlist.h"
+
+struct child {
+    pid_t pid;
+    int messages; /* read end of its stdout and stderr */
+};
+
+/* Starts argv[0] with the `count` descriptors of `keep` inherited under their numbers. */
+bool child_start(struct child *c, const struct strlist *argv, const int *keep, size_t count,
+                 struct err *err);
