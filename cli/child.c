@@ -67,3 +67,24 @@ bool child_start(struct child *c, const struct strlist *argv, const int *keep, s
     *c = (struct child){.pid = pid, .messages = messages[0]};
     return true;
 }
+
+bool child_collect(const struct strlist *argv, const int *keep, size_t count, struct buf *said,
+                   struct err *err)
+{
+    struct child c;
+    char bytes[4096];
+    ssize_t n;
+    int status = 0;
+    if (!child_start(&c, argv, keep, count, err))
+        return false;
+    while ((n = read(c.messages, bytes, sizeof bytes)) > 0 || (n < 0 && errno == EINTR))
+        if (n > 0)
+            buf_add(said, bytes, (size_t)n);
+    close(c.messages);
+    while (waitpid(c.pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    buf_add(said, "", 0);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        return true;
+    return err_set(err, OPS_EXIT_FAILED, NULL, "%s failed: %s", argv->items[0], said->data);
+}

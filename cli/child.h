@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
+#include "buf.h"
 #include "err.h"
 #include "strlist.h"
 
@@ -21,3 +22,8 @@ struct child {
 /* Starts argv[0] with the `count` descriptors of `keep` inherited under their numbers. */
 bool child_start(struct child *c, const struct strlist *argv, const int *keep, size_t count,
                  struct err *err);
+
+/* Runs a short-lived tool to its end and adds what it prints to `said`. Errors: it does not start,
+ * or ends with another status than 0 (the error quotes what it said). */
+bool child_collect(const struct strlist *argv, const int *keep, size_t count, struct buf *said,
+                   struct err *err);

@@ -115,24 +115,29 @@ static bool option_short(const struct option_table *t, void *out, char **argv, i
     return true;
 }
 
+bool options_take(const struct option_table *table, void *out, char **argv, int *next, bool *help,
+                  struct err *err)
+{
+    const char *word = argv[*next];
+    *help = strcmp(word, "--help") == 0;
+    if (!*help && !(word[1] == '-' ? option_long(table, out, argv, next, err)
+                                   : option_short(table, out, argv, next, help, err)))
+        return false;
+    ++*next;
+    return true;
+}
+
 bool options_parse(const struct option_table *table, void *out, char **argv, int *next, bool *help,
                    struct err *err)
 {
-    for (*help = false; argv[*next]; ++*next) {
-        const char *word = argv[*next];
-        if (word[0] != '-' || word[1] == 0)
-            return true;
-        if (strcmp(word, "--") == 0) {
+    *help = false;
+    while (argv[*next] && argv[*next][0] == '-' && argv[*next][1] && !*help) {
+        if (strcmp(argv[*next], "--") == 0) {
             ++*next;
-            return true;
+            break;
         }
-        if (strcmp(word, "--help") == 0)
-            *help = true;
-        else if (!(word[1] == '-' ? option_long(table, out, argv, next, err)
-                                  : option_short(table, out, argv, next, help, err)))
+        if (!options_take(table, out, argv, next, help, err))
             return false;
-        if (*help)
-            return true;
     }
     return true;
 }

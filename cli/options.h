@@ -42,5 +42,9 @@ struct option_table {
 bool options_parse(const struct option_table *table, void *out, char **argv, int *next, bool *help,
                    struct err *err);
 
+/* Reads the one option at argv[*next], which starts with a dash, and moves *next behind it. */
+bool options_take(const struct option_table *table, void *out, char **argv, int *next, bool *help,
+                  struct err *err);
+
 /* The option list of a command's help, one line each, aligned. */
 void options_print(const struct option_table *table, FILE *to);

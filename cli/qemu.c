@@ -2,13 +2,13 @@
 /* The one QEMU command line: see qemu.h. */
 #include "qemu.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "alloc.h"
 #include "buf.h"
+#include "child.h"
 #include "ops/control.h"
 #include "ops/exit.h"
 #include "script.h"
@@ -31,20 +31,16 @@ char *qemu_find(struct err *err)
 char *qemu_version(const char *qemu)
 {
     struct strlist argv = {0};
-    char line[256];
+    struct buf said = {0};
+    struct err err = {0};
     strlist_add(&argv, qemu);
     strlist_add(&argv, "--version");
-    char *command = qemu_shell_line(&argv);
-    FILE *out = popen(command, "re");
-    bool ok = out && fgets(line, sizeof line, out);
-    if (out)
-        pclose(out);
-    free(command);
+    bool ok = child_collect(&argv, NULL, 0, &said, &err);
+    char *line = ok ? alloc_bytes(said.data, strcspn(said.data, "\n")) : NULL;
+    err_free(&err);
+    buf_free(&said);
     strlist_free(&argv);
-    if (!ok)
-        return NULL;
-    line[strcspn(line, "\n")] = 0;
-    return alloc_string(line);
+    return line;
 }
 
 /* A file name as an option value: QEMU wants commas doubled. */
