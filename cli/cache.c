@@ -42,11 +42,13 @@ static char *cache_name(const struct tree *t, uint64_t size)
     buf_addf(&b, "ops " OPS_VERSION " size %llu\n", (unsigned long long)size);
     for (size_t i = 0; all[i]; i++) {
         const struct stat *s = &all[i]->st;
-        buf_addf(&b, "%s%c%d %o %lld %llu %llu %lld.%ld %lld.%ld %s%c", all[i]->path, 0,
-                 all[i]->kind, s->st_mode, (long long)s->st_size, (unsigned long long)s->st_dev,
+        buf_add(&b, all[i]->path, strlen(all[i]->path) + 1);
+        buf_addf(&b, "%d %o %lld %llu %llu %lld.%ld %lld.%ld\n", all[i]->kind, s->st_mode,
+                 (long long)s->st_size, (unsigned long long)s->st_dev,
                  (unsigned long long)s->st_ino, (long long)s->st_mtim.tv_sec, s->st_mtim.tv_nsec,
-                 (long long)s->st_ctim.tv_sec, s->st_ctim.tv_nsec, all[i]->text ? all[i]->text : "",
-                 0);
+                 (long long)s->st_ctim.tv_sec, s->st_ctim.tv_nsec);
+        if (all[i]->text)
+            buf_add(&b, all[i]->text, strlen(all[i]->text) + 1);
     }
     ext2fs_sha512((unsigned char *)b.data, b.size, digest);
     for (size_t i = 0; i < 20; i++)

@@ -180,6 +180,8 @@ bool elfinfo_read(struct elfinfo *info, const char *name, const void *data, size
         return err_set(err, OPS_EXIT_FAILED,
                        "`file` tells what it is; ops runs Linux x86-64 programs",
                        "%s is not an ELF program", name);
+    if (size < sizeof(Elf32_Ehdr))
+        return elf_broken(name, "its header is cut off", err);
     struct elf_bytes b = {.data = data, .size = size};
     elf_version(EV_CURRENT);
     Elf *elf = elf_memory((char *)data, size); /* libelf only reads it */

@@ -28,7 +28,7 @@
 
 #define RELAY_BUFFER 65536
 #define RELAY_TAIL   8192 /* of the serial line and of QEMU's messages */
-#define RELAY_GRACE  3000 /* ms for QEMU to end after the program did, or after SIGTERM */
+#define RELAY_GRACE  2000 /* ms for QEMU to end after the program did, or after SIGTERM */
 
 enum {
     POLL_SIGNALS,

@@ -72,9 +72,10 @@ void rootfs_digest(const struct tree *t, unsigned char digest[64])
     for (size_t i = 0; all[i]; i++) {
         const struct tree_entry *e = all[i];
         bool own = e->text != NULL;
-        buf_addf(&b, "%s%c%o %lld %lld %zu%c", e->path, 0, e->st.st_mode,
+        buf_add(&b, e->path, strlen(e->path) + 1);
+        buf_addf(&b, "%o %lld %lld %zu\n", e->st.st_mode,
                  (long long)(e->kind == TREE_DIR ? 0 : e->st.st_size),
-                 (long long)e->st.st_mtim.tv_sec, own ? strlen(e->text) : 0, 0);
+                 (long long)e->st.st_mtim.tv_sec, own ? strlen(e->text) : 0);
         if (own)
             buf_add(&b, e->text, strlen(e->text));
     }
@@ -86,6 +87,8 @@ void rootfs_digest(const struct tree *t, unsigned char digest[64])
 /* False with the library's reason; a full disk is named as such. */
 static bool fs_fail(struct rootfs *r, errcode_t code, const char *what, const char *path)
 {
+    if (code == EXT2_ET_SHORT_WRITE)
+        code = ENOSPC;
     if (code == ENOSPC || code == EDQUOT || code == EFBIG || code == EIO) {
         errno = (int)code;
         return err_errno(r->err, "write the image for", path);
