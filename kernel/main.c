@@ -30,6 +30,7 @@
 #include "proc/procinfo.h"
 #include "sched/clock.h"
 #include "sched/thread.h"
+#include "sched/timer.h"
 #include "syscall/dispatch.h"
 
 #define LOW_MEMORY 0x10000 /* below: the firmware's and the trampoline */
@@ -106,6 +107,7 @@ static void clocks_init(void)
     uint64_t ns, seconds;
     bool known = !kvmclock_init(&kvm);
     clock_calibrate(known ? kvm.tsc_hz : 0);
+    timer_restart();
     if (known && !kvmclock_wall(&ns))
         clock_set_wall(ns);
     else if (!rtc_read(&seconds))
@@ -122,9 +124,19 @@ static void cpus_start(void)
         log_info("%u of %u CPUs run", smp_start(ids, count), count);
 }
 
+static void interrupts_init(void)
+{
+    paddr_t address;
+    unsigned gsi_base;
+    for (unsigned n = 0; ioapic_nth(n, &address, &gsi_base); n++)
+        if (ioapic_add(address, gsi_base))
+            log_warn("IO-APIC at %#lx is left out", address);
+}
+
 static void kernel_init(void *arg)
 {
     (void)arg;
+    interrupts_init();             /* the IO-APICs */
     device_probe_all();            /* virtio devices on mmio or PCI */
     if (!random_ready())
         panic("no entropy: the machine has neither virtio-rng nor RDRAND");
@@ -138,8 +150,8 @@ static void kernel_init(void *arg)
         panic("no memory for the process");
     procfs_set_process(process.fds, process.fs);
     control_init();                /* the channel to ops, and the log over it */
-    cpus_start();                  /* the other CPUs */
     clocks_init();                 /* TSC rate, time of day */
+    cpus_start();                  /* the other CPUs */
     trace_init(manifest.trace);
     exec_program();                /* load it and start its first thread */
     thread_exit();

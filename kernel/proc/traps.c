@@ -8,6 +8,7 @@
 #include "arch/x86_64/trap.h"
 #include "arch/x86_64/upcalls.h"
 #include "proc/exit.h"
+#include "proc/rseq.h"
 #include "proc/signal.h"
 #include "proc/task.h"
 #include "vm/fault.h"
@@ -83,12 +84,15 @@ void trap_user(struct trap_frame *f, uint64_t addr)
 void user_return(struct trap_frame *f)
 {
     struct thread *t = thread_current();
-    while (percpu()->resched) {
-        preempt_check(); /* leaves the flag only for a thread that is interrupted */
-        if (!t->interrupted)
+    while (percpu()->work) {
+        preempt_check();
+        if (!(percpu()->work & WORK_NOTIFY))
             continue;
+        __atomic_and_fetch(&percpu()->work, ~WORK_NOTIFY, __ATOMIC_SEQ_CST);
         irq_enable();
-        signal_deliver(f);
+        rseq_fixup(f);
+        if (t->interrupted)
+            signal_deliver(f);
         irq_disable();
     }
 }

@@ -34,21 +34,16 @@ static struct thread boot_idle; /* the boot CPU's; the heap does not exist yet *
 static struct spinlock stacks_lock;
 static uint64_t stacks_free; /* tops of free stacks, chained through their first word */
 
-static struct run_queue *queue_here(void)
-{
-    return &queues[percpu()->id];
-}
-
 /* The kernel asks this CPU to look at its queue at the next chance. */
 static void resched_here(void)
 {
-    percpu()->resched = 1;
+    __atomic_or_fetch(&percpu()->work, WORK_RESCHED, __ATOMIC_SEQ_CST);
 }
 
-static void resched_cpu(unsigned cpu)
+static void cpu_kick(unsigned cpu, uint32_t work)
 {
     struct percpu *p = percpu_of(cpu);
-    __atomic_store_n(&p->resched, 1, __ATOMIC_SEQ_CST);
+    __atomic_or_fetch(&p->work, work, __ATOMIC_SEQ_CST);
     if (cpu != percpu()->id)
         lapic_ipi(p->apic_id, VECTOR_RESCHED);
 }
@@ -121,7 +116,7 @@ static void enqueue(struct thread *t)
         q->is_idle = false; /* the next wake-up looks elsewhere */
     spin_unlock_raw(&q->lock);
     if (idle || (first && cpu != percpu()->id))
-        resched_cpu(cpu);
+        cpu_kick(cpu, WORK_RESCHED);
     else if (first && !q->slice.armed)
         timer_arm(&q->slice, clock_now() + SLICE);
 }
@@ -189,7 +184,7 @@ static void requeue_here(struct thread *t)
     queue_push(&queues[cpu], t);
     spin_unlock_raw(&queues[cpu].lock);
     if (cpu != here)
-        resched_cpu(cpu);
+        cpu_kick(cpu, WORK_RESCHED);
 }
 
 /* Interrupts are off. `requeue`: the caller stays runnable. */
@@ -198,7 +193,7 @@ static void schedule(bool requeue)
     struct percpu *p = percpu();
     struct run_queue *q = &queues[p->id];
     struct thread *prev = p->current;
-    p->resched = 0;
+    __atomic_store_n(&p->work, 0, __ATOMIC_SEQ_CST);
     if (requeue && prev != q->idle)
         requeue_here(prev);
     struct thread *next = queue_take(q, p->id);
@@ -206,6 +201,8 @@ static void schedule(bool requeue)
         next = steal(p->id);
     if (!next)
         next = q->idle;
+    if (next->interrupted || (next->wants_switches && next != prev))
+        __atomic_or_fetch(&p->work, WORK_NOTIFY, __ATOMIC_SEQ_CST);
     if (next == prev)
         return;
     uint64_t now = clock_now();
@@ -220,23 +217,17 @@ static void schedule(bool requeue)
     p->current = next;
     if (next != q->idle && q->count && !q->slice.armed)
         timer_arm(&q->slice, now + SLICE);
-    if (next->interrupted)
-        p->resched = 1; /* so that the way to user mode looks at it */
     after_switch(context_switch(&prev->context, &next->context, prev));
 }
 
 void preempt_check(void)
 {
     struct percpu *p = percpu();
-    if (p->preempt || p->irq_depth)
+    if (p->preempt || p->irq_depth || !(p->work & WORK_RESCHED))
         return;
     irqflags_t flags = irq_save();
-    struct thread *t = p->current;
-    if (percpu()->resched && t && queue_here()->idle)
+    if (percpu()->work & WORK_RESCHED)
         schedule(true);
-    /* A signal is for user_return() alone; it finds the flag again there. */
-    if (t && t->interrupted)
-        resched_here();
     irq_restore(flags);
 }
 
@@ -284,7 +275,7 @@ void thread_idle(void)
         schedule(false);
         q->is_idle = true;
         cpu_barrier();
-        if (!q->count && !p->resched)
+        if (!q->count && !(p->work & WORK_RESCHED))
             cpu_idle();
         q->is_idle = false;
     }
@@ -386,7 +377,7 @@ void thread_wake(struct thread *t)
     irqflags_t flags = spin_lock_irq(&t->lock);
     wake_locked(t);
     spin_unlock_irq(&t->lock, flags);
-    if (flags & RFLAGS_IF && UNLIKELY(percpu()->resched))
+    if (flags & RFLAGS_IF && UNLIKELY(percpu()->work))
         preempt_check();
 }
 
@@ -397,7 +388,7 @@ void thread_interrupt(struct thread *t)
     if (t->state == THREAD_BLOCKED && t->interruptible)
         wake_locked(t);
     else if (t->on_cpu)
-        resched_cpu(t->cpu);
+        cpu_kick(t->cpu, WORK_NOTIFY);
     spin_unlock_irq(&t->lock, flags);
 }
 
@@ -421,7 +412,7 @@ void thread_set_affinity(struct thread *t, uint64_t cpus)
     if (t == thread_current())
         thread_yield();
     else if (t->on_cpu)
-        resched_cpu(t->cpu);
+        cpu_kick(t->cpu, WORK_RESCHED);
 }
 
 uint64_t thread_cpu_time(const struct thread *t)

@@ -33,6 +33,7 @@ struct thread {
     bool interruptible;        /* blocked, and thread_interrupt() may wake it */
     bool timed_out;            /* its timeout came */
     volatile bool interrupted; /* something (a signal) waits for it */
+    bool wants_switches;       /* WORK_NOTIFY after each switch (rseq) */
     uint64_t cpu_time;         /* ns on a CPU, up to `started` */
     uint64_t started;
     uint64_t switches;         /* times it left a CPU by itself */

@@ -86,6 +86,14 @@ void timer_arm(struct timer *t, uint64_t deadline)
     spin_unlock_irq(&q->lock, flags);
 }
 
+void timer_restart(void)
+{
+    struct timer_queue *q = &queues[percpu()->id];
+    irqflags_t flags = spin_lock_irq(&q->lock);
+    queue_program(q);
+    spin_unlock_irq(&q->lock, flags);
+}
+
 uint64_t timer_interrupts(void)
 {
     return interrupts;

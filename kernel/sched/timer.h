@@ -18,5 +18,7 @@ void timer_init(struct timer *t, void (*fn)(struct timer *t));
 void timer_arm(struct timer *t, uint64_t deadline);
 /* True if it was armed. On return fn does not run and will not. Not from fn itself. */
 bool timer_cancel(struct timer *t);
+/* Programs the timer for what was armed before the clock was calibrated. */
+void timer_restart(void);
 /* Timer interrupts this CPU took (idle accounting). */
 uint64_t timer_interrupts(void);

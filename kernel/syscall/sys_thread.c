@@ -13,6 +13,7 @@
 #include "proc/futex.h"
 #include "proc/process.h"
 #include "proc/restart.h"
+#include "proc/rseq.h"
 #include "proc/task.h"
 #include "syscall/syscalls.h"
 #include "syscall/timespec.h"
@@ -417,4 +418,9 @@ long sys_getcpu(struct uptr cpu, struct uptr node, struct uptr unused)
     if (!uptr_null(cpu) && copy_to_user(cpu, &id, sizeof id))
         return -EFAULT;
     return uptr_null(node) ? 0 : copy_to_user(node, &zero, sizeof zero);
+}
+
+long sys_rseq(struct uptr area, unsigned len, int flags, unsigned signature)
+{
+    return rseq_register(area.addr, len, flags, signature);
 }

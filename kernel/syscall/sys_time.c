@@ -5,6 +5,7 @@
 #include <linux/times.h>
 
 #include "lib/string.h"
+#include "proc/itimer.h"
 #include "proc/process.h"
 #include "proc/restart.h"
 #include "proc/task.h"
@@ -176,4 +177,58 @@ long sys_clock_nanosleep(int clock, unsigned flags, struct uptr request, struct 
         return 0;
     err = sleep_until(clock_now() + (ns - now));
     return err ? -514 : 0; /* ERESTARTNOHAND: the moment stays the same */
+}
+
+static uint64_t timeval_ns(const struct __kernel_old_timeval *tv)
+{
+    uint64_t s = MIN((uint64_t)tv->tv_sec, CLOCK_NEVER / NSEC_PER_SEC / 4);
+    return s * NSEC_PER_SEC + (uint64_t)tv->tv_usec * 1000;
+}
+
+static bool timeval_valid(const struct __kernel_old_timeval *tv)
+{
+    return tv->tv_sec >= 0 && tv->tv_usec >= 0 && tv->tv_usec < 1000000;
+}
+
+static long itimer_to_user(struct uptr p, const struct itimer_state *s)
+{
+    struct __kernel_old_itimerval v = {
+        .it_interval = {(long)(s->interval / NSEC_PER_SEC), (long)(s->interval % NSEC_PER_SEC / 1000)},
+        .it_value = {(long)(s->value / NSEC_PER_SEC), (long)(s->value % NSEC_PER_SEC / 1000)},
+    };
+    return copy_to_user(p, &v, sizeof v);
+}
+
+long sys_getitimer(int which, struct uptr value)
+{
+    struct itimer_state s;
+    if (which != ITIMER_REAL)
+        return -EINVAL;
+    itimer_get(&s);
+    return itimer_to_user(value, &s);
+}
+
+long sys_setitimer(int which, struct uptr new, struct uptr old)
+{
+    struct itimer_state s = {0, 0}, before;
+    struct __kernel_old_itimerval v;
+    if (!uptr_null(new)) {
+        if (copy_from_user(&v, new, sizeof v))
+            return -EFAULT;
+        if (!timeval_valid(&v.it_value) || !timeval_valid(&v.it_interval))
+            return -EINVAL;
+        s = (struct itimer_state){timeval_ns(&v.it_value), timeval_ns(&v.it_interval)};
+    }
+    if (which != ITIMER_REAL)
+        return -EINVAL;
+    itimer_set(&s, &before);
+    return uptr_null(old) ? 0 : itimer_to_user(old, &before);
+}
+
+long sys_alarm(unsigned seconds)
+{
+    struct itimer_state s = {seconds * NSEC_PER_SEC, 0}, before;
+    itimer_set(&s, &before);
+    uint64_t left = (before.value + NSEC_PER_SEC / 2) / NSEC_PER_SEC;
+    return before.value && !left ? 1 : (long)left;
 }

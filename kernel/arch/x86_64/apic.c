@@ -266,6 +266,6 @@ void apic_interrupt(unsigned vector)
     }
     p->irq_depth--;
     lapic_eoi();
-    if (p->resched && !p->preempt && !p->irq_depth)
+    if (p->work && !p->preempt && !p->irq_depth)
         preempt_check();
 }

@@ -71,13 +71,13 @@ void preempt_check(void); /* upcalls.h: runs the scheduler if it is wanted and a
 
 static inline void preempt_enable(void)
 {
-    uint32_t resched;
+    uint32_t work;
     bool zero;
     __asm__ volatile("decl %%gs:%c1" : "=@ccz"(zero) : "i"(PERCPU_PREEMPT) : "memory");
     if (!zero)
         return;
-    __asm__ volatile("movl %%gs:%c1, %0" : "=r"(resched) : "i"(PERCPU_RESCHED));
-    if (UNLIKELY(resched))
+    __asm__ volatile("movl %%gs:%c1, %0" : "=r"(work) : "i"(PERCPU_WORK));
+    if (UNLIKELY(work))
         preempt_check();
 }
 

@@ -27,12 +27,12 @@ struct smp_params {
 
 static uint32_t smp_apic_ids[CPU_MAX];
 
-/* First C code of another CPU, still on the boot page table. */
-static _Noreturn void smp_enter(uint64_t id)
+void smp_entry(void);
+_Noreturn void smp_enter(uint64_t id);
+
+/* First C code of another CPU. */
+void smp_enter(uint64_t id)
 {
-    const struct smp_params *p =
-        phys_to_virt(TRAMPOLINE_PAGE * PAGE_SIZE + (size_t)(trampoline_params - trampoline_start));
-    cpu_set_cr3(p->kernel_cr3);
     cpu_setup((unsigned)id, smp_apic_ids[id]);
     lapic_setup();
     kernel_main_ap();
@@ -69,7 +69,7 @@ unsigned smp_start(const uint32_t *apic_ids, unsigned count)
     memcpy(page, trampoline_start, (size_t)(trampoline_end - trampoline_start));
     params->boot_cr3 = virt_to_phys(boot_pml4);
     params->kernel_cr3 = cpu_cr3();
-    params->entry = (uint64_t)smp_enter;
+    params->entry = (uint64_t)smp_entry;
     unsigned next = 1;
     for (unsigned i = 0; i < count && next < CPU_MAX; i++) {
         if (apic_ids[i] == percpu_of(0)->apic_id)

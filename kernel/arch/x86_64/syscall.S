@@ -55,7 +55,7 @@ syscall_entry:
     call *syscall_table(, %rax, 8)
 syscall_exit:
     cli
-    cmpl $0, %gs:PERCPU_RESCHED
+    cmpl $0, %gs:PERCPU_WORK
     jne syscall_exit_work
     movq FRAME_RDI(%rsp), %rdi
     movq FRAME_RSI(%rsp), %rsi

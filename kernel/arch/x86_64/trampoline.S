@@ -2,7 +2,7 @@
 /*
  * Where the other CPUs wake up: in real mode at the start of a page below
  * 1 MiB. The code is copied there, finds its page from CS and its parameters
- * at the end, and ends in smp_enter() on the stack it was given.
+ * at the end, and ends in smp_enter(id) on the stack it was given.
  */
 #define OFF(sym) (sym - trampoline_start)
 
@@ -46,11 +46,9 @@ tramp_long:
     movl %eax, %gs
     movl %ebx, %ebx
     movq OFF(trampoline_params) + 8(%rbx), %rax  /* the kernel's page table */
-    movq OFF(trampoline_params) + 16(%rbx), %rsp
+    movq OFF(trampoline_params) + 16(%rbx), %rsi
     movq OFF(trampoline_params) + 24(%rbx), %rdi
     movq OFF(trampoline_params) + 32(%rbx), %rdx
-    xorl %ebp, %ebp
-    pushq $0
     jmp *%rdx
 
     .balign 8
@@ -68,5 +66,16 @@ tramp_target:
 trampoline_params:
     .quad 0, 0, 0, 0, 0 /* boot cr3, kernel cr3, stack, argument, entry */
 trampoline_end:
+
+    /* At the kernel's own address: now its page table and a stack from it. */
+    .text
+    .code64
+    .globl smp_entry
+smp_entry:
+    movq %rax, %cr3
+    movq %rsi, %rsp
+    xorl %ebp, %ebp
+    pushq $0
+    jmp smp_enter
 
     .section .note.GNU-stack, "", @progbits

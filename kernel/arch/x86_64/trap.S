@@ -80,7 +80,7 @@ trap_common:
     jz trap_restore
 trap_to_user:
     /* interrupts are off; leave only when no work is pending */
-    cmpl $0, %gs:PERCPU_RESCHED
+    cmpl $0, %gs:PERCPU_WORK
     jne 3f
 2:  swapgs
 trap_restore:
