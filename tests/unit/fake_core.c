@@ -41,6 +41,11 @@ void random_bytes(void *buf, size_t n)
         *p++ = (unsigned char)rand();
 }
 
+void random_seed(const void *data, size_t n, unsigned bits)
+{
+    (void)data, (void)n, (void)bits;
+}
+
 uint64_t random_u64(void)
 {
     uint64_t v;
