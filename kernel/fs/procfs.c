@@ -22,7 +22,7 @@ static struct proc_node root_node = {.name = "", .mode = S_IFDIR | 0555, .ino = 
 static struct proc_node *self_node;
 static struct fs proc_fs;
 static uint64_t last_ino = 1;
-struct proc_process proc_process;
+struct proc_process proc_process = {.name = "1"};
 
 static struct proc_node *node_child(struct proc_node *dir, const char *name, size_t len)
 {
@@ -313,15 +313,15 @@ static void proc_statfs(struct fs *fs, struct fs_stats *st)
 
 static const struct fs_ops proc_fs_ops = {.statfs = proc_statfs};
 
-void procfs_set_process(struct fd_table *fds, struct fs_context *ctx)
+void procfs_set_process(struct fd_table *fds, struct fs_context *ctx, unsigned pid)
 {
+    snprintf(proc_process.name, sizeof proc_process.name, "%u", pid);
     proc_process.fds = fds;
     proc_process.ctx = ctx;
 }
 
-int procfs_create(struct fs **out, unsigned pid)
+int procfs_create(struct fs **out)
 {
-    snprintf(proc_process.name, sizeof proc_process.name, "%u", pid);
     fs_prepare(&proc_fs, &proc_fs_ops, "proc");
     int err = proc_fd_register();
     if (!err)

@@ -11,9 +11,6 @@
 #include "proc/process.h"
 #include "sched/clock.h"
 
-int (*sigmask_enter)(struct uptr mask, unsigned long size);
-void (*sigmask_leave)(bool interrupted);
-
 int file_of(int fd, struct file **out)
 {
     return fd_get(process.fds, fd, out);

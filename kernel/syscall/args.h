@@ -47,7 +47,3 @@ int buffer_get(struct uio *u, struct uio_vec *vec, struct uptr buf, unsigned lon
 int deadline_get(struct uptr timespec, uint64_t *deadline);
 /* Milliseconds, negative: for ever. */
 uint64_t deadline_ms(int ms);
-
-/* For calls that change the signal mask while they wait; proc/ sets both. */
-extern int (*sigmask_enter)(struct uptr mask, unsigned long size); /* NULL pointer: no change */
-extern void (*sigmask_leave)(bool interrupted);

@@ -12,6 +12,7 @@
 #include "lib/string.h"
 #include "mem/kmalloc.h"
 #include "proc/process.h"
+#include "proc/task.h"
 #include "syscall/args.h"
 #include "syscall/syscalls.h"
 
@@ -44,7 +45,7 @@ static long poll_fds(struct pollfd *fds, struct poll_file *files, unsigned count
         if (files[i].file)
             fds[i].revents = (short)files[i].revents;
     files_put(files, count);
-    return n < 0 ? n : n + bad;
+    return n == -EINTR ? -ERESTARTNOHAND : n < 0 ? n : n + bad;
 }
 
 static long poll_user(struct uptr user, unsigned count, uint64_t deadline)
@@ -84,15 +85,30 @@ static void time_left(struct uptr timespec, uint64_t deadline, unsigned unit)
     (void)copy_to_user(timespec, &ts, sizeof ts);
 }
 
+/* Waits with another signal mask; NULL: no change. */
 static long mask_enter(struct uptr mask, unsigned long size)
 {
-    return uptr_null(mask) || !sigmask_enter ? 0 : sigmask_enter(mask, size);
+    uint64_t set;
+    if (uptr_null(mask))
+        return 0;
+    if (size != sizeof set)
+        return -EINVAL;
+    if (copy_from_user(&set, mask, sizeof set))
+        return -EFAULT;
+    struct task *t = task_current();
+    t->saved_sigmask = signal_set_mask(set);
+    t->restore_sigmask = true;
+    return 0;
 }
 
+/* The old mask again: at once, or after a signal's handler, by the return to the program. */
 static void mask_leave(struct uptr mask, long result)
 {
-    if (!uptr_null(mask) && sigmask_leave)
-        sigmask_leave(result == -EINTR);
+    struct task *t = task_current();
+    if (uptr_null(mask) || result == -EINTR || result == -ERESTARTNOHAND)
+        return;
+    t->restore_sigmask = false;
+    signal_set_mask(t->saved_sigmask);
 }
 
 long sys_ppoll(struct uptr fds, unsigned count, struct uptr timeout, struct uptr sigmask,
@@ -156,7 +172,7 @@ static long select_sets(struct sets *s, unsigned count, uint64_t deadline)
         }
     files_put(files, count);
     kfree(files);
-    return n < 0 ? n : bits;
+    return n == -EINTR ? -ERESTARTNOHAND : n < 0 ? n : bits;
 }
 
 static long select_user(int count, const struct uptr user[3], uint64_t deadline)

@@ -31,7 +31,18 @@
     long sys_##name(SYSARG_##t1 a1, SYSARG_##t2 a2, SYSARG_##t3 a3, SYSARG_##t4 a4,                \
                     SYSARG_##t5 a5, SYSARG_##t6 a6);
 
+/* SYSF: the function sees or replaces the whole frame (arch/x86_64/syscall.S). */
+#define SYSF0 SYS0
+#define SYSF2 SYS2
+#define SYSF3 SYS3
+#define SYSF5 SYS5
+
 #include "syscall/table.def"
+
+#undef SYSF0
+#undef SYSF2
+#undef SYSF3
+#undef SYSF5
 
 #undef SYS0
 #undef SYS1

@@ -80,3 +80,11 @@ static inline void preempt_enable(void)
     if (UNLIKELY(resched))
         preempt_check();
 }
+
+/* a * b / c with a 128-bit product; the quotient must fit 64 bits. */
+static inline uint64_t cpu_muldiv(uint64_t a, uint64_t b, uint64_t c)
+{
+    uint64_t lo, hi;
+    __asm__("mulq %3\n\tdivq %4" : "=&a"(lo), "=&d"(hi) : "0"(a), "r"(b), "r"(c) : "cc");
+    return lo;
+}
