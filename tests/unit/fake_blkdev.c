@@ -14,7 +14,8 @@ static struct blkdev *only;
 
 void fake_blkdev_init(struct blkdev *dev, void *image, size_t bytes)
 {
-    *dev = (struct blkdev){.name = "fake", .sectors = bytes / 512, .block_size = 512, .priv = image};
+    *dev =
+        (struct blkdev){.name = "fake", .sectors = bytes / 512, .block_size = 512, .priv = image};
     only = dev;
     fake_blk_reads = 0;
     fake_blk_sectors = 0;
