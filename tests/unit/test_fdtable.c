@@ -127,9 +127,12 @@ static void ranges(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TABLE_TEST(the_lowest_is_taken),      TABLE_TEST(the_limit_holds),
-        TABLE_TEST(a_get_is_a_reference),     TABLE_TEST(o_path_is_no_file_for_io),
-        TABLE_TEST(reserve_publish_cancel),   TABLE_TEST(close_on_exec),
+        TABLE_TEST(the_lowest_is_taken),
+        TABLE_TEST(the_limit_holds),
+        TABLE_TEST(a_get_is_a_reference),
+        TABLE_TEST(o_path_is_no_file_for_io),
+        TABLE_TEST(reserve_publish_cancel),
+        TABLE_TEST(close_on_exec),
         TABLE_TEST(ranges),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
