@@ -148,7 +148,7 @@ static void kernel_init(void *arg)
         panic("no root filesystem labelled %s (error %d)", manifest.root, -err);
     if (process_init(&manifest))   /* descriptor table, limits, ids */
         panic("no memory for the process");
-    procfs_set_process(process.fds, process.fs);
+    procfs_set_process(process.fds, process.fs, PROCESS_PID);
     control_init();                /* the channel to ops, and the log over it */
     clocks_init();                 /* TSC rate, time of day */
     cpus_start();                  /* the other CPUs */

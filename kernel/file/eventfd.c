@@ -50,8 +50,10 @@ static ssize_t eventfd_write(struct file *f, struct uio *u, uint64_t *pos)
     int err = uio_copy_in(u, &value, sizeof value);
     if (!err && value == UINT64_MAX)
         err = -EINVAL;
-    if (err)
+    if (err) {
+        *u = start; /* what was not used does not count as written */
         return err;
+    }
     spin_lock(&e->lock);
     bool room = value <= COUNT_MAX - e->count;
     if (room)

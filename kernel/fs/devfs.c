@@ -21,7 +21,6 @@ static struct {
     device_open_fn *open;
 } device[DEVICES];
 static unsigned device_count;
-static struct fs *zero_fs; /* holds what mappings of /dev/zero fill */
 
 int device_register(uint64_t rdev, device_open_fn *open)
 {
@@ -75,7 +74,7 @@ static int zero_mmap(struct file *f, struct vm_object **out)
 {
     struct vnode *v;
     (void)f;
-    int err = tmpfs_file(zero_fs, 0600, &v);
+    int err = tmpfs_anonymous(0600, &v);
     if (err)
         return err;
     v->size = INT64_MAX;
@@ -178,8 +177,6 @@ int devfs_create(struct fs **out)
 {
     struct fs *fs;
     int err = tmpfs_create(&fs, "devtmpfs", 1 << 20, 0755);
-    if (!err)
-        err = tmpfs_create(&zero_fs, "tmpfs", 0, 0700);
     if (err)
         return err;
     for (unsigned i = 0; i < ARRAY_SIZE(nodes) && !err; i++) {

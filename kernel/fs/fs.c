@@ -147,8 +147,14 @@ static int open_vnode(struct path *p, uint32_t flags, struct file **out)
     struct vnode *v = p->vnode;
     if (flags & O_PATH)
         return vnode_file_create(v, p, flags, out);
-    if (v->ops->open)
-        return v->ops->open(v, flags, out);
+    if (v->ops->open) {
+        int failed = v->ops->open(v, flags, out);
+        if (!failed && (*out)->vnode == v && !(*out)->path) {
+            path_get(p);
+            (*out)->path = p;
+        }
+        return failed;
+    }
     if (vnode_is_regular(v) || vnode_is_dir(v))
         return vnode_file_create(v, p, flags, out);
     if (!S_ISCHR(v->mode))

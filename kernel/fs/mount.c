@@ -18,7 +18,6 @@
 #include "mem/kmalloc.h"
 
 #define MOUNTS      16
-#define PROCESS_PID 1 /* getpid() of the one process */
 
 struct mount {
     struct fs *fs;
@@ -177,6 +176,6 @@ int fs_init(const char *root_label)
     if (!err)
         err = mount_tmpfs("/tmp");
     if (!err)
-        err = procfs_create(&fs, PROCESS_PID);
+        err = procfs_create(&fs);
     return err ? err : mount_add(fs, "proc", "/proc", "rw,nosuid,nodev,noexec");
 }

@@ -22,7 +22,7 @@ static struct proc_node root_node = {.name = "", .mode = S_IFDIR | 0555, .ino = 
 static struct proc_node *self_node;
 static struct fs proc_fs;
 static uint64_t last_ino = 1;
-struct proc_process proc_process;
+struct proc_process proc_process = {.name = "1"};
 
 static struct proc_node *node_child(struct proc_node *dir, const char *name, size_t len)
 {
@@ -73,6 +73,7 @@ int procfs_register_mode(const char *path, uint32_t mode, procfs_text_fn *fn)
     struct proc_node *n = proc_node_make(path, S_IFREG | mode);
     if (!n)
         return -ENOMEM;
+    n->constant = NULL;
     n->text = fn; /* a later registration replaces an earlier one */
     return 0;
 }
@@ -105,6 +106,8 @@ static struct proc_vnode *proc_vnode(struct vnode *v)
     return CONTAINER_OF(v, struct proc_vnode, v);
 }
 
+static const struct vnode_ops proc_vnode_ops, proc_self_ops;
+
 int proc_vnode_create(struct fs *fs, struct proc_node *node, int fd, struct vnode **out)
 {
     uint64_t ino = fd < 0 ? node->ino : PROC_FD_INO + node->ino * FD_TABLE_MAX + (unsigned)fd;
@@ -115,7 +118,7 @@ int proc_vnode_create(struct fs *fs, struct proc_node *node, int fd, struct vnod
     if (!n)
         return -ENOMEM;
     uint32_t mode = fd < 0 ? node->mode : node->entry_mode;
-    vnode_init(&n->v, fs, &proc_vnode_ops, ino, mode);
+    vnode_init(&n->v, fs, node == proc_process.link ? &proc_self_ops : &proc_vnode_ops, ino, mode);
     n->v.nlink = S_ISDIR(mode) ? 2 : 1;
     n->v.flags = node->entry_mode && fd < 0 ? VNODE_DYNAMIC : 0;
     n->node = node;
@@ -176,11 +179,6 @@ static int proc_readlink(struct vnode *v, char *buf, size_t n)
 {
     struct proc_vnode *p = proc_vnode(v);
     struct path *to = NULL;
-    if (p->node == proc_process.link) {
-        size_t len = MIN(strlen(proc_process.name), n);
-        memcpy(buf, proc_process.name, len);
-        return (int)len;
-    }
     int err = proc_link_target(p, &to);
     if (err)
         return err;
@@ -195,6 +193,14 @@ static int proc_readlink(struct vnode *v, char *buf, size_t n)
     }
     kfree(text);
     return len;
+}
+
+static int proc_self_readlink(struct vnode *v, char *buf, size_t n)
+{
+    size_t len = MIN(strlen(proc_process.name), n);
+    (void)v;
+    memcpy(buf, proc_process.name, len);
+    return (int)len;
 }
 
 static int proc_follow(struct vnode *v, struct path **out)
@@ -275,14 +281,21 @@ static void proc_destroy(struct vnode *v, size_t pages)
     kfree(proc_vnode(v));
 }
 
-/* A link to an object that has no name answers for that object. */
+/* Everything here is as old as its vnode. */
 static void proc_stat(struct vnode *v, struct file_stat *st)
 {
     st->atime = st->mtime = st->ctime = v->btime;
     st->blksize = 1024;
 }
 
-const struct vnode_ops proc_vnode_ops = {
+/* /proc/self, a link by text. */
+static const struct vnode_ops proc_self_ops = {
+    .readlink = proc_self_readlink,
+    .stat = proc_stat,
+    .destroy = proc_destroy,
+};
+
+static const struct vnode_ops proc_vnode_ops = {
     .lookup = proc_lookup,
     .readdir = proc_readdir,
     .readlink = proc_readlink,
@@ -300,15 +313,15 @@ static void proc_statfs(struct fs *fs, struct fs_stats *st)
 
 static const struct fs_ops proc_fs_ops = {.statfs = proc_statfs};
 
-void procfs_set_process(struct fd_table *fds, struct fs_context *ctx)
+void procfs_set_process(struct fd_table *fds, struct fs_context *ctx, unsigned pid)
 {
+    snprintf(proc_process.name, sizeof proc_process.name, "%u", pid);
     proc_process.fds = fds;
     proc_process.ctx = ctx;
 }
 
-int procfs_create(struct fs **out, unsigned pid)
+int procfs_create(struct fs **out)
 {
-    snprintf(proc_process.name, sizeof proc_process.name, "%u", pid);
     fs_prepare(&proc_fs, &proc_fs_ops, "proc");
     int err = proc_fd_register();
     if (!err)

@@ -28,8 +28,8 @@ int procfs_register_const(const char *path, const char *text);
 /*
  * The file system for /proc, with what fs/ itself knows: self, thread-self,
  * self/{fd,fdinfo,cwd,root,mounts,mountinfo}, mounts, filesystems, version, uptime,
- * meminfo, loadavg and constants under sys/. `pid` names the process's directory.
+ * meminfo, loadavg and constants under sys/.
  */
-int procfs_create(struct fs **out, unsigned pid);
-/* What self/fd, self/cwd and self/root show; call it when the process exists. */
-void procfs_set_process(struct fd_table *fds, struct fs_context *ctx);
+int procfs_create(struct fs **out);
+/* What self/fd, self/cwd and self/root show, and the directory's name. Once the process exists. */
+void procfs_set_process(struct fd_table *fds, struct fs_context *ctx, unsigned pid);

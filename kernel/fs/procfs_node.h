@@ -34,7 +34,6 @@ struct proc_process {
 };
 
 extern struct proc_process proc_process;
-extern const struct vnode_ops proc_vnode_ops;
 
 struct proc_node *proc_node_make(const char *path, uint32_t mode);
 int proc_vnode_create(struct fs *fs, struct proc_node *node, int fd, struct vnode **out);

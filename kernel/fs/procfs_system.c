@@ -16,18 +16,30 @@
 
 static int meminfo_text(struct seq *s)
 {
-    unsigned long total = page_count_total() * KIB_PER_PAGE, free = page_count_free() * KIB_PER_PAGE;
+    unsigned long total = page_count_total() * KIB_PER_PAGE,
+                  free = page_count_free() * KIB_PER_PAGE;
     unsigned long cached = page_cache_reclaimable() * KIB_PER_PAGE;
     const struct {
         const char *name;
         unsigned long kib;
     } line[] = {
-        {"MemTotal:", total},     {"MemFree:", free},       {"MemAvailable:", free + cached},
-        {"Buffers:", 0},          {"Cached:", cached},      {"SwapCached:", 0},
-        {"Active:", cached},      {"Inactive:", 0},         {"SwapTotal:", 0},
-        {"SwapFree:", 0},         {"Dirty:", 0},            {"Shmem:", 0},
-        {"CommitLimit:", total},  {"Committed_AS:", total - free},
-        {"HugePages_Total:", 0},  {"HugePages_Free:", 0},   {"Hugepagesize:", 2048},
+        {"MemTotal:", total},
+        {"MemFree:", free},
+        {"MemAvailable:", free + cached},
+        {"Buffers:", 0},
+        {"Cached:", cached},
+        {"SwapCached:", 0},
+        {"Active:", cached},
+        {"Inactive:", 0},
+        {"SwapTotal:", 0},
+        {"SwapFree:", 0},
+        {"Dirty:", 0},
+        {"Shmem:", 0},
+        {"CommitLimit:", total},
+        {"Committed_AS:", total - free},
+        {"HugePages_Total:", 0},
+        {"HugePages_Free:", 0},
+        {"Hugepagesize:", 2048},
     };
     for (unsigned i = 0; i < ARRAY_SIZE(line); i++)
         seq_printf(s, "%-16s%8lu kB\n", line[i].name, line[i].kib);
@@ -86,9 +98,9 @@ static int stat_text(struct seq *s)
 static int uuid_text(struct seq *s)
 {
     uint64_t a = random_u64(), b = random_u64();
-    seq_printf(s, "%08x-%04x-4%03x-%04x-%04x%08x\n", (unsigned)(a >> 32), (unsigned)(a >> 16) & 0xffff,
-               (unsigned)a & 0xfff, ((unsigned)(b >> 48) & 0x3fff) | 0x8000,
-               (unsigned)(b >> 32) & 0xffff, (unsigned)b);
+    seq_printf(s, "%08x-%04x-4%03x-%04x-%04x%08x\n", (unsigned)(a >> 32),
+               (unsigned)(a >> 16) & 0xffff, (unsigned)a & 0xfff,
+               ((unsigned)(b >> 48) & 0x3fff) | 0x8000, (unsigned)(b >> 32) & 0xffff, (unsigned)b);
     return 0;
 }
 
@@ -128,10 +140,19 @@ static const struct {
 
 int proc_system_register(void)
 {
-    int err = 0;
-    for (unsigned i = 0; i < ARRAY_SIZE(constants) && !err; i++)
-        err = procfs_register_const(constants[i].path, constants[i].text);
-    for (unsigned i = 0; i < ARRAY_SIZE(texts) && !err; i++)
-        err = procfs_register(texts[i].path, texts[i].text);
-    return err;
+    for (unsigned i = 0; i < ARRAY_SIZE(constants); i++) {
+        struct proc_node *n = proc_node_make(constants[i].path, S_IFREG | 0444);
+        if (!n)
+            return -ENOMEM;
+        if (!n->text) /* who registered before us knows better */
+            n->constant = constants[i].text;
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(texts); i++) {
+        struct proc_node *n = proc_node_make(texts[i].path, S_IFREG | 0444);
+        if (!n)
+            return -ENOMEM;
+        if (!n->text)
+            n->text = texts[i].text;
+    }
+    return 0;
 }

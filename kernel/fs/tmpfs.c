@@ -345,11 +345,17 @@ int tmpfs_create(struct fs **out, const char *type, uint64_t limit, uint32_t mod
     return 0;
 }
 
-int tmpfs_file(struct fs *fs, uint32_t mode, struct vnode **out)
+int tmpfs_anonymous(uint32_t mode, struct vnode **out)
 {
+    static struct mutex lock = MUTEX_INIT(lock);
+    static struct fs *hidden;
     struct tmp_node *n;
     struct vnode_new what = {.mode = S_IFREG | mode};
-    int err = node_create(fs, &what, &n);
+    mutex_lock(&lock);
+    int err = hidden ? 0 : tmpfs_create(&hidden, "tmpfs", 0, 0700);
+    mutex_unlock(&lock);
+    if (!err)
+        err = node_create(hidden, &what, &n);
     if (err)
         return err;
     n->v.nlink = 0;
