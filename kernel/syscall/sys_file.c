@@ -16,19 +16,27 @@
 
 typedef ssize_t transfer_fn(struct file *f, struct uio *u, uint64_t *pos);
 
+/* The file of a descriptor that is open for this direction. */
+static int transfer_file(int fd, transfer_fn *fn, struct file **out)
+{
+    int err = file_of(fd, out);
+    if (!err && !(fn == file_read ? file_readable(*out) : file_writable(*out))) {
+        file_put(*out);
+        err = -EBADF;
+    }
+    return err;
+}
+
 /* read, write, pread64, pwrite64: pos NULL means the file's own. */
 static long transfer(int fd, struct uptr buf, unsigned long count, uint64_t *pos, transfer_fn *fn)
 {
     struct uio_vec vec;
     struct uio u;
     struct file *f;
-    long r = file_of(fd, &f);
+    long r = transfer_file(fd, fn, &f);
     if (r)
         return r;
-    if (!(fn == file_read ? file_readable(f) : file_writable(f)))
-        r = -EBADF;
-    else
-        r = buffer_get(&u, &vec, buf, count);
+    r = buffer_get(&u, &vec, buf, count);
     if (!r)
         r = fn(f, &u, pos);
     file_put(f);
@@ -62,13 +70,10 @@ static long transfer_vector(int fd, struct uptr vec, unsigned long count, uint64
 {
     struct iov v;
     struct file *f;
-    long r = file_of(fd, &f);
+    long r = transfer_file(fd, fn, &f);
     if (r)
         return r;
-    if (!(fn == file_read ? file_readable(f) : file_writable(f)))
-        r = -EBADF;
-    else
-        r = iov_get(&v, vec, count);
+    r = iov_get(&v, vec, count);
     if (!r) {
         r = fn(f, &v.uio, pos);
         iov_put(&v);

@@ -13,8 +13,8 @@ $(FUZZ_EXT4_DIR)/ext4.img:
 	$(Q)printf hello > $(@D)/tree/f; seq 1 9000 > $(@D)/tree/d/n; ln -sf f $(@D)/tree/l; \
 		ln -sf $$(printf 'x%.0s' $$(seq 1 100)) $(@D)/tree/s; \
 		for i in $$(seq 1 90); do : > $(@D)/tree/d/a-name-of-some-length-$$i; done
-	$(Q)rm -f $@; /sbin/mke2fs -q -F -t ext4 -b 1024 -I 256 -N 128 -J size=1 \
-		-O ^metadata_csum,^uninit_bg,^resize_inode,inline_data -d $(@D)/tree $@ 2M > /dev/null 2>&1
+	$(Q)rm -f $@; /sbin/mke2fs -q -F -t ext4 -b 1024 -I 256 -N 128 \
+		-O ^metadata_csum,^uninit_bg,^resize_inode,^has_journal,inline_data -d $(@D)/tree $@ 2M > /dev/null 2>&1
 	$(Q)/sbin/e2fsck -fyD $@ > /dev/null 2>&1; test $$? -le 1
 
 $(FUZZ_EXT4_DIR)/ext4-image.o: $(FUZZ_EXT4_DIR)/ext4.img
