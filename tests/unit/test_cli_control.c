@@ -2,7 +2,7 @@
 /* Lines of the control channel, whole, in pieces and as nonsense. */
 #include "cli_test.h"
 
-#include "control.h"
+#include "control_lines.h"
 
 static struct control c;
 static struct err err;

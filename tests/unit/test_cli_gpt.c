@@ -2,7 +2,7 @@
 /* GPT bytes, against the layout of UEFI 2.10 §5. (sgdisk judges real disks in tests/e2e.) */
 #include "cli_test.h"
 
-#include "gpt.h"
+#include "gpt_table.h"
 
 #define SECTORS 65536u
 
