@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "alloc.h"
-#include "gpt.h"
+#include "gpt_table.h"
 #include "grub.h"
 #include "hostpath.h"
 #include "ops/exit.h"

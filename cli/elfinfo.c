@@ -163,6 +163,8 @@ static bool headers_read(struct elfinfo *info, const char *name, struct elf_byte
     size_t count;
     if (elf_getphdrnum(elf, &count) < 0 || count > ELFINFO_SEGMENTS)
         return elf_broken(name, "it claims too many program headers", err);
+    if (header.e_phnum != PN_XNUM)
+        count = header.e_phnum; /* libelf lowers it to what the file holds */
     if (count && (header.e_phentsize != sizeof(Elf64_Phdr) ||
                   !range_ok(b, header.e_phoff, count * sizeof(Elf64_Phdr))))
         return elf_broken(name, "its program headers lie outside the file", err);

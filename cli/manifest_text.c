@@ -2,8 +2,7 @@
 /* The manifest as text: see manifest_text.h. */
 #include "manifest_text.h"
 
-#include <stdio.h>
-#include <stdlib.h>
+#include <ctype.h>
 #include <string.h>
 
 #include "ops/exit.h"
@@ -45,16 +44,30 @@ void manifest_escape(struct buf *out, const char *s)
     }
 }
 
+static int hex_digit(char c)
+{
+    static const char digits[] = "0123456789abcdef";
+    const char *at = c ? strchr(digits, tolower((unsigned char)c)) : NULL;
+    return at ? (int)(at - digits) : -1;
+}
+
+/* The byte of a `\\xHH` at s; 0: it is none. */
+static int escaped_byte(const char *s)
+{
+    int high = s[0] == '\\' && s[1] == 'x' ? hex_digit(s[2]) : -1;
+    int low = high >= 0 ? hex_digit(s[3]) : -1;
+    return low >= 0 ? 16 * high + low : 0;
+}
+
 void manifest_unescape(char *s)
 {
     char *to = s;
-    unsigned byte;
-    int n;
+    int byte;
     while (*s) {
         if (s[0] == '\\' && (s[1] == '\\' || s[1] == 'n')) {
             *to++ = s[1] == 'n' ? '\n' : '\\';
             s += 2;
-        } else if (sscanf(s, "\\x%2x%n", &byte, &n) == 1 && n == 4 && byte) {
+        } else if ((byte = escaped_byte(s)) != 0) {
             *to++ = (char)byte;
             s += 4;
         } else {

@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #include "buf.h"
-#include "control.h"
+#include "control_lines.h"
 #include "ops/control.h"
 #include "ops/exit.h"
 #include "terminal.h"
@@ -311,7 +311,8 @@ static bool machine_failed(struct relay *r, struct err *err)
     int number = exited ? WEXITSTATUS(r->child_status) : WTERMSIG(r->child_status);
     const char *messages = tail_text(&r->messages), *serial = tail_text(&r->serial);
     const char *lines = r->options->verbose ? "" : serial;
-    if (r->control.panic || (exited && number == OPS_DEBUG_EXIT_PANIC * 2 + 1))
+    if (r->control.panic || strstr(serial, "kernel panic") ||
+        (exited && number == OPS_DEBUG_EXIT_PANIC * 2 + 1))
         return err_set(err, OPS_EXIT_CRASH,
                        "this is a fault of ops, not of the program: report it with the lines above",
                        "the kernel gave up: %s%s%s",

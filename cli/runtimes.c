@@ -41,6 +41,7 @@ static const struct runtime {
     {"libcrypto.so.",
      true,
      {"/usr/lib/ssl/openssl.cnf", LIBDIR "/ossl-modules", LIBDIR "/engines-3"}},
+    {"libc.so.", true, {"/usr/lib/locale/C.utf8"}},
     {"libtinfo.so.", true, {"/lib/terminfo"}},
     {"libmagic.so.", true, {"/etc/magic", "/usr/share/misc/magic.mgc"}},
 };

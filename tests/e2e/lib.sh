@@ -23,18 +23,18 @@ skip() { # REASON...
     exit 77
 }
 
+E2E_LIMIT=60 # seconds a run may take
+
 # ops ARGUMENT...: runs the tool; STATUS, and its output in files out and err.
-ops() {
-    "$OPS" "$@" >"$T/out" 2>"$T/err" </dev/null
-    STATUS=$?
-}
+ops() { ops_input /dev/null "$@"; }
 
 # ops_input FILE ARGUMENT...: the same with standard input.
 ops_input() {
     local input=$1
     shift
-    "$OPS" "$@" >"$T/out" 2>"$T/err" <"$input"
+    timeout -k 5 $E2E_LIMIT "$OPS" "$@" >"$T/out" 2>"$T/err" <"$input"
     STATUS=$?
+    [ $STATUS != 124 ] || fail "no end after $E2E_LIMIT s: ops $*; stderr: $(said)"
 }
 
 said() { head -c 600 "$T/err" | tr '\n' '|'; }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* GUID partition tables: see gpt.h. */
-#include "gpt.h"
+/* GUID partition tables: see gpt_table.h. */
+#include "gpt_table.h"
 
 #include <string.h>
 
