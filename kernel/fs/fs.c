@@ -213,6 +213,22 @@ int fs_open(struct fs_context *ctx, struct path *start, const char *name, uint32
     return err;
 }
 
+int fs_stat_path(struct path *p, bool followed, struct file_stat *st)
+{
+    struct vnode *v = p->vnode;
+    struct file *f;
+    if (!followed || !vnode_is_link(v) || !v->ops->follow || !v->ops->open) {
+        vnode_stat(v, st);
+        return 0;
+    }
+    int err = v->ops->open(v, 0, &f); /* a descriptor's link: what is open there */
+    if (err)
+        return err;
+    err = file_stat(f, st);
+    file_put(f);
+    return err;
+}
+
 int fs_stat(struct fs_context *ctx, struct path *start, const char *name, unsigned walk,
             struct file_stat *st)
 {
@@ -220,9 +236,9 @@ int fs_stat(struct fs_context *ctx, struct path *start, const char *name, unsign
     int err = path_walk(ctx, start, name, walk, NULL, &p);
     if (err)
         return err;
-    vnode_stat(p->vnode, st);
+    err = fs_stat_path(p, !(walk & WALK_NOFOLLOW), st);
     path_put(p);
-    return 0;
+    return err;
 }
 
 ssize_t fs_readlink(struct fs_context *ctx, struct path *start, const char *name, char *buf,

@@ -16,6 +16,8 @@ int fs_open(struct fs_context *ctx, struct path *start, const char *name, uint32
 int fs_open_path(struct fs_context *ctx, struct path *p, uint32_t flags, struct file **out);
 int fs_stat(struct fs_context *ctx, struct path *start, const char *name, unsigned walk,
             struct file_stat *st);
+/* Of what a walk found; `followed`: links at the end were to be followed. */
+int fs_stat_path(struct path *p, bool followed, struct file_stat *st);
 /* Bytes of the link's text, cut at n. */
 ssize_t fs_readlink(struct fs_context *ctx, struct path *start, const char *name, char *buf,
                     size_t n);

@@ -11,6 +11,7 @@
 #include "fs/tmpfs_node.h"
 #include "lib/string.h"
 #include "mem/page.h"
+#include "vm/map.h"
 
 static bool page_reserve(struct tmpfs *t)
 {
@@ -75,8 +76,10 @@ static void range_clear(struct vnode *v, uint64_t from, uint64_t to)
     }
     page_clear(v, from, first);
     page_clear(v, end, to);
-    if (first < end)
-        pages_release(v, page_cache_drop(&v->cache, first >> PAGE_SHIFT, end >> PAGE_SHIFT));
+    if (first >= end)
+        return;
+    vm_forget_object(&v->cache.object, first >> PAGE_SHIFT, end >> PAGE_SHIFT);
+    pages_release(v, page_cache_drop(&v->cache, first >> PAGE_SHIFT, end >> PAGE_SHIFT));
 }
 
 int tmpfs_truncate(struct vnode *v, uint64_t size)

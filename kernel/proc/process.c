@@ -48,6 +48,11 @@ static void copy_name(char *dst, size_t n, const char *src)
     dst[len] = '\0';
 }
 
+static void broken_pipe(void)
+{
+    signal_self(SIGPIPE);
+}
+
 int process_init(const struct manifest *m)
 {
     list_init(&process.tasks);
@@ -56,6 +61,7 @@ int process_init(const struct manifest *m)
     list_init(&process.signals.pending.info);
     limits_init();
     process.manifest = m;
+    file_broken_pipe = broken_pipe;
     process.dumpable = true;
     process.uid = process.euid = process.suid = process.fsuid = (uint32_t)m->uid;
     process.gid = process.egid = process.sgid = process.fsgid = (uint32_t)m->gid;

@@ -112,7 +112,7 @@ long syscall_unknown(uint64_t nr)
 /* The traced entry: every register is in the frame. */
 long syscall_dispatch(struct trap_frame *f)
 {
-    uint64_t nr = f->orig_rax;
+    uint64_t nr = (uint32_t)f->orig_rax;
     const uint64_t args[6] = {f->rdi, f->rsi, f->rdx, f->r10, f->r8, f->r9};
     const struct syscall_row *row = nr < SYSCALL_TABLE_SIZE ? &syscall_rows[nr] : NULL;
     bool traced = trace_wanted(nr);

@@ -53,7 +53,7 @@ static int stat_at(int dir, struct uptr name, unsigned flags, struct file_stat *
     } else {
         err = at_walk(&at, flags, &p);
         if (!err) {
-            vnode_stat(p->vnode, s);
+            err = fs_stat_path(p, !(flags & AT_SYMLINK_NOFOLLOW), s);
             path_put(p);
         }
     }
@@ -265,13 +265,16 @@ static long list_directory(int fd, struct uptr buf, unsigned size, bool old)
         r = -ENOTDIR;
     } else {
         mutex_lock(&f->pos_lock);
+        uint64_t pos = f->pos;
         r = f->ops->readdir(f, listing_add, &l);
+        if (l.len)
+            r = copy_to_user(buf, l.buf, l.len) ? -EFAULT : (long)l.len;
+        else if (!r && l.full)
+            r = -EINVAL;
+        if (r == -EFAULT)
+            f->pos = pos; /* nothing was read */
         mutex_unlock(&f->pos_lock);
     }
-    if (l.len)
-        r = copy_to_user(buf, l.buf, l.len) ? -EFAULT : (long)l.len;
-    else if (!r && l.full)
-        r = -EINVAL;
     kfree(l.buf);
     file_put(f);
     return r;

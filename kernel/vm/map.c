@@ -323,12 +323,12 @@ static int protect_locked(uint64_t start, uint64_t end, uint32_t prot)
             return -ENOMEM;
         if (prot & ~v->max_prot || v->flags & VMA_VVAR)
             return -EACCES;
+        if (v->prot != prot) {
+            v->prot = prot;
+            pages_protect(v->start, v->end, prot, v->flags & VMA_SHARED);
+            v = vma_merge(v);
+        }
         at = v->end;
-        if (v->prot == prot)
-            continue;
-        v->prot = prot;
-        pages_protect(v->start, v->end, prot, v->flags & VMA_SHARED);
-        v = vma_merge(v);
     }
     return at < end ? -ENOMEM : 0;
 }
@@ -467,6 +467,20 @@ int vm_remap(uint64_t *addr, uint64_t old_len, uint64_t new_len, uint32_t flags,
     int err = remap_locked(addr, old_len, new_len, flags, new_addr);
     mutex_unlock(&vm.lock);
     return err;
+}
+
+void vm_forget_object(const struct vm_object *obj, uint64_t from, uint64_t to)
+{
+    mutex_lock(&vm.lock);
+    for (struct rb_node *n = rb_first(&vm.root); n; n = rb_next(n)) {
+        const struct vma *v = RB_ENTRY(n, struct vma, node);
+        uint64_t pages = (v->end - v->start) >> PAGE_SHIFT;
+        if (v->object != obj || v->pgoff >= to || v->pgoff + pages <= from)
+            continue;
+        uint64_t first = MAX(from, v->pgoff) - v->pgoff, last = MIN(to - v->pgoff, pages);
+        pages_drop(v->start + (first << PAGE_SHIFT), v->start + (last << PAGE_SHIFT), false);
+    }
+    mutex_unlock(&vm.lock);
 }
 
 bool vm_lookup(uint64_t addr, struct vma *out)

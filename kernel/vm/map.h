@@ -73,6 +73,8 @@ int vm_populate(uint64_t addr, uint64_t len, bool write);
 int vm_check_mapped(uint64_t addr, uint64_t len);
 /* One byte a page: bit 0 tells whether it is resident (mincore). -ENOMEM for holes. */
 int vm_resident(uint64_t addr, size_t pages, uint8_t *out);
+/* The object lost its pages from..to-1 (truncation): no mapping shows them any more. */
+void vm_forget_object(const struct vm_object *obj, uint64_t from, uint64_t to);
 /* An unused range below `mmap_top`; 0 if there is none. Locked. */
 uint64_t vm_find_gap(uint64_t len, uint64_t top);
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "vm/map.h"
 #include "vm/uaccess.h"
 
 uint64_t fake_bad_user; /* bytes at and above it give -EFAULT; 0: none do */
@@ -34,4 +35,10 @@ int zero_user(struct uptr dst, size_t n)
         return -EFAULT;
     memset((void *)dst.addr, 0, n);
     return 0;
+}
+
+/* Nothing is mapped in a unit test. */
+void vm_forget_object(const struct vm_object *obj, uint64_t from, uint64_t to)
+{
+    (void)obj, (void)from, (void)to;
 }

@@ -49,6 +49,7 @@
     .globl syscall_entry
 syscall_entry:
     SYSCALL_ENTER
+    movl %eax, %eax /* the number is an int: upper bits do not count */
     cmpq $SYSCALL_MAX, %rax
     jae 9f
     movq %r10, %rcx
