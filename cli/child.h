@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The emulator as a child process: its own process group (the terminal's Ctrl-C
+ * is ours to forward), no standard input, its messages on a pipe, and dead as
+ * soon as we are.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "buf.h"
+#include "err.h"
+#include "strlist.h"
+
+struct child {
+    pid_t pid;
+    int messages; /* read end of its stdout and stderr */
+};
+
+/* Starts argv[0] with the `count` descriptors of `keep` inherited under their numbers. */
+bool child_start(struct child *c, const struct strlist *argv, const int *keep, size_t count,
+                 struct err *err);
+
+/* Runs a short-lived tool to its end and adds what it prints to `said`. Errors: it does not start,
+ * or ends with another status than 0 (the error quotes what it said). */
+bool child_collect(const struct strlist *argv, const int *keep, size_t count, struct buf *said,
+                   struct err *err);

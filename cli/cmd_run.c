@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `ops run`: settle what the image holds, take it from the cache or build it,
+ * start the machine and relay its streams. The program's exit status is ours.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "alloc.h"
+#include "cache.h"
+#include "child.h"
+#include "command.h"
+#include "kvm.h"
+#include "launch.h"
+#include "ops/exit.h"
+#include "qemu.h"
+#include "relay.h"
+#include "size.h"
+#include "terminal.h"
+
+#define RUN_MEMORY   (UINT64_C(256) << 20) /* the default: this, or more for large programs */
+#define RUN_CPUS_MAX 64
+
+static const struct option run_rows[] = {
+    LAUNCH_OPTIONS,
+    {.name = "accel",
+     .type = OPTION_TEXT,
+     .offset = offsetof(struct request, accel),
+     .argument = "auto|kvm|tcg",
+     .help = "how the CPU is run; auto: KVM where it really works"},
+    {.name = "dry-run",
+     .type = OPTION_FLAG,
+     .offset = offsetof(struct request, dry_run),
+     .help = "build the image and print QEMU's command line"},
+    {.name = "machine",
+     .type = OPTION_TEXT,
+     .offset = offsetof(struct request, machine),
+     .argument = "microvm|q35",
+     .help = "virtio over mmio (default) or PCI"},
+    {.name = "memory",
+     .letter = 'm',
+     .type = OPTION_TEXT,
+     .offset = offsetof(struct request, memory),
+     .argument = "SIZE",
+     .help = "memory of the machine: 64M, 2G (default 256M or by need)"},
+    {.name = "smp",
+     .type = OPTION_TEXT,
+     .offset = offsetof(struct request, cpus),
+     .argument = "N",
+     .help = "number of CPUs (default 1)"},
+    {.name = "trace",
+     .type = OPTION_MAYBE,
+     .offset = offsetof(struct request, trace),
+     .argument = "CALLS",
+     .bare = "all",
+     .help = "show system calls: all, or a comma list"},
+    {.name = "verbose",
+     .letter = 'v',
+     .type = OPTION_FLAG,
+     .offset = offsetof(struct request, verbose),
+     .help = "show the kernel's log, the accelerator and QEMU's line"},
+};
+
+static const struct option_table run_options = {run_rows, sizeof run_rows / sizeof run_rows[0]};
+
+static bool choice(const char *option, const char *given, const char *const *words, size_t count,
+                   size_t *index, struct err *err)
+{
+    for (*index = 0; *index < count; ++*index)
+        if (!given || strcmp(given, words[*index]) == 0)
+            return true;
+    return err_set(err, OPS_EXIT_USAGE, NULL, "--%s must be %s%s%s%s%s, not %s", option, words[0],
+                   count > 2 ? ", " : " or ", words[1], count > 2 ? " or " : "",
+                   count > 2 ? words[2] : "", given);
+}
+
+static bool accel_choose(struct machine *m, const struct request *r, struct err *err)
+{
+    static const char *const words[] = {"auto", "kvm", "tcg"};
+    size_t index;
+    char *reason = NULL;
+    if (!choice("accel", r->accel, words, 3, &index, err))
+        return false;
+    m->kvm = index != 2 && kvm_probe(&reason);
+    bool ok = m->kvm || index != 1;
+    if (!ok)
+        err_set(err, OPS_EXIT_FAILED, "--accel auto falls back to emulation",
+                "KVM does not work here: %s", reason);
+    else if (r->verbose)
+        fprintf(stderr, "ops: %s: %s\n", m->kvm ? "KVM" : "emulation (TCG)",
+                reason ? reason : "asked for with --accel");
+    free(reason);
+    return ok;
+}
+
+static bool size_choose(struct machine *m, const struct request *r, const struct plan *p,
+                        struct err *err)
+{
+    uint64_t cpus = p->config.cpus ? p->config.cpus : 1;
+    char *end = NULL;
+    m->memory = p->config.memory;
+    if (r->memory && !size_parse(r->memory, &m->memory))
+        return err_set(err, OPS_EXIT_USAGE, "write -m 64M or -m 2G", "-m %s is not a size",
+                       r->memory);
+    if (!m->memory) {
+        uint64_t need = (4 * p->program_bytes + (64 << 20) - 1) >> 26 << 26;
+        m->memory = need > RUN_MEMORY ? need : RUN_MEMORY;
+    }
+    m->memory = (m->memory + (1 << 20) - 1) >> 20 << 20;
+    if (r->cpus)
+        cpus = strtoull(r->cpus, &end, 10);
+    if (cpus < 1 || cpus > RUN_CPUS_MAX || (end && (*end || end == r->cpus)))
+        return err_set(err, OPS_EXIT_USAGE, NULL, "--smp must be a number from 1 to %d",
+                       RUN_CPUS_MAX);
+    m->cpus = (unsigned)cpus;
+    return true;
+}
+
+/* The manifest in memory that QEMU opens by its number: nothing to remove later. */
+static bool manifest_place(struct plan *p, char **path, struct err *err)
+{
+    struct manifest *m = &p->manifest;
+    unsigned rows, columns;
+    struct buf text = {0};
+    m->stdin = terminal_kind(STDIN_FILENO);
+    m->stdout = terminal_kind(STDOUT_FILENO);
+    m->stderr = terminal_kind(STDERR_FILENO);
+    if (terminal_size(&rows, &columns)) {
+        m->rows = rows;
+        m->columns = columns;
+    }
+    if (!manifest_write(m, &text, err))
+        return false;
+    int fd = memfd_create("manifest", 0);
+    bool ok = fd >= 0 && write(fd, text.data, text.size) == (ssize_t)text.size;
+    if (ok)
+        *path = alloc_printf("/proc/self/fd/%d", fd);
+    else
+        err_errno(err, "write", "the manifest");
+    buf_free(&text);
+    return ok;
+}
+
+static bool sockets_make(struct machine *m, int ours[STREAM_COUNT], struct err *err)
+{
+    for (int s = 0; s < STREAM_COUNT; s++) {
+        int pair[2];
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+            return err_errno(err, "make", "a socket");
+        ours[s] = pair[0];
+        m->fds[s] = pair[1];
+    }
+    return true;
+}
+
+static bool machine_run(struct machine *m, const struct request *r, int *status, struct err *err)
+{
+    struct relay_options o = {.verbose = r->verbose, .trace = r->trace != NULL};
+    struct strlist argv = {0};
+    struct child child;
+    int ours[STREAM_COUNT];
+    if (!sockets_make(m, ours, err))
+        return false;
+    qemu_command(m, &argv);
+    char *line = qemu_shell_line(&argv);
+    bool ok = true;
+    if (r->verbose && !r->dry_run)
+        fprintf(stderr, "ops: %s\n", line);
+    if (r->dry_run) {
+        puts(line);
+    } else {
+        relay_block_signals();
+        ok = child_start(&child, &argv, m->fds, STREAM_COUNT, err);
+        for (int s = 0; s < STREAM_COUNT; s++)
+            close(m->fds[s]);
+        ok = ok && relay_run(&child, ours, &o, status, err);
+    }
+    free(line);
+    strlist_free(&argv);
+    return ok;
+}
+
+static bool image_take(struct plan *p, const struct request *r, struct cache_image *image,
+                       struct err *err)
+{
+    if (!cache_root_image(&p->tree, p->config.volume_size, image, err))
+        return false;
+    for (size_t i = 0; r->verbose && i < p->deps.missing.count; i++)
+        fprintf(stderr, "ops: %s\n", p->deps.missing.items[i]);
+    if (r->verbose && image->note)
+        fprintf(stderr, "ops: %s\n", image->note);
+    if (r->verbose)
+        fprintf(stderr, "ops: image %s: %s\n", image->built ? "built" : "from the cache",
+                image->path);
+    return true;
+}
+
+static bool plan_run(struct plan *p, const struct request *r, int *status, struct err *err)
+{
+    static const char *const machines[] = {"microvm", "q35"};
+    struct machine m = {0};
+    struct cache_image image = {0};
+    char *qemu = NULL, *kernel = NULL, *manifest = NULL;
+    size_t machine;
+    bool ok = choice("machine", r->machine, machines, 2, &machine, err) &&
+              size_choose(&m, r, p, err) && (kernel = launch_kernel(r, err)) &&
+              (qemu = qemu_find(err)) && accel_choose(&m, r, err) &&
+              image_take(p, r, &image, err) && manifest_place(p, &manifest, err);
+    if (ok) {
+        m.q35 = machine == 1;
+        m.qemu = qemu;
+        m.kernel = kernel;
+        m.root = image.path;
+        m.manifest = manifest;
+        ok = machine_run(&m, r, status, err);
+    }
+    free(image.path);
+    free(image.note);
+    free(manifest);
+    free(kernel);
+    free(qemu);
+    return ok;
+}
+
+static bool run(const struct command *self, char **words, int *status, struct err *err)
+{
+    struct request r = {0};
+    struct plan p = {0};
+    bool help, answered;
+    int next = 0;
+    bool ok = options_parse(self->options, &r, words, &next, &help, err);
+    if (ok && help) {
+        command_help(self);
+    } else if (ok) {
+        r.operands = words + next;
+        ok = plan_make(&p, &r, false, err) && launch_answer(&p, &r, &answered, err) &&
+             (answered || plan_run(&p, &r, status, err));
+        plan_free(&p);
+    }
+    strlist_free(&r.env);
+    strlist_free(&r.exclude);
+    return ok;
+}
+
+const struct command cmd_run = {
+    .name = "run",
+    .usage = "run [OPTION...] PROGRAM [ARGUMENT...]",
+    .summary = "boot a Linux program as a unikernel",
+    .text = "The program, its libraries and its files keep their paths. Options end at PROGRAM;\n"
+            "what follows is the program's. Its exit status is passed on (128 + n after signal\n"
+            "n; 125 when the machine failed). Ctrl-C reaches the program; a second one ends the\n"
+            "machine.\n",
+    .options = &run_options,
+    .run = run,
+};

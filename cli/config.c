@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The configuration file: one table row a key, see config.h. */
+#include "config.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "alloc.h"
+#include "hostpath.h"
+#include "json.h"
+#include "nearest.h"
+#include "ops/exit.h"
+#include "size.h"
+
+#define CONFIG_MAX (1 << 20) /* bytes of a configuration file */
+
+enum key_type {
+    KEY_TEXT,
+    KEY_PATH,
+    KEY_NUMBER,
+    KEY_SIZE,
+    KEY_TEXTS,
+    KEY_PATHS,
+    KEY_ENV,
+    KEY_MAP,
+    KEY_TABLE
+};
+
+struct key {
+    const char *name;
+    enum key_type type;
+    size_t offset;           /* in struct config */
+    const struct key *table; /* KEY_TABLE: the keys below, ended by a NULL name */
+};
+
+static const char *const expected[] = {
+    [KEY_TEXT] = "a string",
+    [KEY_PATH] = "a string: a path",
+    [KEY_NUMBER] = "a whole number, 0 or more",
+    [KEY_SIZE] = "a size such as \"64M\" or \"1G\"",
+    [KEY_TEXTS] = "a list of strings: [\"...\", ...]",
+    [KEY_PATHS] = "a list of paths: [\"...\", ...]",
+    [KEY_ENV] = "an object of strings: {\"NAME\": \"value\", ...}",
+    [KEY_MAP] = "an object of strings: {\"host directory\": \"/guest/directory\", ...}",
+    [KEY_TABLE] = "an object: {...}",
+};
+
+static const struct key run_keys[] = {
+    {"CPUs", KEY_NUMBER, offsetof(struct config, cpus), NULL},
+    {"Memory", KEY_SIZE, offsetof(struct config, memory), NULL},
+    {0},
+};
+
+static const struct key top_keys[] = {
+    {"Args", KEY_TEXTS, offsetof(struct config, args), NULL},
+    {"BaseVolumeSz", KEY_SIZE, offsetof(struct config, volume_size), NULL},
+    {"Cwd", KEY_TEXT, offsetof(struct config, cwd), NULL},
+    {"Dirs", KEY_PATHS, offsetof(struct config, dirs), NULL},
+    {"Env", KEY_ENV, offsetof(struct config, env), NULL},
+    {"Files", KEY_PATHS, offsetof(struct config, files), NULL},
+    {"Gid", KEY_NUMBER, offsetof(struct config, gid), NULL},
+    {"Hostname", KEY_TEXT, offsetof(struct config, hostname), NULL},
+    {"MapDirs", KEY_MAP, offsetof(struct config, map_dirs), NULL},
+    {"NameServers", KEY_TEXTS, offsetof(struct config, name_servers), NULL},
+    {"Program", KEY_PATH, offsetof(struct config, program), NULL},
+    {"RunConfig", KEY_TABLE, 0, run_keys},
+    {"Uid", KEY_NUMBER, offsetof(struct config, uid), NULL},
+    {0},
+};
+
+struct reader {
+    struct config *config;
+    struct json_text text;
+    const char *dir;
+    struct json_place place;
+    struct err *err;
+};
+
+static bool wrong_type(struct reader *r, const struct key *k)
+{
+    return json_error(&r->text, &r->place, false, r->err, "%s must be %s", k->name,
+                      expected[k->type]);
+}
+
+static char *path_of(const struct reader *r, const char *text)
+{
+    char *joined = path_join(r->dir, text), *absolute = path_absolute(joined);
+    free(joined);
+    return absolute;
+}
+
+static bool read_number(struct reader *r, const struct key *k, const cJSON *v)
+{
+    uint64_t *field = (uint64_t *)((char *)r->config + k->offset);
+    if (k->type == KEY_SIZE) {
+        if (!cJSON_IsString(v) || !size_parse(v->valuestring, field))
+            return wrong_type(r, k);
+        return true;
+    }
+    if (!cJSON_IsNumber(v) || v->valuedouble < 0 || v->valuedouble > UINT32_MAX ||
+        floor(v->valuedouble) != v->valuedouble)
+        return wrong_type(r, k);
+    *field = (uint64_t)v->valuedouble;
+    return true;
+}
+
+static bool read_text(struct reader *r, const struct key *k, const cJSON *v)
+{
+    char **field = (char **)((char *)r->config + k->offset);
+    if (!cJSON_IsString(v) || v->valuestring[0] == 0)
+        return wrong_type(r, k);
+    free(*field); /* the same key in another case */
+    *field = k->type == KEY_PATH ? path_of(r, v->valuestring) : alloc_string(v->valuestring);
+    return true;
+}
+
+/* One member of a list or map into the key's string list. */
+static bool read_member(struct reader *r, const struct key *k, struct strlist *list, const cJSON *v)
+{
+    if (!cJSON_IsString(v))
+        return wrong_type(r, k);
+    char *path = NULL, *guest = NULL;
+    switch (k->type) {
+    case KEY_PATHS:
+        path = path_of(r, v->valuestring);
+        guest = path_normal(v->valuestring);
+        strlist_add(list, path);
+        strlist_add(list, guest);
+        break;
+    case KEY_MAP:
+        if (v->valuestring[0] != '/')
+            return json_error(&r->text, &r->place, false, r->err,
+                              "the directory in the guest must start with a slash");
+        path = path_of(r, v->string);
+        guest = path_normal(v->valuestring);
+        strlist_add(list, path);
+        strlist_add(list, guest);
+        break;
+    case KEY_ENV:
+        if (v->string[0] == 0 || strchr(v->string, '='))
+            return json_error(&r->text, &r->place, true, r->err,
+                              "\"%s\" cannot be the name of a variable", v->string);
+        strlist_addf(list, "%s=%s", v->string, v->valuestring);
+        break;
+    default:
+        strlist_add(list, v->valuestring);
+        break;
+    }
+    free(path);
+    free(guest);
+    return true;
+}
+
+static bool read_list(struct reader *r, const struct key *k, const cJSON *v)
+{
+    struct strlist *list = (struct strlist *)((char *)r->config + k->offset);
+    bool object = k->type == KEY_ENV || k->type == KEY_MAP;
+    if (object ? !cJSON_IsObject(v) : !cJSON_IsArray(v))
+        return wrong_type(r, k);
+    size_t index = 0;
+    r->place.depth++;
+    for (const cJSON *m = v->child; m; m = m->next) {
+        r->place.index[r->place.depth - 1] = index++;
+        if (!read_member(r, k, list, m))
+            return false;
+    }
+    r->place.depth--;
+    return true;
+}
+
+static bool unknown_key(struct reader *r, const struct key *table, const char *name)
+{
+    const char *names[sizeof top_keys / sizeof top_keys[0]];
+    size_t count = 0;
+    for (const struct key *k = table; k->name; k++)
+        names[count++] = k->name;
+    const char *near = nearest_word(name, names, count);
+    json_error(&r->text, &r->place, true, r->err, "unknown key \"%s\"", name);
+    if (near) {
+        err_hint(r->err, "did you mean \"%s\"?", near);
+        return false;
+    }
+    char *list = alloc_string(names[0]);
+    for (size_t i = 1; i < count; i++) {
+        char *longer = alloc_printf("%s, %s", list, names[i]);
+        free(list);
+        list = longer;
+    }
+    err_hint(r->err, "the keys here are %s", list);
+    free(list);
+    return false;
+}
+
+static bool read_table(struct reader *r, const struct key *table, const cJSON *object)
+{
+    size_t index = 0;
+    r->place.depth++;
+    for (const cJSON *v = object->child; v; v = v->next) {
+        r->place.index[r->place.depth - 1] = index++;
+        const struct key *k = table;
+        while (k->name && strcasecmp(k->name, v->string) != 0)
+            k++;
+        if (!k->name)
+            return unknown_key(r, table, v->string);
+        bool ok;
+        if (k->type == KEY_TABLE)
+            ok = cJSON_IsObject(v) ? read_table(r, k->table, v) : wrong_type(r, k);
+        else if (k->type == KEY_NUMBER || k->type == KEY_SIZE)
+            ok = read_number(r, k, v);
+        else if (k->type == KEY_TEXT || k->type == KEY_PATH)
+            ok = read_text(r, k, v);
+        else
+            ok = read_list(r, k, v);
+        if (!ok)
+            return false;
+    }
+    r->place.depth--;
+    return true;
+}
+
+bool config_parse(struct config *c, const char *name, const char *dir, const char *text,
+                  size_t size, struct err *err)
+{
+    *c = (struct config){0};
+    struct reader r = {.config = c, .text = {name, text, size}, .dir = dir, .err = err};
+    cJSON *root = json_parse(&r.text, err);
+    if (!root)
+        return false;
+    bool ok = cJSON_IsObject(root)
+                  ? read_table(&r, top_keys, root)
+                  : json_error(&r.text, &r.place, false, err,
+                               "a configuration is an object: {\"Args\": [...], ...}");
+    cJSON_Delete(root);
+    return ok;
+}
+
+bool config_load(struct config *c, const char *path, struct err *err)
+{
+    size_t size;
+    *c = (struct config){0};
+    char *text = path_read(path, CONFIG_MAX, &size, err);
+    if (!text)
+        return false;
+    char *dir = path_dirname(path), *absolute = path_absolute(dir);
+    bool ok = config_parse(c, path, absolute, text, size, err);
+    free(absolute);
+    free(dir);
+    free(text);
+    return ok;
+}
+
+void config_free(struct config *c)
+{
+    free(c->program);
+    free(c->hostname);
+    free(c->cwd);
+    strlist_free(&c->args);
+    strlist_free(&c->env);
+    strlist_free(&c->files);
+    strlist_free(&c->dirs);
+    strlist_free(&c->map_dirs);
+    strlist_free(&c->name_servers);
+    *c = (struct config){0};
+}

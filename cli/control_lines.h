@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The guest's half of the control channel (include/ops/control.h), line by line:
+ * what the kernel reports, collected until the machine has ended.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "buf.h"
+#include "err.h"
+#include "strlist.h"
+
+struct control {
+    bool verbose, trace; /* what goes to stderr at once */
+    struct buf line;     /* the unfinished line */
+    bool exited;
+    int status;
+    int signal;   /* of `killed`; 0: none */
+    char *killed; /* its text */
+    char *panic;  /* NULL: none */
+    struct strlist unsupported;
+};
+
+/* Takes bytes from the guest; complete lines are acted on. */
+void control_feed(struct control *c, const char *bytes, size_t n);
+
+/* Sentences for the end: a killed program, or one that failed without a system call it wanted.
+ * `sent`: the signal we passed on last, 0 if none. False when there is something to say. */
+bool control_verdict(const struct control *c, int sent, struct err *err);
+
+void control_free(struct control *c);

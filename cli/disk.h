@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The raw disk of `ops build` (include/ops/image.h): GPT, GRUB for BIOS, a boot
+ * partition with kernel and manifest, the root partition. Equal inputs give equal
+ * bytes.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "buf.h"
+#include "err.h"
+#include "tree.h"
+
+struct disk_content {
+    const struct tree *root;
+    uint64_t root_size; /* bytes; 0: by need */
+    const char *kernel; /* host file */
+    const struct buf *manifest;
+};
+
+/* Writes the disk to `path`, whole or not at all: an existing file stays until the new one is
+ * complete and on the medium. */
+bool disk_write(const char *path, const struct disk_content *content, struct err *err);

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* GUID partition tables: see gpt_table.h. */
+#include "gpt_table.h"
+
+#include <string.h>
+
+#define GPT_ENTRIES    128u
+#define GPT_ENTRY_SIZE 128u
+#define GPT_HEADER     92u
+
+static const uint8_t gpt_types[][16] = {
+    /* 21686148-6449-6E6F-744E-656564454649 */
+    [GPT_BIOS_BOOT] = {0x48, 0x61, 0x68, 0x21, 0x49, 0x64, 0x6f, 0x6e, 0x74, 0x4e, 0x65, 0x65, 0x64,
+                       0x45, 0x46, 0x49},
+    /* 0FC63DAF-8483-4772-8E79-3D69D8477DE4 */
+    [GPT_LINUX] = {0xaf, 0x3d, 0xc6, 0x0f, 0x83, 0x84, 0x72, 0x47, 0x8e, 0x79, 0x3d, 0x69, 0xd8,
+                   0x47, 0x7d, 0xe4},
+};
+
+static void put32(uint8_t *to, uint32_t v)
+{
+    for (int i = 0; i < 4; i++)
+        to[i] = (uint8_t)(v >> 8 * i);
+}
+
+static void put64(uint8_t *to, uint64_t v)
+{
+    put32(to, (uint32_t)v);
+    put32(to + 4, (uint32_t)(v >> 32));
+}
+
+/* CRC-32 of IEEE 802.3, as GPT wants it. */
+static uint32_t crc32_of(const uint8_t *p, size_t n)
+{
+    uint32_t crc = 0xffffffff;
+    while (n--) {
+        crc ^= *p++;
+        for (int bit = 0; bit < 8; bit++)
+            crc = crc >> 1 ^ (crc & 1 ? 0xedb88320 : 0);
+    }
+    return ~crc;
+}
+
+void gpt_id_stamp(uint8_t id[16])
+{
+    id[7] = (uint8_t)((id[7] & 0x0f) | 0x40); /* the third field is little-endian */
+    id[8] = (uint8_t)((id[8] & 0x3f) | 0x80);
+}
+
+static void entries_fill(uint8_t *to, const struct gpt_partition *parts, size_t count)
+{
+    memset(to, 0, GPT_ENTRIES * GPT_ENTRY_SIZE);
+    for (size_t i = 0; i < count; i++) {
+        uint8_t *e = to + i * GPT_ENTRY_SIZE;
+        memcpy(e, gpt_types[parts[i].type], 16);
+        memcpy(e + 16, parts[i].id, 16);
+        put64(e + 32, parts[i].first);
+        put64(e + 40, parts[i].last);
+        for (size_t c = 0; c < 36 && parts[i].name[c]; c++)
+            e[56 + 2 * c] = (uint8_t)parts[i].name[c];
+    }
+}
+
+static void header_fill(uint8_t *to, uint64_t self, uint64_t other, uint64_t entries,
+                        uint64_t sectors, const uint8_t disk_id[16], uint32_t entries_crc)
+{
+    memset(to, 0, GPT_SECTOR);
+    memcpy(to, "EFI PART", 8);
+    put32(to + 8, 0x10000); /* revision 1.0 */
+    put32(to + 12, GPT_HEADER);
+    put64(to + 24, self);
+    put64(to + 32, other);
+    put64(to + 40, GPT_HEAD_SECTORS);
+    put64(to + 48, sectors - GPT_TAIL_SECTORS - 1);
+    memcpy(to + 56, disk_id, 16);
+    put64(to + 72, entries);
+    put32(to + 80, GPT_ENTRIES);
+    put32(to + 84, GPT_ENTRY_SIZE);
+    put32(to + 88, entries_crc);
+    put32(to + 16, crc32_of(to, GPT_HEADER));
+}
+
+/* One partition of type 0xEE over the whole disk, so that old tools leave it alone. */
+static void protective_fill(uint8_t *mbr, uint64_t sectors)
+{
+    uint8_t *e = mbr + 446;
+    memset(mbr + 440, 0, GPT_SECTOR - 440);
+    e[2] = 2; /* starts at cylinder 0, head 0, sector 2 */
+    e[4] = 0xee;
+    memset(e + 5, 0xff, 3);
+    put32(e + 8, 1);
+    put32(e + 12, sectors - 1 > UINT32_MAX ? UINT32_MAX : (uint32_t)(sectors - 1));
+    mbr[510] = 0x55;
+    mbr[511] = 0xaa;
+}
+
+void gpt_fill(uint8_t *head, uint8_t *tail, uint64_t sectors, const uint8_t disk_id[16],
+              const struct gpt_partition *parts, size_t count)
+{
+    const size_t size = (size_t)GPT_ENTRIES * GPT_ENTRY_SIZE;
+    protective_fill(head, sectors);
+    entries_fill(head + 2 * GPT_SECTOR, parts, count);
+    memcpy(tail, head + 2 * GPT_SECTOR, size);
+    uint32_t crc = crc32_of(tail, size);
+    header_fill(head + GPT_SECTOR, 1, sectors - 1, 2, sectors, disk_id, crc);
+    header_fill(tail + size, sectors - 1, 1, sectors - GPT_TAIL_SECTORS, sectors, disk_id, crc);
+}

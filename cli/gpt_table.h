@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * GUID partition tables (UEFI 2.10 §5) for disks of 512-byte sectors, with the
+ * protective MBR. Only bytes in memory: the caller writes them.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define GPT_SECTOR       512u
+#define GPT_HEAD_SECTORS 34u   /* MBR, header, 128 entries */
+#define GPT_TAIL_SECTORS 33u   /* 128 entries, header */
+#define GPT_ALIGN        2048u /* sectors: partitions start at whole MiB */
+
+enum gpt_type { GPT_BIOS_BOOT, GPT_LINUX };
+
+struct gpt_partition {
+    enum gpt_type type;
+    uint8_t id[16];
+    uint64_t first, last; /* sectors, inclusive */
+    const char *name;     /* ASCII, at most 36 characters */
+};
+
+/*
+ * Fills the tables of a disk of `sectors` sectors. `head` is its first
+ * GPT_HEAD_SECTORS; of its first sector only what follows byte 440 is written,
+ * so that boot code can stand before. `tail` is its last GPT_TAIL_SECTORS.
+ */
+void gpt_fill(uint8_t *head, uint8_t *tail, uint64_t sectors, const uint8_t disk_id[16],
+              const struct gpt_partition *parts, size_t count);
+
+/* Makes 16 bytes look like a version 4 GUID in GPT's byte order. */
+void gpt_id_stamp(uint8_t id[16]);

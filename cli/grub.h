@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * GRUB for BIOS machines: its boot sector and a core image with the modules and
+ * commands that load our kernel, both ready for the disk. grub-mkimage makes the
+ * core; nothing is installed and nothing runs as root.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "buf.h"
+#include "err.h"
+
+#define GRUB_SECTOR 512u
+
+struct grub {
+    uint8_t boot[GRUB_SECTOR]; /* bytes 0 to 439 are code, the rest is the partition table's */
+    struct buf core;           /* whole sectors */
+};
+
+/* For a core image at sector `first`, loading from partition `partition` (1, 2, ...) of the disk it
+ * is booted from. Freed with grub_free(), also after a failure. Errors: GRUB is not installed. */
+bool grub_make(struct grub *g, uint64_t first, unsigned partition, struct err *err);
+void grub_free(struct grub *g);

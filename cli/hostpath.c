@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Paths as text, and small files read whole: see hostpath.h. */
+#include "hostpath.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "alloc.h"
+#include "buf.h"
+#include "ops/exit.h"
+
+char *path_join(const char *dir, const char *name)
+{
+    if (name[0] == '/')
+        return alloc_string(name);
+    size_t n = strlen(dir);
+    return alloc_printf("%s%s%s", dir, n && dir[n - 1] == '/' ? "" : "/", name);
+}
+
+char *path_dirname(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash)
+        return alloc_string(".");
+    return slash == path ? alloc_string("/") : alloc_bytes(path, (size_t)(slash - path));
+}
+
+const char *path_basename(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+char *path_normal(const char *path)
+{
+    char *out = alloc_zero(strlen(path) + 2);
+    size_t used = 0;
+    while (*path) {
+        size_t n = strcspn(path, "/");
+        if (n == 2 && path[0] == '.' && path[1] == '.') {
+            while (used && out[--used] != '/')
+                ;
+        } else if (n && !(n == 1 && path[0] == '.')) {
+            out[used++] = '/';
+            memcpy(out + used, path, n);
+            used += n;
+        }
+        path += n + (path[n] == '/');
+    }
+    if (used == 0)
+        out[used++] = '/';
+    out[used] = 0;
+    return out;
+}
+
+char *path_absolute(const char *path)
+{
+    char *cwd = path[0] == '/' ? NULL : getcwd(NULL, 0);
+    char *joined = path_join(cwd ? cwd : "/", path);
+    char *normal = path_normal(joined);
+    free(joined);
+    free(cwd);
+    return normal;
+}
+
+char *path_through(const char *link, const char *target, const char *rest)
+{
+    char *dir = path_dirname(link), *led = path_join(dir, target);
+    char *whole = alloc_printf("%s/%s", led, rest ? rest : "");
+    char *normal = path_normal(whole);
+    free(whole);
+    free(led);
+    free(dir);
+    return normal;
+}
+
+char *path_read(const char *path, size_t limit, size_t *size, struct err *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st) < 0) {
+        err_errno(err, "open", path);
+        if (fd >= 0)
+            close(fd);
+        return NULL;
+    }
+    struct buf b = {0};
+    char chunk[16384];
+    ssize_t n;
+    while ((n = read(fd, chunk, sizeof chunk)) > 0 && b.size <= limit)
+        buf_add(&b, chunk, (size_t)n);
+    if (n < 0)
+        err_errno(err, "read", path);
+    else if (b.size > limit)
+        err_set(err, OPS_EXIT_FAILED, NULL, "%s is larger than %zu bytes", path, limit);
+    close(fd);
+    if (n < 0 || b.size > limit) {
+        buf_free(&b);
+        return NULL;
+    }
+    buf_add(&b, "", 0);
+    if (size)
+        *size = b.size;
+    return b.data;
+}
+
+bool path_make_dirs(const char *path)
+{
+    if (mkdir(path, 0700) == 0 || errno == EEXIST)
+        return true;
+    if (errno != ENOENT)
+        return false;
+    char *dir = path_dirname(path);
+    bool ok = strcmp(dir, path) != 0 && path_make_dirs(dir) &&
+              (mkdir(path, 0700) == 0 || errno == EEXIST);
+    free(dir);
+    return ok;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Paths as text, and small files read whole. Nothing here follows symlinks
+ * unless it says so. Results are freed with free().
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "err.h"
+
+char *path_join(const char *dir, const char *name); /* `name` alone when it is absolute */
+char *path_dirname(const char *path);               /* "/" and "." as dirname(1) */
+const char *path_basename(const char *path);        /* points into `path` */
+
+/* Absolute and without `.`, `..` and doubled slashes, by text alone. */
+char *path_normal(const char *path);
+
+/* `path` made absolute (from the current directory), otherwise as it is, then normal. */
+char *path_absolute(const char *path);
+
+/* Where `rest` (NULL: nothing) below the symlink `link` with this target leads; normal. */
+char *path_through(const char *link, const char *target, const char *rest);
+
+/* The whole file with a NUL added; more than `limit` bytes is an error. NULL: see err. */
+char *path_read(const char *path, size_t limit, size_t *size, struct err *err);
+
+/* Creates the directory and what is missing above it, mode 0700. False: errno says why. */
+bool path_make_dirs(const char *path);

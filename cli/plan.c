@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What an image will hold and how its program starts: see plan.h. */
+#include "plan.h"
+
+#include <errno.h>
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "alloc.h"
+#include "hostpath.h"
+#include "ops/exit.h"
+#include "runtimes.h"
+#include "script.h"
+#include "sysfiles.h"
+
+static bool env_names(const char *entry, const char *name, size_t n)
+{
+    return strncmp(entry, name, n) == 0 && entry[n] == '=';
+}
+
+/* Adds NAME=value, replacing an earlier value of the same name. */
+static void env_set(struct strlist *env, const char *entry)
+{
+    size_t n = strcspn(entry, "=");
+    for (size_t i = 0; i < env->count; i++) {
+        if (env_names(env->items[i], entry, n)) {
+            free(env->items[i]);
+            env->items[i] = alloc_string(entry);
+            return;
+        }
+    }
+    strlist_add(env, entry);
+}
+
+static const char *env_get(const struct strlist *env, const char *name)
+{
+    for (size_t i = 0; i < env->count; i++)
+        if (env_names(env->items[i], name, strlen(name)))
+            return env->items[i] + strlen(name) + 1;
+    return NULL;
+}
+
+static void env_inherit(struct strlist *env, const char *name, const char *value)
+{
+    char *entry = alloc_printf("%s=%s", name, value);
+    env_set(env, entry);
+    free(entry);
+}
+
+static bool env_option(struct strlist *env, const char *text, struct err *err)
+{
+    const char *value = getenv(text);
+    if (text[0] == '=' || text[0] == 0)
+        return err_set(err, OPS_EXIT_USAGE, "write -e NAME=value", "-e %s names no variable", text);
+    if (strchr(text, '='))
+        env_set(env, text);
+    else if (value)
+        env_inherit(env, text, value);
+    else
+        return err_set(err, OPS_EXIT_USAGE, "write -e NAME=value to give it a value",
+                       "-e %s: the variable is not set here", text);
+    return true;
+}
+
+/* Defaults, then what this terminal is (not in portable images), the configuration, -e. */
+static bool env_make(struct plan *p, const struct request *r, bool portable, struct err *err)
+{
+    struct strlist *env = &p->manifest.env;
+    const char *term = getenv("TERM"), *lang = getenv("LANG");
+    env_set(env, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    env_set(env, "HOME=/root");
+    env_set(env, "USER=root");
+    if (!portable && term && *term)
+        env_inherit(env, "TERM", term);
+    if (!portable && lang && (strncmp(lang, "C", 1) == 0)) /* other locales need files */
+        env_inherit(env, "LANG", lang);
+    for (size_t i = 0; i < p->config.env.count; i++)
+        env_set(env, p->config.env.items[i]);
+    for (size_t i = 0; i < r->env.count; i++)
+        if (!env_option(env, r->env.items[i], err))
+            return false;
+    return true;
+}
+
+static bool program_choose(struct plan *p, const struct request *r, struct err *err)
+{
+    struct strlist *argv = &p->manifest.arg;
+    char **words = r->operands;
+    const char *given = words[0] ? words[0] : p->config.program;
+    if (!given)
+        return err_set(err, OPS_EXIT_USAGE, "write `ops run PROGRAM [ARGUMENT...]`",
+                       "no program is given");
+    strlist_add(argv, given);
+    if (words[0] && words[1])
+        for (size_t i = 1; words[i]; i++)
+            strlist_add(argv, words[i]);
+    else
+        strlist_add_all(argv, &p->config.args);
+    p->program = path_absolute(given);
+    if (access(p->program, F_OK) == 0)
+        return true;
+    err_errno(err, "open", given);
+    char *found = strchr(given, '/') ? NULL : script_find(given);
+    if (found)
+        err_hint(err, "did you mean %s?", found);
+    free(found);
+    return false;
+}
+
+static bool program_add(struct plan *p, struct err *err)
+{
+    struct strlist scripts = {0};
+    bool ok = script_resolve(&p->program, &p->manifest.arg, &scripts, err);
+    for (size_t i = 0; ok && i < scripts.count; i++)
+        ok = tree_mirror(&p->tree, scripts.items[i], "the script", err);
+    strlist_free(&scripts);
+    p->guest_program = tree_guest_path(p->program);
+    p->manifest.program = p->guest_program;
+    ok =
+        ok && deps_program(&p->deps, p->program, env_get(&p->manifest.env, "LD_LIBRARY_PATH"), err);
+    if (ok && access(p->program, X_OK) < 0)
+        ok = err_set(err, OPS_EXIT_FAILED, "chmod +x makes it a program",
+                     "%s is not marked executable", p->program);
+    return ok && tree_mirror(&p->tree, p->program, "the program", err);
+}
+
+/* Host path to guest path, with what is below a directory. */
+static bool path_add(struct plan *p, const char *host, const char *guest, const char *why,
+                     struct err *err)
+{
+    char *real = realpath(host, NULL);
+    if (!real)
+        return err_errno(err, "open", host);
+    bool ok = tree_add_all(&p->tree, guest, real, why, runtimes_seen, &p->deps, err);
+    free(real);
+    return ok;
+}
+
+static bool pairs_add(struct plan *p, const struct strlist *pairs, const char *why, struct err *err)
+{
+    bool ok = true;
+    for (size_t i = 0; ok && i + 1 < pairs->count; i += 2)
+        ok = path_add(p, pairs->items[i], pairs->items[i + 1], why, err);
+    return ok;
+}
+
+/* MapDirs: a directory's content, or all that a pattern matches, into a guest directory. */
+static bool map_add(struct plan *p, const char *pattern, const char *guest, struct err *err)
+{
+    glob_t found;
+    bool wild = strpbrk(pattern, "*?[") != NULL && access(pattern, F_OK) < 0;
+    if (!wild)
+        return path_add(p, pattern, guest, "MapDirs", err);
+    if (glob(pattern, 0, NULL, &found) != 0)
+        return err_set(err, OPS_EXIT_FAILED, "check the pattern and the directory it starts from",
+                       "nothing matches %s of MapDirs", pattern);
+    bool ok = tree_add_dir(&p->tree, guest, 0755, "MapDirs", err);
+    for (size_t i = 0; ok && i < found.gl_pathc; i++) {
+        char *to = path_join(guest, path_basename(found.gl_pathv[i]));
+        ok = tree_add_all(&p->tree, to, found.gl_pathv[i], "MapDirs", runtimes_seen, &p->deps, err);
+        free(to);
+    }
+    globfree(&found);
+    return ok;
+}
+
+static bool files_add(struct plan *p, const struct request *r, struct err *err)
+{
+    const struct sysfiles s = {.hostname = p->manifest.hostname,
+                               .name_servers = &p->config.name_servers,
+                               .uid = p->config.uid,
+                               .gid = p->config.gid};
+    if (!sysfiles_add_dirs(&p->tree, err) || !program_add(p, err))
+        return false;
+    p->tree.exclude = &r->exclude;
+    if (!r->no_system_files && (!sysfiles_add(&p->tree, &p->deps, &s, err) ||
+                                !runtimes_add(&p->tree, &p->deps, p->program, err)))
+        return false;
+    p->tree.exclude = NULL;
+    bool ok =
+        pairs_add(p, &p->config.files, "Files", err) && pairs_add(p, &p->config.dirs, "Dirs", err);
+    for (size_t i = 0; ok && i + 1 < p->config.map_dirs.count; i += 2)
+        ok = map_add(p, p->config.map_dirs.items[i], p->config.map_dirs.items[i + 1], err);
+    return ok && deps_finish(&p->deps, err);
+}
+
+bool plan_make(struct plan *p, const struct request *r, bool portable, struct err *err)
+{
+    *p = (struct plan){0};
+    p->deps.tree = &p->tree;
+    manifest_init(&p->manifest);
+    if (r->config && !config_load(&p->config, r->config, err))
+        return false;
+    struct manifest *m = &p->manifest;
+    m->uid = p->config.uid;
+    m->gid = p->config.gid;
+    m->cwd = p->config.cwd ? p->config.cwd : m->cwd;
+    m->hostname = p->config.hostname ? p->config.hostname : m->hostname;
+    m->aslr = !r->no_aslr;
+    m->trace = r->trace ? r->trace : m->trace;
+    m->log = r->verbose ? "debug" : m->log;
+    if (!env_make(p, r, portable, err) || !program_choose(p, r, err) || !files_add(p, r, err))
+        return false;
+    p->program_bytes = deps_memory(&p->deps);
+    return true;
+}
+
+void plan_print(const struct plan *p)
+{
+    static const char *const made[] = {
+        [TREE_DIR] = "(directory)", [TREE_FILE] = "(made by ops)", [TREE_LINK] = "(link)"};
+    struct tree_entry **all = tree_entries(&p->tree);
+    for (size_t i = 0; all[i]; i++) {
+        const struct tree_entry *e = all[i];
+        if (e->implied)
+            continue;
+        printf("%s%s%s\t%s\t%s\n", e->path, e->kind == TREE_LINK ? " -> " : "",
+               e->kind == TREE_LINK ? e->text : "", e->source ? e->source : made[e->kind], e->why);
+    }
+    free(all);
+}
+
+void plan_free(struct plan *p)
+{
+    config_free(&p->config);
+    tree_free(&p->tree);
+    deps_free(&p->deps);
+    manifest_free(&p->manifest);
+    free(p->program);
+    free(p->guest_program);
+    *p = (struct plan){0};
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What an image will hold and how its program starts, settled from the command
+ * line and the configuration before anything is written. Options beat the
+ * configuration, which beats the defaults.
+ *
+ * The program, its libraries and all `Files` and `Dirs` given by absolute path
+ * keep that path in the guest, so that $ORIGIN and compiled-in paths hold. Only a
+ * program below /tmp, where the kernel mounts a tmpfs, moves to /host/tmp.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "config.h"
+#include "deps.h"
+#include "err.h"
+#include "manifest_text.h"
+#include "strlist.h"
+#include "tree.h"
+
+/* What `run` and `build` take from the command line; strings point into argv. */
+struct request {
+    const char *config;
+    struct strlist env;     /* NAME=value, or NAME to take it from the host */
+    struct strlist exclude; /* patterns of files not to add by itself */
+    const char *memory;
+    const char *cpus;
+    const char *accel;
+    const char *machine;
+    const char *kernel;
+    const char *trace;
+    const char *output;
+    bool no_aslr;
+    bool no_system_files;
+    bool list_files;
+    bool dry_run;
+    bool print_manifest;
+    bool verbose;
+    char **operands; /* program and its arguments; may be empty */
+};
+
+struct plan {
+    struct config config;
+    struct tree tree;
+    struct deps deps;
+    struct manifest manifest;
+    char *program;          /* host path */
+    char *guest_program;    /* backs manifest.program */
+    uint64_t program_bytes; /* memory that the program and its libraries load into */
+};
+
+/* Settles everything. `portable`: for another machine, so nothing of this session (TERM, LANG)
+ * goes in. Freed with plan_free(), also after a failure. */
+bool plan_make(struct plan *p, const struct request *r, bool portable, struct err *err);
+
+/* The file list on stdout: guest path, where from, why; tab-separated. */
+void plan_print(const struct plan *p);
+
+void plan_free(struct plan *p);

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The one QEMU command line: see qemu.h. */
+#include "qemu.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "alloc.h"
+#include "buf.h"
+#include "child.h"
+#include "ops/control.h"
+#include "ops/exit.h"
+#include "script.h"
+
+#define QEMU_NAME "qemu-system-x86_64"
+
+char *qemu_find(struct err *err)
+{
+    const char *given = getenv("OPS_QEMU");
+    bool path = given && strchr(given, '/');
+    char *found = path ? alloc_string(given) : script_find(given && *given ? given : QEMU_NAME);
+    if (found && access(found, X_OK) == 0)
+        return found;
+    err_set(err, OPS_EXIT_FAILED, "install it (`apt install qemu-system-x86`), or set OPS_QEMU",
+            "cannot find QEMU (%s)", given && *given ? given : QEMU_NAME " in PATH");
+    free(found);
+    return NULL;
+}
+
+char *qemu_version(const char *qemu)
+{
+    struct strlist argv = {0};
+    struct buf said = {0};
+    struct err err = {0};
+    strlist_add(&argv, qemu);
+    strlist_add(&argv, "--version");
+    bool ok = child_collect(&argv, NULL, 0, &said, &err);
+    char *line = ok ? alloc_bytes(said.data, strcspn(said.data, "\n")) : NULL;
+    err_free(&err);
+    buf_free(&said);
+    strlist_free(&argv);
+    return line;
+}
+
+/* A file name as an option value: QEMU wants commas doubled. */
+static char *comma_escape(const char *name)
+{
+    struct buf b = {0};
+    for (; *name; name++)
+        buf_add(&b, *name == ',' ? ",," : name, *name == ',' ? 2 : 1);
+    buf_add(&b, "", 0);
+    return b.data;
+}
+
+static void arguments(struct strlist *argv, const char *text)
+{
+    strlist_split(argv, text, " ");
+}
+
+static void machine_arguments(const struct machine *m, struct strlist *argv)
+{
+    /* microvm has no ACPI tables to parse; the PIT stays to calibrate the TSC where there is no
+     * kvmclock, the RTC for the wall clock. Without force-legacy=false its virtio-mmio slots
+     * would be the pre-1.0 kind. */
+    if (m->q35)
+        arguments(argv, "-M q35,smm=off,vmport=off");
+    else
+        arguments(argv, "-M microvm,acpi=off,pic=on,pit=on,rtc=on,isa-serial=on "
+                        "-global virtio-mmio.force-legacy=false");
+    arguments(argv, "-nodefaults -no-user-config -display none -no-reboot");
+    arguments(argv, "-sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny");
+    /* TCG's `rep movsb` is far slower than vector loops; without erms libraries do not use it. */
+    arguments(argv, m->kvm ? "-accel kvm -cpu host" : "-accel tcg -cpu max,-erms");
+    strlist_add(argv, "-m");
+    strlist_addf(argv, "%lluM", (unsigned long long)(m->memory >> 20));
+    strlist_add(argv, "-smp");
+    strlist_addf(argv, "%u", m->cpus);
+}
+
+static void stream_arguments(const struct machine *m, struct strlist *argv)
+{
+    static const char *const ports[] = {
+        [STREAM_STDIN] = OPS_PORT_STDIN,
+        [STREAM_STDOUT] = OPS_PORT_STDOUT,
+        [STREAM_STDERR] = OPS_PORT_STDERR,
+        [STREAM_CONTROL] = OPS_PORT_CONTROL,
+    };
+    strlist_add(argv, "-chardev");
+    strlist_addf(argv, "socket,id=serial,fd=%d", m->fds[STREAM_SERIAL]);
+    arguments(argv, "-serial chardev:serial -device");
+    strlist_addf(argv, "virtio-serial-%s,max_ports=5", m->q35 ? "pci" : "device");
+    for (size_t i = 0; i < sizeof ports / sizeof ports[0]; i++) {
+        strlist_add(argv, "-chardev");
+        strlist_addf(argv, "socket,id=%s,fd=%d", ports[i], m->fds[i]);
+        strlist_add(argv, "-device");
+        strlist_addf(argv, "virtserialport,chardev=%s,name=%s", ports[i], ports[i]);
+    }
+}
+
+void qemu_command(const struct machine *m, struct strlist *argv)
+{
+    const char *bus = m->q35 ? "pci" : "device";
+    strlist_add(argv, m->qemu);
+    machine_arguments(m, argv);
+    strlist_add(argv, "-kernel");
+    strlist_add(argv, m->kernel);
+    strlist_add(argv, "-initrd");
+    strlist_add(argv, m->manifest);
+    char *root = comma_escape(m->root);
+    strlist_add(argv, "-drive");
+    strlist_addf(argv, "id=root,if=none,format=raw,readonly=on,file=%s", root);
+    free(root);
+    strlist_add(argv, "-device");
+    strlist_addf(argv, "virtio-blk-%s,drive=root", bus);
+    strlist_add(argv, "-device");
+    strlist_addf(argv, "virtio-rng-%s", bus);
+    stream_arguments(m, argv);
+    strlist_add(argv, "-device");
+    strlist_addf(argv, "isa-debug-exit,iobase=0x%x,iosize=4", OPS_DEBUG_EXIT_PORT);
+}
+
+static bool word_is_plain(const char *word)
+{
+    return *word && !word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                       "0123456789@%+=:,./_-")];
+}
+
+char *qemu_shell_line(const struct strlist *argv)
+{
+    struct buf b = {0};
+    for (size_t i = 0; i < argv->count; i++) {
+        const char *word = argv->items[i];
+        bool plain = word_is_plain(word);
+        buf_addf(&b, "%s%s", i ? " " : "", plain ? "" : "'");
+        for (; *word; word++) {
+            if (*word == '\'')
+                buf_addf(&b, "'\\''");
+            else
+                buf_add(&b, word, 1);
+        }
+        buf_addf(&b, "%s", plain ? "" : "'");
+    }
+    return b.data;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The one QEMU command line. Five inherited sockets carry the program's streams,
+ * the control channel and the serial line; there is no monitor and no network.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "err.h"
+#include "strlist.h"
+
+enum stream {
+    STREAM_STDIN,
+    STREAM_STDOUT,
+    STREAM_STDERR,
+    STREAM_CONTROL,
+    STREAM_SERIAL,
+    STREAM_COUNT
+};
+
+struct machine {
+    const char *qemu;
+    const char *kernel;
+    const char *root;     /* image file */
+    const char *manifest; /* file */
+    bool q35;             /* PCI instead of microvm's virtio-mmio */
+    bool kvm;
+    unsigned cpus;
+    uint64_t memory; /* bytes, a multiple of 1 MiB */
+    int fds[STREAM_COUNT];
+};
+
+/* $OPS_QEMU, else qemu-system-x86_64 in PATH; freed with free(). NULL: see err. */
+char *qemu_find(struct err *err);
+
+/* First line of `QEMU --version`, freed with free(); NULL when it does not run. */
+char *qemu_version(const char *qemu);
+
+void qemu_command(const struct machine *m, struct strlist *argv);
+
+/* One line for a shell, quoted where needed; freed with free(). */
+char *qemu_shell_line(const struct strlist *argv);

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One poll loop between the emulator and the world: the program's streams to
+ * and from ours, the control channel, signals, the serial line. Buffers are
+ * bounded: a slow reader slows the program, not our memory.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "child.h"
+#include "err.h"
+#include "qemu.h"
+
+struct relay_options {
+    bool verbose; /* kernel log and serial line to stderr */
+    bool trace;   /* system calls to stderr */
+};
+
+/*
+ * Runs until the emulator has ended and everything it said is passed on. `sockets`
+ * are our ends; they are closed. Must be called with relay_block_signals() done
+ * before the child was started.
+ * *status is the program's own, or 128 + signal. False: the machine failed, a
+ * signal ended the program, or it failed after a missing system call; err says
+ * which, and err->exit is the status to end with.
+ */
+bool relay_run(struct child *c, const int sockets[STREAM_COUNT], const struct relay_options *o,
+               int *status, struct err *err);
+
+void relay_block_signals(void);

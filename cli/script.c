@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Scripts and their interpreters: see script.h. */
+#include "script.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "alloc.h"
+#include "hostpath.h"
+#include "ops/exit.h"
+#include "tree.h"
+
+#define SCRIPT_LINE  256 /* bytes of the first line that Linux looks at */
+#define SCRIPT_DEPTH 5   /* scripts that run scripts */
+
+char *script_find(const char *name)
+{
+    struct strlist dirs = {0};
+    const char *path = getenv("PATH");
+    char *found = NULL;
+    strlist_split(&dirs, path ? path : "/usr/local/bin:/usr/bin:/bin", ":");
+    for (size_t i = 0; !found && i < dirs.count; i++) {
+        struct stat st;
+        char *file = path_join(dirs.items[i], name);
+        if (stat(file, &st) == 0 && S_ISREG(st.st_mode) && access(file, X_OK) == 0)
+            found = path_absolute(file);
+        free(file);
+    }
+    strlist_free(&dirs);
+    return found;
+}
+
+/* The first line of `path` without `#!`, cut like Linux does; *line NULL: not a script. */
+static bool line_read(const char *path, char **line, struct err *err)
+{
+    char head[SCRIPT_LINE + 1] = "";
+    struct stat st;
+    *line = NULL;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0 || fstat(fd, &st) < 0) {
+        err_errno(err, "open", path);
+        if (!strchr(path, '/') && fd < 0)
+            err_hint(err, "write ./%s for a file in this directory", path);
+        if (fd >= 0)
+            close(fd);
+        return false;
+    }
+    ssize_t n = S_ISREG(st.st_mode) ? read(fd, head, SCRIPT_LINE) : 0;
+    close(fd);
+    if (n < 3 || head[0] != '#' || head[1] != '!')
+        return true;
+    head[strcspn(head, "\n")] = 0;
+    *line = alloc_string(head + 2);
+    return true;
+}
+
+/* Splits the line into interpreter and its single argument; both freed with free(). */
+static bool line_split(const char *path, char *line, char **interpreter, char **argument,
+                       struct err *err)
+{
+    static const char blank[] = " \t\r";
+    char *end = line + strlen(line);
+    while (end > line && strchr(blank, end[-1]))
+        *--end = 0;
+    line += strspn(line, blank);
+    size_t n = strcspn(line, blank);
+    *interpreter = alloc_bytes(line, n);
+    line += n + strspn(line + n, blank);
+    *argument = *line ? alloc_string(line) : NULL;
+    if (n)
+        return true;
+    return err_set(err, OPS_EXIT_FAILED, "start it with #!/path/of/the/interpreter",
+                   "the script %s names no interpreter", path);
+}
+
+/* `env NAME` as interpreter: NAME itself. */
+static bool env_skip(const char *script, char **interpreter, char **argument, struct err *err)
+{
+    if (strcmp(path_basename(*interpreter), "env") != 0 || !*argument)
+        return true;
+    char *found =
+        (*argument)[0] != '-' && !strpbrk(*argument, " \t=") ? script_find(*argument) : NULL;
+    if (!found)
+        return err_set(err, OPS_EXIT_FAILED, "install it, or name the interpreter's path",
+                       "cannot find `%s`, the interpreter of %s, in PATH", *argument, script);
+    free(*interpreter);
+    free(*argument);
+    *interpreter = found;
+    *argument = NULL;
+    return true;
+}
+
+static void argv_replace(struct strlist *argv, const char *interpreter, const char *argument,
+                         const char *script)
+{
+    struct strlist next = {0};
+    strlist_add(&next, interpreter);
+    if (argument)
+        strlist_add(&next, argument);
+    strlist_add(&next, script);
+    for (size_t i = 1; i < argv->count; i++)
+        strlist_add(&next, argv->items[i]);
+    strlist_free(argv);
+    *argv = next;
+}
+
+bool script_resolve(char **program, struct strlist *argv, struct strlist *scripts, struct err *err)
+{
+    for (int depth = 0; depth < SCRIPT_DEPTH; depth++) {
+        char *line, *interpreter = NULL, *argument = NULL;
+        if (!line_read(*program, &line, err))
+            return false;
+        if (!line)
+            return true;
+        bool ok = line_split(*program, line, &interpreter, &argument, err) &&
+                  env_skip(*program, &interpreter, &argument, err);
+        if (ok && access(interpreter, X_OK) < 0)
+            ok = err_set(err, OPS_EXIT_FAILED, "install the interpreter, or correct the first line",
+                         "cannot find %s, the interpreter of the script %s", interpreter, *program);
+        if (ok) {
+            strlist_add(scripts, *program);
+            char *guest = tree_guest_path(*program);
+            argv_replace(argv, interpreter, argument, guest);
+            free(guest);
+            free(*program);
+            *program = path_absolute(interpreter);
+        }
+        free(line);
+        free(argument);
+        free(interpreter);
+        if (!ok)
+            return false;
+    }
+    return err_set(err, OPS_EXIT_FAILED, NULL, "%s: too many scripts that run scripts", *program);
+}

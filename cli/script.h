@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Scripts: a file that starts with `#!` is run by its interpreter, with the
+ * arguments that execve(2) of Linux gives it.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "err.h"
+#include "strlist.h"
+
+/*
+ * If `path` is a script, puts its interpreter's path at the front of a new argv:
+ * interpreter, its one argument if any, the script, then what followed argv[0].
+ * `#!/usr/bin/env NAME` becomes the NAME that PATH finds, since the guest runs one
+ * program only. *program is replaced by the interpreter's path (freed with free()).
+ * Repeats while the interpreter is a script itself. Errors: interpreter missing,
+ * file unreadable or not executable.
+ */
+bool script_resolve(char **program, struct strlist *argv, struct strlist *scripts, struct err *err);
+
+/* The executable that PATH of the host finds for `name`, freed with free(); NULL: none. */
+char *script_find(const char *name);

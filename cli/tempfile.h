@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The one file being written that must not stay if ops ends before it is done:
+ * by a return, exit(), or SIGINT, SIGTERM or SIGHUP. (After SIGKILL the next run
+ * sweeps or reuses it.)
+ */
+#pragma once
+
+/* From now on `path` is unlinked at the end of the process. One file at a time. */
+void tempfile_guard(const char *path);
+
+/* The file is in place (or gone); nothing will be unlinked. */
+void tempfile_release(void);
+
+/* Unlinks the guarded file now. */
+void tempfile_remove(void);

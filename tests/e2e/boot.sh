@@ -1,0 +1,240 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Real programs on the real kernel: output and exit status equal to the host's.
+. "$(dirname "$0")/lib.sh"
+
+HELLO='#include <stdio.h>
+int main(int argc, char **argv) { printf("hello %d %s\n", argc, argv[argc - 1]); return 42; }'
+
+hello() { # NAME [CC-OPTION...]
+    cc_program "$@" <<<"$HELLO"
+    like_host "./$1" one 'two words'
+}
+
+test_hello_static_musl() { CC=musl-gcc hello app -static; }
+test_hello_dynamic_musl() { CC=musl-gcc hello app; }
+test_hello_static_glibc() { hello app -static; }
+test_hello_dynamic_glibc() { hello app; }
+test_hello_static_pie() { hello app -static-pie; }
+test_hello_no_pie() { hello app -no-pie; }
+
+test_hello_cxx() {
+    cat >app.cc <<'END'
+#include <iostream>
+#include <stdexcept>
+#include <string>
+#include <vector>
+static int deep(int n) { if (n == 0) throw std::runtime_error("from below"); return deep(n - 1); }
+int main() {
+    std::vector<std::string> v{"c++", "works"};
+    try { deep(20); } catch (const std::exception &e) { v.push_back(e.what()); }
+    for (auto &s : v) std::cout << s << std::endl;
+    return 3;
+}
+END
+    g++ -O1 app.cc -o app || fail "cannot compile"
+    like_host ./app
+}
+
+test_exit_statuses() {
+    cc_program app <<<'#include <stdlib.h>
+int main(int c, char **v) { return atoi(v[1]); }'
+    for n in 0 1 77 127 255; do
+        ops run ./app $n
+        want_status $n
+        want_no_err
+    done
+}
+
+test_death_by_signal() {
+    cc_program app <<<'#include <stdlib.h>
+#include <signal.h>
+int main(int c, char **v) {
+    if (c == 2) *(volatile int *)0 = 1;
+    if (c == 3) abort();
+    raise(SIGTERM);
+    return 0;
+}'
+    ops run ./app 1
+    want_error 139 'SIGSEGV' 'trace'
+    ops run ./app 1 2
+    want_error 134 'SIGABRT'
+    ops run ./app
+    want_error 143 'SIGTERM'
+}
+
+test_uncaught_exception() {
+    echo 'int main() { throw 1; }' >app.cc
+    g++ app.cc -o app || fail "cannot compile"
+    ops run ./app
+    want_error 134 'SIGABRT'
+    want_err 'terminate called'
+}
+
+test_sqlite() {
+    echo "create table t(a, b); insert into t values(1, 'x'), (2, 'y'); select * from t order by a desc;" >sql
+    sqlite3 :memory: <sql >want
+    ops_input sql run /usr/bin/sqlite3 :memory:
+    want_status 0
+    cmp -s want out || fail "$(cat out)"
+}
+
+test_bc() {
+    echo '2+2; scale=50; 4*a(1)' >in
+    bc -l <in >want
+    ops_input in run /usr/bin/bc -l
+    want_status 0
+    cmp -s want out || fail "$(cat out)"
+}
+
+test_lua() {
+    like_host /usr/bin/lua5.4 -e 'for i = 1, 3 do print(i, math.sqrt(i), ("x"):rep(i)) end os.exit(9)'
+}
+
+test_perl() {
+    like_host /usr/bin/perl -MList::Util=sum -e 'print sum(1 .. 10), "\n"; print "$_\n" for sort { $b <=> $a } 3, 1, 2; exit 4'
+}
+
+test_python() {
+    [ -x /usr/bin/python3 ] || skip "no /usr/bin/python3"
+    like_host /usr/bin/python3 -c 'import json, hashlib, re, decimal, sys
+print(json.dumps({"a": [1, 2.5, None]}), hashlib.sha256(b"x").hexdigest())
+print(re.sub("b+", "-", "abbbc"), decimal.Decimal(1) / 7)
+sys.exit(6)'
+}
+
+test_busybox() {
+    like_host /usr/bin/busybox echo one two
+    like_host /usr/bin/busybox seq 5
+    like_host /usr/bin/busybox expr 6 '*' 7
+    like_host /usr/bin/busybox false
+}
+
+test_openssl() {
+    like_host /usr/bin/openssl version
+    head -c 100000 /dev/urandom >in
+    openssl dgst -sha256 -r <in >want
+    ops_input in run /usr/bin/openssl dgst -sha256 -r
+    want_status 0
+    cmp -s want out || fail "$(cat out)"
+    ops run /usr/bin/openssl speed -seconds 1 -bytes 1024 sha256
+    want_status 0
+    want_out_has '^sha256 '
+}
+
+test_awk() {
+    seq 100 >in
+    mawk '{ s += $1 } END { print s, NR }' <in >want
+    ops_input in run /usr/bin/mawk '{ s += $1 } END { print s, NR }'
+    want_status 0
+    cmp -s want out || fail "$(cat out)"
+}
+
+test_grep_over_a_tree() {
+    mkdir -p d/e && seq 1000 >d/numbers && echo 'a 77 b' >d/e/f
+    printf '{"MapDirs": {"d": "/data"}}' >c.json
+    ops run -c c.json /usr/bin/grep -rc 77 /data
+    want_status 0
+    sort out | tr '\n' ' ' >got
+    [ "$(cat got)" = '/data/e/f:1 /data/numbers:19 ' ] || fail "$(cat got)"
+}
+
+test_script() {
+    printf '#!/usr/bin/env lua5.4\nprint("script", ...)\n' >s
+    chmod +x s
+    ops run ./s a b
+    want_status 0
+    want_out "$(./s a b)"
+}
+
+test_libraries_by_origin() {
+    mkdir lib
+    echo 'int one(void) { return 11; }' | gcc -shared -fPIC -x c -o lib/libone.so -
+    cc_program app -Llib -lone '-Wl,-rpath,$ORIGIN/lib' <<<'int one(void); int main(void) { return one(); }'
+    ops run ./app
+    want_status 11
+}
+
+test_program_below_tmp() {
+    dir=$(mktemp -d /tmp/ops-e2e.XXXXXX)
+    trap 'rm -rf "$dir"' EXIT
+    mkdir "$dir/lib"
+    echo 'int one(void) { return 12; }' | gcc -shared -fPIC -x c -o "$dir/lib/libone.so" -
+    cc_program "$dir/app" "-L$dir/lib" -lone "-Wl,-rpath,$dir/lib" <<<'int one(void); int main(void) { return one(); }'
+    ops run "$dir/app"
+    want_status 12
+}
+
+test_environment_and_place() {
+    cc_program app <<<'#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+int main(void) {
+    char cwd[100], host[100];
+    gethostname(host, sizeof host);
+    printf("%s %s %s %s %d\n", getenv("A"), getenv("HOME"), getcwd(cwd, 100), host, getuid());
+    return 0;
+}'
+    printf '{"Cwd": "/srv", "Hostname": "box", "Uid": 1000, "MapDirs": {".": "/srv"}}' >c.json
+    ops run -c c.json -e A=b=c ./app
+    want_status 0
+    want_out 'b=c /root /srv box 1000'
+}
+
+test_interrupt() {
+    cc_program app <<<'#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+static void on(int n) { static const char t[] = "caught\n"; write(1, t, 7); _exit(33); }
+int main(void) { signal(SIGINT, on); puts("ready"); fflush(stdout); for (;;) pause(); }'
+    "$OPS" run ./app >out 2>err </dev/null &
+    local tool=$!
+    wait_for 30 grep -q ready out || fail "the program did not start: $(said)"
+    kill -INT $tool
+    wait $tool
+    STATUS=$?
+    want_status 33
+    want_out "$(printf 'ready\ncaught')"
+}
+
+test_large_streams() {
+    head -c 3000000 /dev/urandom >in
+    cc_program app <<<'#include <unistd.h>
+int main(void) { static char b[70000]; long n; while ((n = read(0, b, sizeof b)) > 0) if (write(1, b, n) != n) return 1; return 0; }'
+    ops_input in run ./app
+    want_status 0
+    cmp in out || fail "the stream was changed"
+}
+
+test_every_way_to_boot() {
+    cc_program app <<<"$HELLO"
+    want=$(./app x)
+    for how in '--machine microvm' '--machine q35' '--machine microvm --smp 2' '--machine q35 --smp 2' --no-aslr '-m 64M'; do
+        ops run $how ./app x
+        [ $STATUS = 42 ] && [ "$(cat out)" = "$want" ] || fail "$how: status $STATUS, $(cat out) $(said)"
+    done
+}
+
+test_disk_boots_by_grub() {
+    cc_program app <<<"$HELLO"
+    ops build ./app -o disk x
+    want_status 0
+    for smp in 1 2; do
+        timeout 120 qemu-system-x86_64 -M q35 -accel tcg -cpu max -smp $smp -m 256 -nodefaults -display none \
+            -no-reboot -serial stdio -device isa-debug-exit -drive file=disk,format=raw,if=virtio \
+            >out 2>err </dev/null
+        STATUS=$?
+        want_status 33
+        tr -d '\r' <out >clean
+        grep -qx 'hello 2 x' clean && grep -qx 'ops: exit status 42' clean || fail "$(cat clean)"
+    done
+}
+
+test_trace() {
+    cc_program app -static <<<"$HELLO"
+    ops run --trace=write ./app x
+    want_status 42
+    want_err 'write\('
+}
+
+e2e_main "$@"

@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: Apache-2.0
+# Unit tests of the tool: the sources each is linked with.
+CLI_BASE := cli/alloc.c cli/buf.c cli/err.c cli/hostpath.c cli/strlist.c
+UNIT_cli_config := cli/config.c cli/json.c cli/nearest.c cli/size.c $(CLI_BASE)
+UNIT_LIBS_cli_config := -lcjson -lm
+UNIT_cli_elfinfo := cli/elfinfo.c $(CLI_BASE)
+UNIT_LIBS_cli_elfinfo := -lelf
+UNIT_cli_gpt := cli/gpt_table.c
+UNIT_cli_manifest := cli/manifest_text.c $(CLI_BASE)
+UNIT_cli_options := cli/options.c cli/nearest.c cli/size.c $(CLI_BASE)
+UNIT_cli_tree := cli/tree.c $(CLI_BASE)
+UNIT_cli_paths := cli/ldpath.c $(CLI_BASE)
+UNIT_cli_control := cli/control_lines.c cli/manifest_text.c cli/terminal.c $(CLI_BASE)
