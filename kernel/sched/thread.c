@@ -309,7 +309,9 @@ void thread_exit(void)
     struct thread *t = thread_current();
     timer_cancel(&t->timeout);
     irq_disable();
+    spin_lock_raw(&t->lock); /* whoever woke us may not have let go of it yet */
     t->state = THREAD_DEAD;
+    spin_unlock_raw(&t->lock);
     schedule(false);
     panic("a dead thread runs");
 }
