@@ -161,6 +161,7 @@ void kernel_main(void)
 {
     serial_init();                 /* panics can be read from here on */
     panic_set_output(serial_write);
+    acpi_init(boot_info.rsdp, BOOT_MAPPED); /* while the loader's map covers all tables */
     memory_init(false);            /* page frames below 4 GiB */
     paging_init();                 /* final page tables */
     memory_init(true);             /* the frames above */
@@ -168,7 +169,6 @@ void kernel_main(void)
     clock_init();
     manifest_load();
     entropy_init();
-    acpi_init(boot_info.rsdp, BOOT_MAPPED);
     thread_init();
     struct thread *t;
     if (thread_create(&t, "init", kernel_init, NULL))

@@ -128,14 +128,12 @@ unsigned pci_capability(const struct pci_device *dev, uint8_t id, unsigned from)
 }
 
 /* Address and size of a memory BAR; decoding is off while its size is asked for. */
-static int bar_read(const struct pci_device *dev, unsigned bar, uint64_t *address, uint64_t *size)
+static int bar_read(struct pci_device *dev, unsigned bar)
 {
     unsigned reg = PCI_BASE_ADDRESS_0 + bar * 4;
     uint32_t low = pci_read32(dev, reg), high = 0, mask_high = UINT32_MAX;
-    if (low & PCI_BASE_ADDRESS_SPACE_IO)
-        return -EINVAL;
     bool wide = (low & PCI_BASE_ADDRESS_MEM_TYPE_MASK) == PCI_BASE_ADDRESS_MEM_TYPE_64;
-    if (wide && bar == 5)
+    if (low & PCI_BASE_ADDRESS_SPACE_IO || (wide && bar == 5))
         return -EINVAL;
     uint16_t cmd = pci_read16(dev, PCI_COMMAND);
     pci_write16(dev, PCI_COMMAND, (uint16_t)(cmd & ~PCI_COMMAND_MEMORY));
@@ -149,20 +147,21 @@ static int bar_read(const struct pci_device *dev, unsigned bar, uint64_t *addres
         pci_write32(dev, reg + 4, high);
     }
     pci_write16(dev, PCI_COMMAND, cmd);
-    *address = (uint64_t)high << 32 | (low & ~0xfu);
-    *size = ~((uint64_t)mask_high << 32 | mask_low) + 1;
-    return *address && mask_low ? 0 : -EINVAL;
+    uint64_t address = (uint64_t)high << 32 | (low & ~0xfu);
+    if (!address || !mask_low)
+        return -EINVAL;
+    dev->bar[bar] = (struct pci_bar){address, ~((uint64_t)mask_high << 32 | mask_low) + 1};
+    return 0;
 }
 
-int pci_map(const struct pci_device *dev, unsigned bar, uint64_t offset, size_t size,
-            volatile char **out)
+int pci_map(struct pci_device *dev, unsigned bar, uint64_t offset, size_t size, volatile char **out)
 {
-    uint64_t address, bar_size;
-    if (bar > 5 || bar_read(dev, bar, &address, &bar_size))
+    if (bar > 5 || !size || (!dev->bar[bar].size && bar_read(dev, bar)))
         return -EINVAL;
-    if (!size || offset > bar_size || size > bar_size - offset)
+    const struct pci_bar *b = &dev->bar[bar];
+    if (offset > b->size || size > b->size - offset)
         return -EINVAL;
-    *out = paging_map_device(address + offset, size);
+    *out = paging_map_device(b->address + offset, size);
     return *out ? 0 : -ENOMEM;
 }
 

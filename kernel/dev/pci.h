@@ -11,9 +11,14 @@
 #include "arch/x86_64/irq.h"
 #include "lib/types.h"
 
+struct pci_bar {
+    uint64_t address, size; /* size 0: not read yet, or not usable */
+};
+
 struct pci_device {
     uint8_t bus, slot, function;
     uint16_t vendor, device;
+    struct pci_bar bar[6];
     volatile char *msix; /* its vector table once pci_msix_enable() succeeded */
     unsigned msix_count;
 };
@@ -37,7 +42,7 @@ unsigned pci_capability(const struct pci_device *dev, uint8_t id, unsigned from)
  * Maps [offset, offset + size) of memory BAR `bar`. -EINVAL: no memory BAR,
  * unassigned, or the range does not lie in it; -ENOMEM.
  */
-int pci_map(const struct pci_device *dev, unsigned bar, uint64_t offset, size_t size,
+int pci_map(struct pci_device *dev, unsigned bar, uint64_t offset, size_t size,
             volatile char **out);
 
 /* Maps the vector table, all vectors masked, and turns MSI-X on. -ENOENT: no such capability. */

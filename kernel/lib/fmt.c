@@ -123,7 +123,7 @@ static void out_spec(struct out *o, char c, struct spec *s, va_list *ap)
         out_number(o, s, arg_unsigned(ap, s->length), 8, false, s->alt ? "0" : "");
     } else if (c == 'x' || c == 'X') {
         uint64_t v = arg_unsigned(ap, s->length);
-        out_number(o, s, v, 16, c == 'X', s->alt && v ? "0x" : "");
+        out_number(o, s, v, 16, c == 'X', s->alt && v ? (c == 'X' ? "0X" : "0x") : "");
     } else if (c == 'p') {
         out_number(o, s, (uint64_t)va_arg(*ap, void *), 16, false, "0x");
     } else if (c == 's') {

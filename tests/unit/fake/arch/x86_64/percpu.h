@@ -12,6 +12,7 @@ struct percpu {
     struct thread *current;
     void *page_cache;
     void *run_queue;
+    uint32_t preempt;
 };
 
 extern struct percpu fake_percpu;
