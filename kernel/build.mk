@@ -23,6 +23,14 @@ $(O)/kernel/%.S.o: kernel/%.S
 	$(call say,AS,$<)
 	$(Q)$(CC) $(KERNEL_CFLAGS) -D__ASSEMBLER__ -c -o $@ $<
 
+$(K)/syscall_names.inc: kernel/build.mk
+	@mkdir -p $(@D)
+	$(Q)echo '#include <asm/unistd.h>' | $(CC) -E -dM - | \
+		sed -n 's/^#define __NR_\([a-z0-9_]*\) \([0-9]*\)$$/[\2] = "\1",/p' > $@
+
+$(O)/kernel/syscall/names.o: $(K)/syscall_names.inc
+$(O)/kernel/syscall/names.o: KERNEL_CFLAGS += -I$(K)
+
 # The symbol table for backtraces is made from a first link and linked in by a second.
 $(K)/nosyms.elf: $(KERNEL_OBJ) $(K)/vdso-image.o kernel/arch/x86_64/kernel.lds
 	$(call say,LD,$@)
@@ -42,7 +50,7 @@ $(O)/kernel.elf: $(O)/kernel.debug.elf
 
 # The vDSO is a small shared object of its own, embedded as data.
 VDSO_SRC := $(wildcard kernel/proc/vdso/*.c)
-$(K)/vdso.so: $(VDSO_SRC) kernel/proc/vdso/vdso.lds kernel/proc/vdso_data.h
+$(K)/vdso.so: $(VDSO_SRC) kernel/proc/vdso/vdso.lds kernel/sched/clock_page.h
 	@mkdir -p $(@D)
 	$(call say,VDSO,$@)
 	$(Q)$(CC) -std=gnu11 -O2 $(WARN) -fpic -ffreestanding -nostdlib -shared -mno-sse -fno-stack-protector \

@@ -25,6 +25,8 @@ $(O)/unit-obj/%.o: %.c
 
 -include $(shell find $(O)/unit-obj -name '*.d' 2>/dev/null)
 
+include tests/guest/build.mk
+
 check: ## install what is missing, build, run every test
 	$(Q)scripts/setup
 	$(Q)$(MAKE) --no-print-directory all lint

@@ -30,6 +30,16 @@ static inline void spin_unlock_raw(struct spinlock *l)
     __atomic_store_n(&l->held, 0, __ATOMIC_RELEASE);
 }
 
+/* Takes it if it is free, else returns false. */
+static inline bool spin_trylock(struct spinlock *l)
+{
+    preempt_disable();
+    if (!__atomic_exchange_n(&l->held, 1, __ATOMIC_ACQUIRE))
+        return true;
+    preempt_enable();
+    return false;
+}
+
 static inline void spin_lock(struct spinlock *l)
 {
     preempt_disable();

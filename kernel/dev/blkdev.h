@@ -51,13 +51,24 @@ struct blkdev {
     struct list link;
 };
 
-/* Adds a device, reads its GPT if it has one and adds the partitions. May sleep. */
+/*
+ * Adds a device, reads its GPT if it has one and adds the partitions. The device
+ * is there even if that fails. At boot, one at a time; never removed. Sleeps.
+ */
 int blkdev_register(struct blkdev *dev);
 /* Calls fn for each device and partition in order of registration until it returns non-zero. */
 int blkdev_for_each(int (*fn)(struct blkdev *dev, void *arg), void *arg);
-/* -EIO beyond the end, -EROFS for a write to a read-only device; else goes to the driver. */
+/*
+ * -EIO beyond the end, -EROFS for a write to a read-only device, -EINVAL for
+ * pieces that are not whole blocks; else goes to the driver. A partition's
+ * `sector` is rewritten to the disk's.
+ */
 void blkdev_submit(struct blkdev *dev, struct bio *bio);
-/* Reads or writes `n` bytes at byte offset `off` (both multiples of 512); sleeps. 0 or -errno. */
+/*
+ * Reads or writes `n` bytes at byte offset `off`, both multiples of the block
+ * size; `buf` is memory of the direct map (kmalloc, pages), not the stack.
+ * Sleeps. 0 or -errno.
+ */
 int blkdev_read(struct blkdev *dev, uint64_t off, void *buf, size_t n);
 int blkdev_write(struct blkdev *dev, uint64_t off, const void *buf, size_t n);
 int blkdev_flush(struct blkdev *dev);

@@ -17,7 +17,11 @@ struct stream_ops {
     size_t (*read)(struct stream *s, void *buf, size_t n);
     bool (*can_read)(struct stream *s);
     bool (*can_write)(struct stream *s);
-    /* Waits (polling, interrupts may be off) until all that was written has left the guest. */
+    /*
+     * Waits until all that was written has left the guest. With interrupts on
+     * (thread context) it sleeps as long as the host takes; with interrupts off
+     * it polls and gives up after a second without progress.
+     */
     void (*drain)(struct stream *s);
 };
 
@@ -30,5 +34,20 @@ struct stream {
     struct list link;
 };
 
-void stream_register(struct stream *s);
+void stream_register(struct stream *s);       /* any context */
 struct stream *stream_find(const char *name); /* NULL if nobody registered it */
+/*
+ * As stream_find(), but while a device still announces its ports waits for the
+ * name until `deadline` (clock_now() based). Sleeps.
+ */
+struct stream *stream_wait(const char *name, uint64_t deadline);
+/* A device will register streams; what it has are not known yet. */
+void stream_expect(void);
+bool stream_expected(void);
+
+/*
+ * For panic, with every other CPU stopped: from now on drivers of streams take
+ * no locks and wake nobody.
+ */
+void stream_emergency_begin(void);
+bool stream_emergency(void);

@@ -57,11 +57,40 @@ struct file {
     uint64_t pos;   /* under pos_lock */
     struct mutex pos_lock;
     struct vnode *vnode; /* a file of a file system: referenced; else NULL */
-    struct path *path;   /* where it was found (fs/path.h), owned; NULL for pipes and such */
+    struct path *path;   /* where it was found (fs/path.h): referenced; NULL for pipes and such */
     void *priv;          /* the implementation's */
+    struct list watches; /* epoll's, under its lock (file/epoll.c) */
 };
 
 /* One reference, no vnode. NULL when memory is out. */
 struct file *file_create(const struct file_ops *ops, uint32_t flags, void *priv);
 void file_get(struct file *f);
 void file_put(struct file *f);
+
+/*
+ * read(2) and write(2): blocking as the file's flags say (THE wait loop). With
+ * `pos` NULL the file's own position is used and moved, under pos_lock; else
+ * *pos is (pread, pwrite: -ESPIPE on streams). Bytes, -EBADF for the wrong access mode,
+ * or the operation's error.
+ */
+ssize_t file_read(struct file *f, struct uio *u, uint64_t *pos);
+ssize_t file_write(struct file *f, struct uio *u, uint64_t *pos);
+/* lseek(2). */
+int64_t file_seek(struct file *f, int64_t off, int whence);
+/* Moves f->pos for a file of `size` bytes: what most seek operations are. */
+int64_t file_seek_size(struct file *f, int64_t off, int whence, uint64_t size);
+int file_stat(struct file *f, struct file_stat *st);
+/* st for a file without a file system: its own inode number (file_next_ino()), owner, times 0. */
+void file_stat_anonymous(struct file_stat *st, uint32_t mode, uint64_t ino);
+uint64_t file_next_ino(void);
+/* ioctl(2): FIONBIO here, the rest by the file. */
+long file_ioctl(struct file *f, unsigned cmd, struct uptr arg);
+/* F_SETFL: O_APPEND, O_NONBLOCK and such; other bits stay. */
+void file_set_flags(struct file *f, uint32_t flags);
+bool file_readable(const struct file *f);
+bool file_writable(const struct file *f);
+
+/* Set by fs/: drops f->vnode and f->path at the last put. */
+extern void (*file_detach)(struct file *f);
+/* Set by proc/: raises SIGPIPE in the calling thread; NULL: nobody cares. */
+extern void (*file_broken_pipe)(void);

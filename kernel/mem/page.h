@@ -25,6 +25,8 @@ struct page {
 #define PAGE_UPTODATE 2 /* page cache: content is valid */
 #define PAGE_ERROR    4 /* page cache: reading it failed */
 #define PAGE_BUSY     8 /* page cache: being read */
+#define PAGE_TOUCHED  16 /* page cache: used since the last sweep */
+#define PAGE_DIRTY    32 /* page cache: newer than the disk */
 
 /* Frames of `paddr`..`paddr + size` become free; called by boot for each usable range. */
 void page_add_range(paddr_t start, paddr_t end);

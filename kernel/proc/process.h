@@ -1,18 +1,66 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The one process: what all its threads share. */
+/*
+ * The one process: what all its threads share. Lock: process.lock (a spinlock,
+ * interrupts off) for tasks, limits and ids.
+ */
 #pragma once
 
-#include "lib/types.h"
-#include "sched/mutex.h"
+#include <linux/resource.h>
+
+#include "core/manifest.h"
+#include "core/spinlock.h"
+#include "proc/signal.h"
+#include "sched/waitq.h"
 
 struct fd_table;   /* file/fdtable.h */
-struct fs_context; /* fs/path.h: root, working directory, umask */
+struct fs_context; /* fs/path.h: root, working directory, umask, credentials */
+struct file;
+
+#define PROCESS_PID 2  /* not 1: programs take that for a container's init */
+#define PROCESS_PPID 1 /* daemons take a parent 1 for "already in the background" */
+#define GROUPS_MAX 65536
+
+struct limit {
+    uint64_t soft, hard;
+};
 
 struct process {
     struct fd_table *fds;
     struct fs_context *fs;
     uint32_t uid, euid, suid, fsuid;
     uint32_t gid, egid, sgid, fsgid;
+    uint32_t group_count;
+    uint32_t *groups; /* kmalloc'ed */
+    struct spinlock lock;
+    struct list tasks;
+    unsigned task_count;
+    struct waitq task_gone; /* woken at each thread's end */
+    int next_tid;
+    bool exiting;
+    struct limit limits[RLIM_NLIMITS];
+    struct signal_state signals;
+    uint64_t dead_cpu_time; /* of threads that ended, ns */
+    uint64_t dead_switches, dead_preemptions;
+    uint64_t start_time;    /* clock_now() */
+    const struct manifest *manifest;
+    struct file *exe;
+    bool dumpable, no_new_privs;
+    int death_signal;
+    char hostname[65], domainname[65];
+    /* What exec laid out, for /proc/self. */
+    uint64_t arg_start, arg_end, env_start, env_end, stack_top;
+    uint64_t code_start, code_end, data_start, data_end;
+    uint64_t auxv[64];
+    unsigned auxv_count; /* words */
 };
 
 extern struct process process;
+
+/* Fields, limits and ids from the manifest; the descriptor table and file system come first. */
+int process_init(const struct manifest *m);
+/* Copies fsuid, fsgid and groups to the file system's credentials, after a change. */
+void process_update_cred(void);
+/* True when the process may do what needs a capability: euid 0. */
+bool process_privileged(void);
+/* CPU time of all threads, ns. */
+uint64_t process_cpu_time(void);

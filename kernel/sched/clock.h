@@ -1,11 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Time. All values are nanoseconds. */
+/* Time, from the TSC. All values are nanoseconds. */
 #pragma once
 
 #include "lib/types.h"
 
-#define NSEC_PER_SEC 1000000000ull
-#define CLOCK_NEVER  UINT64_MAX /* a deadline that never comes */
+#define NSEC_PER_SEC 1000000000ul
+#define CLOCK_NEVER UINT64_MAX /* a deadline that never comes */
+
+struct clock_page;
+
+/* Starts the clock at 0; rates are guesses until clock_calibrate(). */
+void clock_init(void);
+/*
+ * Sets the rate: `tsc_hz` if the hypervisor told it, else (0) by comparing the
+ * TSC with the APIC timer over the time since clock_init(). Timers armed before
+ * start to run now.
+ */
+void clock_calibrate(uint64_t tsc_hz);
+uint64_t clock_tsc_hz(void);
 
 /* Since boot, never goes back; any context. */
 uint64_t clock_now(void);
@@ -13,3 +25,7 @@ uint64_t clock_now(void);
 uint64_t clock_wall(void);
 /* Sets the wall clock; `wall` is the time now. */
 void clock_set_wall(uint64_t wall);
+/* The page for the vDSO. */
+struct clock_page *clock_shared_page(void);
+/* Programs this CPU's timer interrupt for `deadline`; CLOCK_NEVER: none. Interrupts are off. */
+void clock_program(uint64_t deadline);

@@ -1,35 +1,48 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Threads: kernel stacks that the scheduler switches. A user thread is one with
- * a `task` (proc/). One run queue a CPU; an idle CPU steals.
- * Locks: thread state changes under its run queue's lock.
+ * a `task` (proc/). One run queue a CPU, round robin; an idle CPU steals.
+ * Locks, interrupts off: the thread's for its state, then a run queue's for the
+ * queue. Kernel stacks are kept and reused, never unmapped.
  */
 #pragma once
 
 #include "arch/x86_64/context.h"
 #include "arch/x86_64/percpu.h"
+#include "core/spinlock.h"
 #include "lib/list.h"
 #include "sched/clock.h"
 #include "sched/timer.h"
 
 struct task;
 
-enum thread_state { THREAD_RUNNABLE, THREAD_RUNNING, THREAD_SLEEPING, THREAD_DEAD };
+enum thread_state {
+    THREAD_RUNNING,  /* on a CPU or on a run queue */
+    THREAD_SLEEPING, /* the same, but about to block: a wake-up turns it back */
+    THREAD_BLOCKED,  /* on neither: only thread_wake() brings it back */
+    THREAD_DEAD,
+};
 
 struct thread {
+    struct spinlock lock;
     struct context context; /* registers while switched out; kernel stack, FPU, FS base */
     enum thread_state state;
     uint32_t cpu;              /* where it runs or ran last */
     uint64_t affinity;         /* bit per CPU it may run on */
-    bool on_cpu;               /* its stack is still in use by a CPU */
-    bool interruptible;        /* asleep, and thread_interrupt() may wake it */
+    volatile bool on_cpu;      /* its stack is in use by a CPU */
+    bool interruptible;        /* blocked, and thread_interrupt() may wake it */
+    bool timed_out;            /* its timeout came */
     volatile bool interrupted; /* something (a signal) waits for it */
-    uint64_t slice_end;        /* clock_now() when it should give way */
+    bool wants_switches;       /* WORK_NOTIFY after each switch (rseq) */
     uint64_t cpu_time;         /* ns on a CPU, up to `started` */
     uint64_t started;
+    uint64_t switches;         /* times it left a CPU by itself */
+    uint64_t preemptions;      /* times it was made to */
     struct list run_link;
     struct timer timeout;
     struct task *task; /* NULL for a kernel thread */
+    int fault;         /* why fault_handle() said no: enum fault of vm/fault.h */
+    uint64_t fault_addr; /* the last one (CR2 of signal frames) */
     char name[16];
 };
 
@@ -38,9 +51,16 @@ static inline struct thread *thread_current(void)
     return percpu_current();
 }
 
+/* Makes the caller this CPU's idle thread; it must not block, and calls thread_idle() in the end. */
+void thread_init(void);
+/* Runs threads for ever. */
+_Noreturn void thread_idle(void);
+
 /* A thread that will run fn(arg) in the kernel; not started. -ENOMEM. */
 int thread_create(struct thread **out, const char *name, void (*fn)(void *), void *arg);
 void thread_start(struct thread *t);
+/* Frees a thread that was never started. */
+void thread_discard(struct thread *t);
 /* Ends the caller; its stack is freed by the next thread on this CPU. */
 _Noreturn void thread_exit(void);
 /*
@@ -48,6 +68,9 @@ _Noreturn void thread_exit(void);
  * CLOCK_NEVER for none. 0, -ETIMEDOUT, or -EINTR when `interruptible`.
  */
 int thread_block(uint64_t deadline, bool interruptible);
+/* For waitq.c: the caller is about to block; and is not, after all. */
+void thread_prepare_sleep(void);
+void thread_cancel_sleep(void);
 /* Makes a sleeping thread runnable; harmless otherwise. Any context. */
 void thread_wake(struct thread *t);
 /* Wakes the thread if it sleeps interruptibly, and kicks it out of user mode. */
@@ -55,5 +78,7 @@ void thread_interrupt(struct thread *t);
 void thread_yield(void);
 /* Sleeps, not interruptibly. */
 void thread_sleep_until(uint64_t deadline);
+/* Runs on `cpus` (bit per CPU) from now on; moves the caller if it must. */
+void thread_set_affinity(struct thread *t, uint64_t cpus);
 /* CPU time so far, ns. */
 uint64_t thread_cpu_time(const struct thread *t);

@@ -14,7 +14,11 @@ struct timer {
 };
 
 void timer_init(struct timer *t, void (*fn)(struct timer *t));
-/* Arms it, or moves an armed one. */
+/* Arms it, or moves an armed one; by one thread at a time. */
 void timer_arm(struct timer *t, uint64_t deadline);
 /* True if it was armed. On return fn does not run and will not. Not from fn itself. */
 bool timer_cancel(struct timer *t);
+/* Programs the timer for what was armed before the clock was calibrated. */
+void timer_restart(void);
+/* Timer interrupts this CPU took (idle accounting). */
+uint64_t timer_interrupts(void);

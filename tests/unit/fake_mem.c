@@ -98,7 +98,9 @@ size_t page_count_free(void)
     return (1 << 18) - fake_mem_pages;
 }
 
+page_reclaim_fn *fake_mem_reclaim; /* what the tested code registered */
+
 void page_set_reclaim(page_reclaim_fn *fn)
 {
-    (void)fn;
+    fake_mem_reclaim = fn;
 }

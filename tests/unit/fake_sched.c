@@ -60,14 +60,38 @@ void waitq_wake_one(struct waitq *q, uint32_t events)
     waitq_wake(q, events);
 }
 
+/* What happens while the thread sleeps: an interrupt, another thread; NULL: nothing does. */
+void (*fake_block)(void);
+
 /* A test that would sleep for ever is wrong. */
 int thread_block(uint64_t deadline, bool interruptible)
 {
     (void)interruptible;
+    if (fake_block) {
+        fake_block();
+        return 0;
+    }
     if (deadline == CLOCK_NEVER)
         abort();
     fake_clock = deadline;
     return -ETIMEDOUT;
+}
+
+void thread_sleep_until(uint64_t deadline)
+{
+    thread_block(deadline, false);
+}
+
+void timer_init(struct timer *t, void (*fn)(struct timer *t))
+{
+    *t = (struct timer){.fn = fn};
+}
+
+/* The test calls `fn` itself. */
+void timer_arm(struct timer *t, uint64_t deadline)
+{
+    t->deadline = deadline;
+    t->armed = true;
 }
 
 void mutex_init(struct mutex *m)

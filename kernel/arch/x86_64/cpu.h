@@ -71,12 +71,20 @@ void preempt_check(void); /* upcalls.h: runs the scheduler if it is wanted and a
 
 static inline void preempt_enable(void)
 {
-    uint32_t resched;
+    uint32_t work;
     bool zero;
     __asm__ volatile("decl %%gs:%c1" : "=@ccz"(zero) : "i"(PERCPU_PREEMPT) : "memory");
     if (!zero)
         return;
-    __asm__ volatile("movl %%gs:%c1, %0" : "=r"(resched) : "i"(PERCPU_RESCHED));
-    if (UNLIKELY(resched))
+    __asm__ volatile("movl %%gs:%c1, %0" : "=r"(work) : "i"(PERCPU_WORK));
+    if (UNLIKELY(work))
         preempt_check();
+}
+
+/* a * b / c with a 128-bit product; the quotient must fit 64 bits. */
+static inline uint64_t cpu_muldiv(uint64_t a, uint64_t b, uint64_t c)
+{
+    uint64_t lo, hi;
+    __asm__("mulq %3\n\tdivq %4" : "=&a"(lo), "=&d"(hi) : "0"(a), "r"(b), "r"(c) : "cc");
+    return lo;
 }

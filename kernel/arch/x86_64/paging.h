@@ -19,13 +19,14 @@ typedef uint64_t pte_t;
 #define PTE_DIRTY    (1ull << 6)
 #define PTE_LARGE    (1ull << 7)
 #define PTE_GLOBAL   (1ull << 8)
+#define PTE_NONE (1ull << 9) /* ours: the page is kept but nobody may touch it (PROT_NONE) */
 #define PTE_NX       (1ull << 63)
 #define PTE_ADDR     0x000ffffffffff000ull
 
 /* The last-level entry for a page; `create` makes missing tables (NULL: out of memory). */
 pte_t *paging_pte(uint64_t va, bool create);
 /*
- * Calls fn for each present last-level entry in [start, end), skipping holes;
+ * Calls fn for each last-level entry that is not empty in [start, end), skipping holes;
  * then frees user tables that became empty when `prune` is set.
  */
 void paging_walk(uint64_t start, uint64_t end, void (*fn)(uint64_t va, pte_t *pte, void *arg),
@@ -35,6 +36,9 @@ void paging_walk(uint64_t start, uint64_t end, void (*fn)(uint64_t va, pte_t *pt
 void *paging_map_device(paddr_t pa, size_t size);
 /* A kernel stack of `pages` pages with an unmapped page below it: its top, or NULL. */
 void *paging_map_stack(unsigned pages);
+
+/* The interrupt side of tlb_flush_range(), for apic.c. */
+void tlb_interrupt(void);
 
 /* Drops stale translations of [start, end) on this CPU, and on every other that may hold them. */
 void tlb_flush_range(uint64_t start, uint64_t end);

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Raw copies between kernel and user memory; the caller has checked the range (vm/uaccess.h). */
+#pragma once
+
+#include "lib/types.h"
+
+/* Bytes that could not be copied because a page was not there: 0 is success. */
+size_t usercopy(void *dst, const void *src, size_t n);
+size_t userzero(void *dst, size_t n);
+/* Bytes before the NUL, `max` if there is none in max bytes, -1 for a fault. */
+long userstrncpy(char *dst, const void *src, size_t max);
+/* Atomic compare-and-exchange of a 32-bit word: 0 and the old value, or -1 for a fault. */
+int usercmpxchg32(void *p, uint32_t expected, uint32_t desired, uint32_t *old);
+/* One 32-bit load: 0, or -1 for a fault. Never sleeps when pagefault is disabled by the caller. */
+int userload32(const void *p, uint32_t *out);

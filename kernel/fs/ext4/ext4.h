@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ext4, what others may call: mounting. */
+#pragma once
+
+#include "fs/vnode.h"
+
+struct blkdev;
+
+/*
+ * Reads the superblock: 0 and the volume label (terminated, 17 bytes), -EINVAL
+ * when it is not an ext2/3/4 file system, -EIO.
+ */
+int ext4_probe(struct blkdev *dev, char label[17]);
+/*
+ * Mounts read-only. -EINVAL: not ext4, or a feature we do not know (logged by
+ * name); -EUCLEAN: damaged; -EIO, -ENOMEM.
+ */
+int ext4_mount(struct blkdev *dev, struct fs **out);
+/* For tests: gives everything back; no vnode may be in use. */
+void ext4_unmount(struct fs *fs);

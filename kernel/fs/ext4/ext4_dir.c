@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ext4: directories, block by block. An entry is {inode 4, length 2, name length
+ * 1, type 1, name}; index blocks look like blocks with one unused entry, so
+ * reading in order of blocks lists indexed directories too. The position is the
+ * byte offset of the entry.
+ */
+#include <linux/errno.h>
+
+#include "fs/ext4/ext4_fs.h"
+#include "lib/crc.h"
+
+#define ENTRY_HEADER 8
+#define TAIL_SIZE    12
+#define TAIL_TYPE    0xde
+#define INLINE_FIRST 4 /* inline directories begin with the parent's number */
+
+struct entry {
+    uint32_t ino;
+    unsigned length, name_len, type;
+    const char *name;
+};
+
+/* Decodes the entry at `off` of a region; false when it is damaged. */
+static bool entry_decode(const uint8_t *data, uint32_t size, uint32_t off, struct entry *e)
+{
+    if (size - off < ENTRY_HEADER)
+        return false;
+    const uint8_t *p = data + off;
+    *e = (struct entry){le32(p), le16(p + 4), p[6], p[7], (const char *)p + ENTRY_HEADER};
+    return e->length >= ENTRY_HEADER && !(e->length & 3) && e->length <= size - off &&
+           e->name_len + ENTRY_HEADER <= e->length;
+}
+
+/* DT_* of the entry's type. */
+static unsigned entry_type(const struct ext4_fs *fs, const struct entry *e)
+{
+    static const uint8_t type[] = {0, 8, 4, 2, 6, 1, 12, 10};
+    return (fs->incompat & INCOMPAT_FILETYPE) && e->type < sizeof type ? type[e->type] : 0;
+}
+
+static bool is_index_block(const struct ext4_inode *dir, uint64_t logical, const uint8_t *data)
+{
+    if (!(dir->flags & INODE_INDEX))
+        return false;
+    return logical == 0 || (le32(data) == 0 && le16(data + 4) == ext4_fs(&dir->v)->block_size);
+}
+
+/* An index block: {limit 2, count 2} in front of the entries, the checksum behind their limit. */
+static bool index_block_valid(const struct ext4_inode *dir, uint64_t logical, const uint8_t *data)
+{
+    uint32_t at = logical == 0 ? 32 : 8, size = ext4_fs(&dir->v)->block_size;
+    uint32_t limit = le16(data + at), count = le16(data + at + 2), tail = at + limit * 8;
+    static const uint8_t zero[4];
+    if (count > limit || tail + 8 > size)
+        return false;
+    uint32_t c = crc32c(dir->seed, data, at + count * 8);
+    c = crc32c(c, data + tail, 4);
+    c = crc32c(c, zero, 4);
+    return c == le32(data + tail + 4);
+}
+
+static bool leaf_block_valid(const struct ext4_inode *dir, const uint8_t *data)
+{
+    uint32_t at = ext4_fs(&dir->v)->block_size - TAIL_SIZE;
+    const uint8_t *t = data + at;
+    return le32(t) == 0 && le16(t + 4) == TAIL_SIZE && t[6] == 0 && t[7] == TAIL_TYPE &&
+           crc32c(dir->seed, data, at) == le32(t + 8);
+}
+
+int ext4_dir_block(struct ext4_inode *dir, uint64_t logical, struct ext4_block *out)
+{
+    struct ext4_fs *fs = ext4_fs(&dir->v);
+    struct ext4_run run;
+    int err = ext4_map(dir, logical, &run);
+    if (err)
+        return err;
+    if (!run.mapped)
+        return ext4_bad(fs, "hole in directory", dir->v.ino);
+    err = ext4_block_get(fs, run.physical, out);
+    if (err || !fs->csum)
+        return err;
+    bool valid = is_index_block(dir, logical, out->data)
+                     ? index_block_valid(dir, logical, out->data)
+                     : leaf_block_valid(dir, out->data);
+    if (valid)
+        return 0;
+    ext4_block_put(out);
+    return ext4_bad(fs, "directory checksum, inode", dir->v.ino);
+}
+
+int64_t ext4_dir_search(struct ext4_inode *dir, const uint8_t *data, uint32_t size,
+                        const struct vnode_name *name)
+{
+    struct entry e;
+    for (uint32_t off = 0; off < size; off += e.length) {
+        if (!entry_decode(data, size, off, &e))
+            return ext4_bad(ext4_fs(&dir->v), "directory entry, inode", dir->v.ino);
+        if (e.ino && e.name_len == name->len && !memcmp(e.name, name->text, name->len))
+            return e.ino;
+    }
+    return 0;
+}
+
+static int64_t inline_search(struct ext4_inode *dir, const struct vnode_name *name)
+{
+    int64_t ino =
+        ext4_dir_search(dir, dir->block + INLINE_FIRST, IN_BLOCK_SIZE - INLINE_FIRST, name);
+    if (ino || !dir->inline_more)
+        return ino;
+    return ext4_dir_search(dir, dir->inline_more, dir->inline_more_size, name);
+}
+
+static int64_t linear_search(struct ext4_inode *dir, const struct vnode_name *name)
+{
+    struct ext4_fs *fs = ext4_fs(&dir->v);
+    uint64_t blocks = dir->v.size >> fs->block_shift;
+    int64_t ino = 0;
+    for (uint64_t i = 0; i < blocks && ino == 0; i++) {
+        struct ext4_block b;
+        int err = ext4_dir_block(dir, i, &b);
+        if (err)
+            return err;
+        ino = ext4_dir_search(dir, b.data, fs->block_size, name);
+        ext4_block_put(&b);
+    }
+    return ino;
+}
+
+int ext4_lookup(struct vnode *v, const struct vnode_name *name, struct vnode **out)
+{
+    struct ext4_inode *dir = ext4_inode(v);
+    int64_t ino = -EOPNOTSUPP;
+    if (dir->flags & INODE_INLINE)
+        ino = inline_search(dir, name);
+    else if (dir->flags & INODE_INDEX)
+        ino = ext4_htree_search(dir, name);
+    if (ino == -EOPNOTSUPP)
+        ino = linear_search(dir, name);
+    if (ino <= 0)
+        return ino ? (int)ino : -ENOENT;
+    return ext4_inode_get(ext4_fs(v), (uint64_t)ino, out);
+}
+
+/* A sink for the entries of one directory and where it stands. */
+struct listing {
+    struct ext4_inode *dir;
+    uint64_t *pos;
+    dirent_fn *fn;
+    void *arg;
+};
+
+/* Lists a region that begins at position `base`: 0, 1 when the sink is full, -EIO. */
+static int list_region(struct listing *l, uint64_t base, const uint8_t *data, uint32_t size)
+{
+    struct ext4_fs *fs = ext4_fs(&l->dir->v);
+    struct entry e;
+    for (uint32_t off = 0; off < size; off += e.length) {
+        if (!entry_decode(data, size, off, &e))
+            return ext4_bad(fs, "directory entry, inode", l->dir->v.ino);
+        if (base + off < *l->pos)
+            continue;
+        uint64_t next = base + off + e.length;
+        bool named = e.ino && e.name_len && !memchr(e.name, '/', e.name_len) &&
+                     !memchr(e.name, 0, e.name_len);
+        if (named && l->fn(l->arg, e.name, e.name_len, e.ino, entry_type(fs, &e), next))
+            return 1;
+        *l->pos = next;
+    }
+    *l->pos = MAX(*l->pos, base + size);
+    return 0;
+}
+
+/* "." and "..", which inline directories do not store, are positions 0 and 1. */
+static int list_inline(struct listing *l)
+{
+    struct ext4_inode *dir = l->dir;
+    uint64_t second = IN_BLOCK_SIZE;
+    if (*l->pos == 0) {
+        if (l->fn(l->arg, ".", 1, dir->v.ino, 4, 1))
+            return 1;
+        *l->pos = 1;
+    }
+    if (*l->pos == 1) {
+        if (l->fn(l->arg, "..", 2, le32(dir->block), 4, INLINE_FIRST))
+            return 1;
+        *l->pos = INLINE_FIRST;
+    }
+    int err = 0;
+    if (*l->pos < second)
+        err = list_region(l, INLINE_FIRST, dir->block + INLINE_FIRST, IN_BLOCK_SIZE - INLINE_FIRST);
+    if (err || !dir->inline_more)
+        return err;
+    return list_region(l, second, dir->inline_more, dir->inline_more_size);
+}
+
+int ext4_readdir(struct vnode *v, uint64_t *pos, dirent_fn *fn, void *arg)
+{
+    struct ext4_inode *dir = ext4_inode(v);
+    struct ext4_fs *fs = ext4_fs(v);
+    struct listing l = {dir, pos, fn, arg};
+    if (dir->flags & INODE_INLINE)
+        return list_inline(&l);
+    while (*pos < v->size) {
+        uint64_t logical = *pos >> fs->block_shift;
+        struct ext4_block b;
+        int err = ext4_dir_block(dir, logical, &b);
+        if (err)
+            return err;
+        err = list_region(&l, logical << fs->block_shift, b.data, fs->block_size);
+        ext4_block_put(&b);
+        if (err)
+            return err;
+    }
+    return 0;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A batch of reads from one device: pieces that follow each other on the disk
+ * become one bio; all bios are in flight together. Lives on the caller's stack.
+ */
+#pragma once
+
+#include "core/spinlock.h"
+#include "dev/blkdev.h"
+#include "sched/waitq.h"
+
+struct io_bio;
+
+struct io_batch {
+    struct blkdev *dev;
+    struct io_bio *building; /* not submitted yet */
+    struct io_bio *all;      /* everything made, to be freed */
+    struct spinlock lock;    /* guards pending and err; interrupts off */
+    unsigned pending;
+    int err; /* the first failure */
+    struct waitq done;
+};
+
+void io_batch_init(struct io_batch *b, struct blkdev *dev);
+/* Reads len bytes at byte offset off into kernel memory; both multiples of 512. */
+void io_batch_read(struct io_batch *b, uint64_t off, void *mem, uint32_t len);
+/* Waits for all; 0 or the first error (-EIO, -ENOMEM). Must be called once. */
+int io_batch_finish(struct io_batch *b);

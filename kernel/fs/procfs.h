@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * /proc. Content comes from registered generators: whoever has the data
+ * registers a function for a path. "self/..." stands for the directory of the
+ * one process. Registration is for boot only and takes no lock.
+ */
+#pragma once
+
+#include "fs/seq.h"
+#include "fs/vnode.h"
+
+struct fd_table;
+struct fs_context;
+
+/* Writes the whole text; runs at a read from position 0, in the reader's thread; may sleep. */
+typedef int procfs_text_fn(struct seq *out);
+/* Where a magic link leads, referenced; -ENOENT. */
+typedef int procfs_link_fn(struct path **out);
+
+/* A file, for instance "meminfo" or "self/maps"; missing directories are made. -ENOMEM, -EEXIST. */
+int procfs_register(const char *path, procfs_text_fn *fn);
+int procfs_register_mode(const char *path, uint32_t mode, procfs_text_fn *fn);
+/* A magic link, for instance "self/exe". */
+int procfs_register_link(const char *path, procfs_link_fn *fn);
+/* A file with constant text. */
+int procfs_register_const(const char *path, const char *text);
+
+/*
+ * The file system for /proc, with what fs/ itself knows: self, thread-self,
+ * self/{fd,fdinfo,cwd,root,mounts,mountinfo}, mounts, filesystems, version, uptime,
+ * meminfo, loadavg and constants under sys/.
+ */
+int procfs_create(struct fs **out);
+/* What self/fd, self/cwd and self/root show, and the directory's name. Once the process exists. */
+void procfs_set_process(struct fd_table *fds, struct fs_context *ctx, unsigned pid);

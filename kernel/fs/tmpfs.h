@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tmpfs: files, directories, links and device nodes in memory. A file's pages
+ * live in its page cache only, so mmap, read and write share them.
+ */
+#pragma once
+
+#include "fs/vnode.h"
+
+/* `limit`: most bytes of content, shared with nobody; 0: half of RAM. `mode` of the root. */
+int tmpfs_create(struct fs **out, const char *type, uint64_t limit, uint32_t mode);
+/*
+ * An unnamed regular file with one reference (memfd, shared anonymous memory), on
+ * a hidden tmpfs that is made at the first call.
+ */
+int tmpfs_anonymous(uint32_t mode, struct vnode **out);
+/* For tests: frees the tree; nothing may be in use. */
+void tmpfs_destroy(struct fs *fs);

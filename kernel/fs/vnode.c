@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Vnodes: reference counts, the table that finds them by number, permission
+ * checks, and content through the page cache. Locks: see vnode.h; the hash lock
+ * guards the table and the step of a count to 0.
+ */
+#include "fs/vnode.h"
+
+#include <linux/errno.h>
+
+#include "fs/path.h"
+#include "lib/string.h"
+#include "mem/page.h"
+#include "sched/clock.h"
+
+#define VNODE_BUCKETS 256
+#define COPY_PAGES    16u /* asked of the cache at once by one read */
+
+static struct {
+    struct spinlock lock;
+    bool ready;
+    struct list bucket[VNODE_BUCKETS];
+} table;
+
+static uint64_t next_dev = 1;
+
+void fs_prepare(struct fs *fs, const struct fs_ops *ops, const char *type)
+{
+    *fs = (struct fs){.ops = ops, .type = type};
+    fs->dev = __atomic_fetch_add(&next_dev, 1, __ATOMIC_RELAXED);
+    mutex_init(&fs->rename_lock);
+}
+
+/* The table is locked. */
+static struct list *vnode_bucket(const struct fs *fs, uint64_t ino)
+{
+    if (!table.ready) {
+        for (unsigned i = 0; i < VNODE_BUCKETS; i++)
+            list_init(&table.bucket[i]);
+        table.ready = true;
+    }
+    return &table.bucket[(ino * 31 + fs->dev) % VNODE_BUCKETS];
+}
+
+static struct vnode *vnode_of_cache(struct page_cache *c)
+{
+    return CONTAINER_OF(c, struct vnode, cache);
+}
+
+static int vnode_cache_read(struct page_cache *c, uint64_t index, struct page **pages, unsigned n)
+{
+    struct vnode *v = vnode_of_cache(c);
+    if (v->ops->read_pages)
+        return v->ops->read_pages(v, index, pages, n);
+    for (unsigned i = 0; i < n; i++)
+        memset(page_address(pages[i]), 0, PAGE_SIZE);
+    return 0;
+}
+
+static int vnode_cache_write(struct page_cache *c, uint64_t index, bool whole, struct page **out)
+{
+    struct vnode *v = vnode_of_cache(c);
+    return v->ops->write_page ? v->ops->write_page(v, index, whole, out) : -EROFS;
+}
+
+static uint64_t vnode_cache_size(struct page_cache *c)
+{
+    return __atomic_load_n(&vnode_of_cache(c)->size, __ATOMIC_ACQUIRE);
+}
+
+static void vnode_cache_get(struct page_cache *c)
+{
+    vnode_get(vnode_of_cache(c));
+}
+
+static void vnode_cache_put(struct page_cache *c)
+{
+    vnode_put(vnode_of_cache(c));
+}
+
+static int vnode_cache_describe(struct page_cache *c, char *buf, size_t n, uint64_t *dev,
+                                uint64_t *ino)
+{
+    struct vnode *v = vnode_of_cache(c);
+    *dev = v->fs->dev;
+    *ino = v->ino;
+    int len = path_text_of_vnode(v, buf, n);
+    if (len < 0 && n)
+        buf[0] = 0;
+    return len < 0 ? len : 0;
+}
+
+static const struct page_cache_ops vnode_cache_ops = {
+    .read_pages = vnode_cache_read,
+    .write_page = vnode_cache_write,
+    .size = vnode_cache_size,
+    .get = vnode_cache_get,
+    .put = vnode_cache_put,
+    .describe = vnode_cache_describe,
+};
+
+void vnode_init(struct vnode *v, struct fs *fs, const struct vnode_ops *ops, uint64_t ino,
+                uint32_t mode)
+{
+    *v = (struct vnode){.ops = ops, .fs = fs, .refs = 1, .ino = ino, .mode = mode, .nlink = 1};
+    v->atime = v->mtime = v->ctime = v->btime = (int64_t)clock_wall();
+    mutex_init(&v->lock);
+    page_cache_init(&v->cache, &vnode_cache_ops, false);
+    list_init(&v->hash_link);
+    list_init(&v->aliases);
+}
+
+void vnode_get(struct vnode *v)
+{
+    __atomic_add_fetch(&v->refs, 1, __ATOMIC_RELAXED);
+}
+
+void vnode_put(struct vnode *v)
+{
+    uint32_t refs = __atomic_load_n(&v->refs, __ATOMIC_RELAXED);
+    while (refs > 1)
+        if (__atomic_compare_exchange_n(&v->refs, &refs, refs - 1, false, __ATOMIC_RELEASE,
+                                        __ATOMIC_RELAXED))
+            return;
+    spin_lock(&table.lock);
+    bool last = __atomic_sub_fetch(&v->refs, 1, __ATOMIC_ACQ_REL) == 0;
+    if (last)
+        list_remove(&v->hash_link);
+    spin_unlock(&table.lock);
+    if (!last)
+        return;
+    v->ops->destroy(v, page_cache_fini(&v->cache));
+}
+
+/* The table is locked. */
+static struct vnode *vnode_find_locked(const struct fs *fs, uint64_t ino)
+{
+    LIST_FOR_EACH(l, vnode_bucket(fs, ino))
+    {
+        struct vnode *v = LIST_ENTRY(l, struct vnode, hash_link);
+        if (v->ino == ino && v->fs == fs) {
+            vnode_get(v);
+            return v;
+        }
+    }
+    return NULL;
+}
+
+struct vnode *vnode_find(struct fs *fs, uint64_t ino)
+{
+    spin_lock(&table.lock);
+    struct vnode *v = vnode_find_locked(fs, ino);
+    spin_unlock(&table.lock);
+    return v;
+}
+
+struct vnode *vnode_publish(struct vnode *v)
+{
+    spin_lock(&table.lock);
+    struct vnode *other = vnode_find_locked(v->fs, v->ino);
+    if (!other)
+        list_add_head(vnode_bucket(v->fs, v->ino), &v->hash_link);
+    spin_unlock(&table.lock);
+    if (!other)
+        return v;
+    vnode_put(v);
+    return other;
+}
+
+bool cred_in_group(const struct cred *c, uint32_t gid)
+{
+    if (c->gid == gid)
+        return true;
+    for (uint32_t i = 0; i < c->group_count; i++)
+        if (c->groups[i] == gid)
+            return true;
+    return false;
+}
+
+int vnode_access(const struct vnode *v, const struct cred *cred, unsigned may)
+{
+    unsigned bits = v->mode & 7;
+    if (cred->uid == 0) {
+        /* root may do anything but execute what nobody may execute */
+        bool exec = vnode_is_dir(v) || (v->mode & 0111);
+        return (may & MAY_EXEC) && !exec ? -EACCES : 0;
+    }
+    if (v->uid == cred->uid)
+        bits = (v->mode >> 6) & 7;
+    else if (cred_in_group(cred, v->gid))
+        bits = (v->mode >> 3) & 7;
+    return may & ~bits ? -EACCES : 0;
+}
+
+bool vnode_owned(const struct vnode *v, const struct cred *cred)
+{
+    return cred->uid == 0 || cred->uid == v->uid;
+}
+
+void vnode_stat(struct vnode *v, struct file_stat *st)
+{
+    mutex_lock(&v->lock);
+    *st = (struct file_stat){
+        .dev = v->fs->dev,
+        .ino = v->ino,
+        .rdev = v->rdev,
+        .mode = v->mode,
+        .nlink = v->nlink,
+        .uid = v->uid,
+        .gid = v->gid,
+        .blksize = PAGE_SIZE,
+        .size = v->size,
+        .blocks = v->blocks,
+        .atime = v->atime,
+        .mtime = v->mtime,
+        .ctime = v->ctime,
+        .btime = v->btime,
+    };
+    mutex_unlock(&v->lock);
+    if (v->ops->stat)
+        v->ops->stat(v, st);
+}
+
+int vnode_truncate(struct vnode *v, uint64_t size)
+{
+    if (vnode_is_dir(v))
+        return -EISDIR;
+    if (!vnode_is_regular(v))
+        return -EINVAL;
+    if (v->fs->read_only || !v->ops->truncate)
+        return -EROFS;
+    if (size > INT64_MAX)
+        return -EFBIG;
+    mutex_lock(&v->lock);
+    int err = v->ops->truncate(v, size);
+    if (!err) {
+        v->mtime = v->ctime = (int64_t)clock_wall();
+        v->mode &= ~06000u;
+    }
+    mutex_unlock(&v->lock);
+    return err;
+}
+
+int vnode_setattr(struct vnode *v, const struct vnode_attr *a)
+{
+    if (v->fs->read_only || !v->ops->setattr)
+        return -EROFS;
+    mutex_lock(&v->lock);
+    int err = v->ops->setattr(v, a);
+    if (!err) {
+        if (a->mask & ATTR_MODE)
+            v->mode = (v->mode & ~07777u) | (a->mode & 07777);
+        if (a->mask & ATTR_UID)
+            v->uid = a->uid;
+        if (a->mask & ATTR_GID)
+            v->gid = a->gid;
+        if (a->mask & ATTR_ATIME)
+            v->atime = a->atime;
+        if (a->mask & ATTR_MTIME)
+            v->mtime = a->mtime;
+        v->ctime = (int64_t)clock_wall();
+    }
+    mutex_unlock(&v->lock);
+    return err;
+}
+
+ssize_t vnode_read(struct vnode *v, struct uio *u, uint64_t *pos)
+{
+    size_t start = u->done;
+    int err = 0;
+    while (u->left && !err) {
+        uint64_t size = __atomic_load_n(&v->size, __ATOMIC_ACQUIRE);
+        if (*pos >= size)
+            break;
+        uint64_t off = *pos & (PAGE_SIZE - 1);
+        size_t n = MIN(MIN((uint64_t)u->left, size - *pos), PAGE_SIZE - off);
+        unsigned wanted = (unsigned)MIN((off + u->left + PAGE_SIZE - 1) >> PAGE_SHIFT, COPY_PAGES);
+        struct page *p = NULL;
+        if (v->cache.keep)
+            p = page_cache_find(&v->cache, *pos >> PAGE_SHIFT); /* a missing page is a hole */
+        else
+            err = page_cache_read(&v->cache, *pos >> PAGE_SHIFT, wanted, &p);
+        if (err)
+            break;
+        size_t before = u->done;
+        err = p ? uio_copy_out(u, (char *)page_address(p) + off, n) : uio_zero_out(u, n);
+        *pos += u->done - before;
+        if (p)
+            page_put(p);
+    }
+    if (err == -EFAULT && u->done == start && *pos >= v->size)
+        err = 0; /* the file became shorter meanwhile */
+    return u->done > start ? (ssize_t)(u->done - start) : err;
+}
+
+/* Copies up to one page in; the vnode is locked. */
+static int vnode_write_page(struct vnode *v, struct uio *u, uint64_t *pos)
+{
+    uint64_t off = *pos & (PAGE_SIZE - 1);
+    size_t n = MIN((size_t)(PAGE_SIZE - off), u->left), before = u->done;
+    uint64_t old_size = v->size;
+    struct page *p;
+    /* The page must lie inside the file to be entered; take it back if the copy fails. */
+    if (*pos + n > old_size)
+        __atomic_store_n(&v->size, *pos + n, __ATOMIC_RELEASE);
+    int err = v->ops->write_page(v, *pos >> PAGE_SHIFT, n == PAGE_SIZE, &p);
+    if (!err) {
+        char *at = (char *)page_address(p) + off;
+        err = uio_copy_in(u, at, n);
+        size_t copied = u->done - before, old = old_size > *pos ? old_size - *pos : 0;
+        if (err && MAX(copied, old) < n)
+            memset(at + MAX(copied, old), 0, n - MAX(copied, old)); /* beyond the end: zeroes */
+        page_put(p);
+    }
+    *pos += u->done - before;
+    if (v->size > old_size)
+        __atomic_store_n(&v->size, MAX(old_size, *pos), __ATOMIC_RELEASE);
+    return err;
+}
+
+ssize_t vnode_write(struct vnode *v, struct uio *u, uint64_t *pos, bool append)
+{
+    size_t start = u->done;
+    int err = 0;
+    if (v->fs->read_only || !v->ops->write_page)
+        return -EROFS;
+    mutex_lock(&v->lock);
+    if (append)
+        *pos = v->size;
+    if (u->left && (*pos > INT64_MAX || u->left > INT64_MAX - *pos))
+        err = -EFBIG;
+    while (u->left && !err)
+        err = vnode_write_page(v, u, pos);
+    if (u->done > start) {
+        v->mtime = v->ctime = (int64_t)clock_wall();
+        v->mode &= ~06000u;
+    }
+    mutex_unlock(&v->lock);
+    return u->done > start ? (ssize_t)(u->done - start) : err;
+}
+
+ssize_t vnode_read_kernel(struct vnode *v, void *buf, size_t n, uint64_t off)
+{
+    struct uio_vec vec;
+    struct uio u;
+    uio_init_kernel(&u, &vec, buf, n);
+    return vnode_read(v, &u, &off);
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The open file of a regular file or directory: struct file over struct vnode.
+ * No lock of its own: positions are under file.pos_lock, contents under the
+ * vnode's lock.
+ */
+#include <linux/errno.h>
+#include <linux/fcntl.h>
+#include <linux/fs.h>
+
+#include "fs/fs.h"
+#include "fs/mount.h"
+
+/* Positions of names that exist as mount points only, behind all others. */
+#define POS_SYNTHETIC (1ull << 62)
+
+static ssize_t vfile_read(struct file *f, struct uio *u, uint64_t *pos)
+{
+    return vnode_is_dir(f->vnode) ? -EISDIR : vnode_read(f->vnode, u, pos);
+}
+
+static ssize_t vfile_write(struct file *f, struct uio *u, uint64_t *pos)
+{
+    return vnode_write(f->vnode, u, pos, f->flags & O_APPEND);
+}
+
+static int64_t vfile_seek(struct file *f, int64_t off, int whence)
+{
+    uint64_t size = f->vnode->size;
+    if (whence == SEEK_DATA || whence == SEEK_HOLE) {
+        if (off < 0 || (uint64_t)off >= size)
+            return -ENXIO;
+        if (whence == SEEK_HOLE)
+            off = (int64_t)size;
+        whence = SEEK_SET;
+    }
+    return file_seek_size(f, off, whence, size);
+}
+
+static int vfile_readdir(struct file *f, dirent_fn *fn, void *arg)
+{
+    struct vnode *v = f->vnode;
+    int err = 0;
+    if (!vnode_is_dir(v) || !v->ops->readdir)
+        return -ENOTDIR;
+    if (f->pos < POS_SYNTHETIC) {
+        mutex_lock(&v->lock);
+        err = v->ops->readdir(v, &f->pos, fn, arg);
+        mutex_unlock(&v->lock);
+        if (err)
+            return err > 0 ? 0 : err;
+        if (!f->path || !mount_synthetic_child(f->path, 0))
+            return 0;
+        f->pos = POS_SYNTHETIC;
+    }
+    struct path *p;
+    while (f->path && (p = mount_synthetic_child(f->path, (unsigned)(f->pos - POS_SYNTHETIC)))) {
+        if (fn(arg, p->name, p->len, p->mounted->vnode->ino, S_IFDIR >> 12, f->pos + 1))
+            return 0;
+        f->pos++;
+    }
+    return 0;
+}
+
+int vnode_file_stat(struct file *f, struct file_stat *st)
+{
+    if (!f->vnode)
+        return -EBADF;
+    vnode_stat(f->vnode, st);
+    return 0;
+}
+
+static int vfile_mmap(struct file *f, struct vm_object **out)
+{
+    if (!vnode_is_regular(f->vnode))
+        return -ENODEV;
+    vnode_get(f->vnode);
+    *out = &f->vnode->cache.object;
+    return 0;
+}
+
+static int vfile_truncate(struct file *f, uint64_t size)
+{
+    return vnode_is_regular(f->vnode) ? vnode_truncate(f->vnode, size) : -EINVAL;
+}
+
+static int vfile_fsync(struct file *f, bool data_only)
+{
+    return f->vnode->ops->fsync ? f->vnode->ops->fsync(f->vnode, data_only) : 0;
+}
+
+static const struct file_ops vnode_file_ops = {
+    .read = vfile_read,
+    .write = vfile_write,
+    .seek = vfile_seek,
+    .readdir = vfile_readdir,
+    .stat = vnode_file_stat,
+    .mmap = vfile_mmap,
+    .truncate = vfile_truncate,
+    .fsync = vfile_fsync,
+};
+
+static void vfile_detach(struct file *f)
+{
+    if (f->vnode)
+        vnode_put(f->vnode);
+    path_put(f->path);
+}
+
+void vnode_file_attach(struct file *f, struct vnode *v, struct path *p)
+{
+    file_detach = vfile_detach;
+    vnode_get(v);
+    f->vnode = v;
+    if (p)
+        path_get(p);
+    f->path = p;
+}
+
+int vnode_file_create(struct vnode *v, struct path *p, uint32_t flags, struct file **out)
+{
+    struct file *f = file_create(&vnode_file_ops, flags, NULL);
+    if (!f)
+        return -ENOMEM;
+    vnode_file_attach(f, v, p);
+    *out = f;
+    return 0;
+}

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The boot sequence: one commented call a line. */
+#include <linux/errno.h>
+
+#include "arch/x86_64/apic.h"
+#include "arch/x86_64/boot.h"
+#include "arch/x86_64/features.h"
+#include "arch/x86_64/layout.h"
+#include "arch/x86_64/paging.h"
+#include "arch/x86_64/upcalls.h"
+#include "core/log.h"
+#include "core/manifest.h"
+#include "core/panic.h"
+#include "core/random.h"
+#include "dev/acpi.h"
+#include "dev/device.h"
+#include "dev/power.h"
+#include "dev/serial.h"
+#include "dev/topology.h"
+#include "dev/wallclock.h"
+#include "fs/mount.h"
+#include "fs/procfs.h"
+#include "lib/string.h"
+#include "mem/kmalloc.h"
+#include "mem/page.h"
+#include "ops/control.h"
+#include "proc/control.h"
+#include "proc/exec.h"
+#include "proc/process.h"
+#include "proc/procinfo.h"
+#include "sched/clock.h"
+#include "sched/thread.h"
+#include "sched/timer.h"
+#include "syscall/dispatch.h"
+
+#define LOW_MEMORY 0x10000 /* below: the firmware's and the trampoline */
+#define BOOT_MAPPED (4ull << 30)
+
+extern const uint8_t kernel_start[], kernel_end[];
+extern uintptr_t __stack_chk_guard;
+
+static struct manifest manifest;
+
+/* Adds a usable range without what is in use: low memory, the kernel, the modules. */
+static void memory_add(paddr_t start, paddr_t end, unsigned skip)
+{
+    const struct boot_range used[] = {
+        {0, LOW_MEMORY},
+        {virt_to_phys(kernel_start), virt_to_phys(kernel_end)},
+        boot_info.module[0],
+        boot_info.module[1],
+        boot_info.module[2],
+        boot_info.module[3],
+    };
+    while (skip < ARRAY_SIZE(used) && (used[skip].end <= start || used[skip].start >= end))
+        skip++;
+    if (skip == ARRAY_SIZE(used)) {
+        page_add_range(start, end);
+        return;
+    }
+    if (used[skip].start > start)
+        memory_add(start, used[skip].start & PAGE_MASK, skip + 1);
+    if (used[skip].end < end)
+        memory_add(ALIGN_UP(used[skip].end, PAGE_SIZE), end, skip + 1);
+}
+
+static void memory_init(bool mapped)
+{
+    for (unsigned i = 0; i < boot_info.range_count; i++) {
+        struct boot_range r = boot_info.range[i];
+        if (!mapped && r.start < BOOT_MAPPED)
+            memory_add(r.start, MIN(r.end, BOOT_MAPPED), 0);
+        else if (mapped && r.end > BOOT_MAPPED)
+            memory_add(MAX(r.start, BOOT_MAPPED), r.end, 0);
+    }
+}
+
+static void manifest_load(void)
+{
+    unsigned line;
+    const char *why = "no manifest: was the kernel started without a boot module?";
+    int err = -EINVAL;
+    if (boot_info.module_count) {
+        struct boot_range m = boot_info.module[0];
+        err = manifest_parse(&manifest, phys_to_virt(m.start), m.end - m.start, kmalloc, &line, &why);
+    }
+    if (err)
+        panic("manifest, line %u: %s", line, err == -ENOMEM ? "out of memory" : why);
+    enum log_level level;
+    if (log_level_parse(manifest.log, &level))
+        panic("manifest: `log` must be debug, info, warn or error");
+    log_set_level(level);
+}
+
+static void entropy_init(void)
+{
+    uint64_t v = cpu_tsc();
+    random_seed(&v, sizeof v, 0);
+    for (int i = 0; i < 4 && cpu_random(&v); i++)
+        random_seed(&v, sizeof v, 64);
+}
+
+/* Rate of the TSC and the time of day, from whoever knows them. */
+static void clocks_init(void)
+{
+    struct kvmclock kvm;
+    uint64_t ns, seconds;
+    bool known = !kvmclock_init(&kvm);
+    clock_calibrate(known ? kvm.tsc_hz : 0);
+    timer_restart();
+    if (known && !kvmclock_wall(&ns))
+        clock_set_wall(ns);
+    else if (!rtc_read(&seconds))
+        clock_set_wall(seconds * NSEC_PER_SEC);
+    else
+        log_warn("no wall clock: time starts in 1970");
+}
+
+static void cpus_start(void)
+{
+    uint32_t ids[CPU_MAX];
+    unsigned count = cpu_apic_ids(ids, CPU_MAX, lapic_id(), BOOT_MAPPED);
+    if (count > 1)
+        log_info("%u of %u CPUs run", smp_start(ids, count), count);
+}
+
+static void interrupts_init(void)
+{
+    paddr_t address;
+    unsigned gsi_base;
+    for (unsigned n = 0; ioapic_nth(n, &address, &gsi_base); n++)
+        if (ioapic_add(address, gsi_base))
+            log_warn("IO-APIC at %#lx is left out", address);
+}
+
+static void kernel_init(void *arg)
+{
+    (void)arg;
+    interrupts_init();             /* the IO-APICs */
+    device_probe_all();            /* virtio devices on mmio or PCI */
+    if (!random_ready())
+        panic("no entropy: the machine has neither virtio-rng nor RDRAND");
+    __stack_chk_guard = random_u64() << 8;
+    if (procinfo_init())           /* files of /proc */
+        panic("no memory for /proc");
+    int err = fs_init(manifest.root); /* ext4 root, tmpfs, devfs, procfs */
+    if (err)
+        panic("no root filesystem labelled %s (error %d)", manifest.root, -err);
+    if (process_init(&manifest))   /* descriptor table, limits, ids */
+        panic("no memory for the process");
+    procfs_set_process(process.fds, process.fs, PROCESS_PID);
+    control_init();                /* the channel to ops, and the log over it */
+    clocks_init();                 /* TSC rate, time of day */
+    cpus_start();                  /* the other CPUs */
+    trace_init(manifest.trace);
+    exec_program();                /* load it and start its first thread */
+    thread_exit();
+}
+
+void kernel_main(void)
+{
+    serial_init();                 /* panics can be read from here on */
+    panic_set_output(serial_write);
+    memory_init(false);            /* page frames below 4 GiB */
+    paging_init();                 /* final page tables */
+    memory_init(true);             /* the frames above */
+    lapic_setup();
+    clock_init();
+    manifest_load();
+    entropy_init();
+    acpi_init(boot_info.rsdp, BOOT_MAPPED);
+    thread_init();
+    struct thread *t;
+    if (thread_create(&t, "init", kernel_init, NULL))
+        panic("no memory for the first thread");
+    thread_start(t);
+    thread_idle();
+}
+
+void kernel_main_ap(void)
+{
+    thread_init();
+    thread_idle();
+}

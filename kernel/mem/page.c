@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Binary buddy allocator over a few regions of RAM, with a cache of single
+ * frames per CPU. Descriptors are not cleared at boot: only the first frame of
+ * a free block or of an allocation has a valid one, and a buddy's first frame
+ * always was one of these since the block was split.
+ * Lock: page_lock for the free lists; a CPU's cache is its own, interrupts off.
+ */
+#include "mem/page.h"
+
+#include "arch/x86_64/cpu.h"
+#include "arch/x86_64/layout.h"
+#include "arch/x86_64/upcalls.h"
+#include "core/panic.h"
+#include "core/spinlock.h"
+#include "lib/string.h"
+
+#define REGION_MAX 64
+#define CACHE_MAX 64 /* frames a CPU keeps */
+#define CACHE_BATCH 32
+
+struct region {
+    uint64_t first, last; /* frame numbers [first, last) */
+    struct page *pages;   /* of frame `first` on */
+};
+
+struct page_cache {
+    unsigned count;
+    struct page *page[CACHE_MAX];
+};
+
+static struct region regions[REGION_MAX];
+static unsigned region_count;
+static struct list free_lists[PAGE_ORDER_MAX];
+static size_t frames_total, frames_free;
+static struct spinlock page_lock;
+static struct page_cache caches[CPU_MAX];
+static page_reclaim_fn *page_reclaim;
+
+static struct region *region_of(uint64_t frame)
+{
+    for (unsigned i = 0; i < region_count; i++)
+        if (frame >= regions[i].first && frame < regions[i].last)
+            return &regions[i];
+    return NULL;
+}
+
+static struct region *region_of_page(const struct page *p)
+{
+    for (unsigned i = 0; i < region_count; i++) {
+        struct region *r = &regions[i];
+        if (p >= r->pages && p < r->pages + (r->last - r->first))
+            return r;
+    }
+    panic("no page descriptor at %p", (const void *)p);
+}
+
+static uint64_t page_frame(const struct page *p)
+{
+    const struct region *r = region_of_page(p);
+    return r->first + (uint64_t)(p - r->pages);
+}
+
+paddr_t page_paddr(const struct page *p)
+{
+    return page_frame(p) << PAGE_SHIFT;
+}
+
+void *page_address(const struct page *p)
+{
+    return phys_to_virt(page_paddr(p));
+}
+
+struct page *page_of_paddr(paddr_t paddr)
+{
+    uint64_t frame = paddr >> PAGE_SHIFT;
+    struct region *r = region_of(frame);
+    return r ? &r->pages[frame - r->first] : NULL;
+}
+
+struct page *page_of_address(const void *addr)
+{
+    return page_of_paddr(virt_to_phys(addr));
+}
+
+static void block_add(struct page *p, unsigned order)
+{
+    p->order = (uint8_t)order;
+    p->flags = PAGE_FREE;
+    p->refs = 0;
+    list_add_head(&free_lists[order], &p->link);
+}
+
+static void free_locked(struct page *p, unsigned order)
+{
+    const struct region *r = region_of_page(p);
+    uint64_t frame = r->first + (uint64_t)(p - r->pages);
+    frames_free += 1ul << order;
+    for (; order < PAGE_ORDER_MAX - 1; order++) {
+        uint64_t buddy = frame ^ 1ul << order;
+        if (buddy < r->first || buddy + (1ul << order) > r->last)
+            break;
+        struct page *b = &r->pages[buddy - r->first];
+        if (!(b->flags & PAGE_FREE) || b->order != order)
+            break;
+        list_remove(&b->link);
+        b->flags = 0;
+        frame &= ~(1ul << order);
+    }
+    block_add(&r->pages[frame - r->first], order);
+}
+
+static struct page *alloc_locked(unsigned order)
+{
+    unsigned o = order;
+    while (o < PAGE_ORDER_MAX && list_empty(&free_lists[o]))
+        o++;
+    if (o == PAGE_ORDER_MAX)
+        return NULL;
+    struct page *p = LIST_ENTRY(list_pop_head(&free_lists[o]), struct page, link);
+    while (o > order) {
+        o--;
+        block_add(p + (1ul << o), o);
+    }
+    p->flags = 0;
+    p->order = (uint8_t)order;
+    frames_free -= 1ul << order;
+    return p;
+}
+
+void page_add_range(paddr_t start, paddr_t end)
+{
+    uint64_t first = ALIGN_UP(start, PAGE_SIZE) >> PAGE_SHIFT, last = end >> PAGE_SHIFT;
+    if (!free_lists[0].next)
+        for (unsigned i = 0; i < PAGE_ORDER_MAX; i++)
+            list_init(&free_lists[i]);
+    if (last <= first || region_count == REGION_MAX)
+        return;
+    /* The descriptors take the first frames of the range itself. */
+    uint64_t own = ((last - first) * sizeof(struct page) + PAGE_SIZE - 1) >> PAGE_SHIFT;
+    if (own >= last - first)
+        return;
+    struct region *r = &regions[region_count++];
+    r->pages = phys_to_virt(first << PAGE_SHIFT);
+    r->first = first + own;
+    r->last = last;
+    frames_total += last - r->first;
+    for (uint64_t frame = r->first; frame < last;) {
+        unsigned order = 0;
+        while (order < PAGE_ORDER_MAX - 1 && !(frame & 1ul << order) &&
+               frame + (2ul << order) <= last)
+            order++;
+        block_add(&r->pages[frame - r->first], order);
+        frames_free += 1ul << order;
+        frame += 1ul << order;
+    }
+}
+
+static struct page *alloc_cached(void)
+{
+    irqflags_t flags = irq_save();
+    struct page_cache *c = &caches[percpu()->id];
+    if (!c->count) {
+        spin_lock_raw(&page_lock);
+        while (c->count < CACHE_BATCH) {
+            struct page *p = alloc_locked(0);
+            if (!p)
+                break;
+            c->page[c->count++] = p;
+        }
+        spin_unlock_raw(&page_lock);
+    }
+    struct page *p = c->count ? c->page[--c->count] : NULL;
+    irq_restore(flags);
+    return p;
+}
+
+static void free_cached(struct page *p)
+{
+    irqflags_t flags = irq_save();
+    struct page_cache *c = &caches[percpu()->id];
+    if (c->count == CACHE_MAX) {
+        spin_lock_raw(&page_lock);
+        while (c->count > CACHE_MAX - CACHE_BATCH)
+            free_locked(c->page[--c->count], 0);
+        spin_unlock_raw(&page_lock);
+    }
+    c->page[c->count++] = p;
+    irq_restore(flags);
+}
+
+static struct page *alloc_any(unsigned order)
+{
+    if (!order)
+        return alloc_cached();
+    irqflags_t flags = spin_lock_irq(&page_lock);
+    struct page *p = alloc_locked(order);
+    spin_unlock_irq(&page_lock, flags);
+    return p;
+}
+
+struct page *page_alloc(unsigned order)
+{
+    if (order >= PAGE_ORDER_MAX)
+        return NULL;
+    struct page *p = alloc_any(order);
+    bool may_sleep = irq_enabled() && !percpu()->preempt;
+    if (!p && page_reclaim && may_sleep && page_reclaim(CACHE_BATCH + (1ul << order)))
+        p = alloc_any(order);
+    if (!p)
+        return NULL;
+    list_init(&p->link);
+    p->refs = 1;
+    p->flags = 0;
+    p->order = (uint8_t)order;
+    p->pad = 0;
+    p->owner = NULL;
+    p->index = 0;
+    return p;
+}
+
+struct page *page_alloc_zero(unsigned order)
+{
+    struct page *p = page_alloc(order);
+    if (p)
+        memset(page_address(p), 0, PAGE_SIZE << order);
+    return p;
+}
+
+void page_put(struct page *p)
+{
+    if (__atomic_sub_fetch(&p->refs, 1, __ATOMIC_ACQ_REL))
+        return;
+    if (!p->order) {
+        p->flags = 0;
+        free_cached(p);
+        return;
+    }
+    irqflags_t flags = spin_lock_irq(&page_lock);
+    free_locked(p, p->order);
+    spin_unlock_irq(&page_lock, flags);
+}
+
+size_t page_count_total(void)
+{
+    return frames_total;
+}
+
+size_t page_count_free(void)
+{
+    size_t n = frames_free;
+    for (unsigned i = 0; i < cpu_count(); i++)
+        n += caches[i].count;
+    return n;
+}
+
+void page_set_reclaim(page_reclaim_fn *fn)
+{
+    page_reclaim = fn;
+}
+
+void *paging_table_alloc(void)
+{
+    struct page *p = page_alloc_zero(0);
+    return p ? page_address(p) : NULL;
+}
+
+void paging_table_free(void *table)
+{
+    page_put(page_of_address(table));
+}

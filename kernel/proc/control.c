@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The control channel: see control.h. Lines are written whole under
+ * control_lock; when the host does not take them they wait in the device.
+ */
+#include "proc/control.h"
+
+#include "core/log.h"
+#include "core/panic.h"
+#include "core/spinlock.h"
+#include "dev/power.h"
+#include "dev/serial.h"
+#include "dev/stream.h"
+#include "file/tty.h"
+#include "lib/fmt.h"
+#include "lib/string.h"
+#include "ops/control.h"
+#include "proc/signal.h"
+#include "sched/thread.h"
+
+#define LINE_MAX 1024 /* what we send; longer texts are cut */
+
+static struct stream *control;
+static struct spinlock control_lock;
+
+static void stream_write_all(struct stream *s, const char *p, size_t n)
+{
+    while (n) {
+        size_t done = s->ops->write(s, p, n);
+        if (!done)
+            s->ops->drain(s);
+        p += done;
+        n -= done;
+    }
+}
+
+/* Appends text with the manifest's escapes; leaves room for the newline. */
+static size_t escape(char *out, size_t len, const char *text)
+{
+    for (; *text && len + 5 < LINE_MAX; text++) {
+        unsigned char c = (unsigned char)*text;
+        if (c == '\n' || c == '\\') {
+            out[len++] = '\\';
+            out[len++] = c == '\n' ? 'n' : '\\';
+        } else if (c < 0x20) {
+            len += (size_t)snprintf(out + len, LINE_MAX - len, "\\x%02x", c);
+        } else {
+            out[len++] = (char)c;
+        }
+    }
+    return len;
+}
+
+static void send_line(const char *kind, const char *text)
+{
+    char line[LINE_MAX];
+    size_t len = (size_t)snprintf(line, sizeof line, "%s%s", kind, text ? " " : "");
+    if (text)
+        len = escape(line, len, text);
+    line[len++] = '\n';
+    if (!control) {
+        serial_write("ops: ", 5);
+        serial_write(line, len);
+        return;
+    }
+    irqflags_t flags = spin_lock_irq(&control_lock);
+    stream_write_all(control, line, len);
+    spin_unlock_irq(&control_lock, flags);
+}
+
+void control_send(const char *kind, const char *text)
+{
+    if (control)
+        send_line(kind, text);
+}
+
+static void log_to_control(enum log_level level, const char *line, size_t len)
+{
+    char kind[16];
+    (void)len;
+    snprintf(kind, sizeof kind, "log %s", log_level_name(level));
+    send_line(kind, line);
+}
+
+static void panic_end(const char *reason)
+{
+    if (control && !control_lock.held) {
+        send_line("panic", reason);
+        control->ops->drain(control);
+    }
+    power_off(OPS_DEBUG_EXIT_PANIC);
+}
+
+void control_killed(int sig, const char *why)
+{
+    char kind[24];
+    snprintf(kind, sizeof kind, "killed %d", sig);
+    send_line(kind, why);
+}
+
+void control_exit(int status)
+{
+    static const char *const names[] = {OPS_PORT_STDOUT, OPS_PORT_STDERR};
+    for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
+        struct stream *s = stream_find(names[i]);
+        if (s)
+            s->ops->drain(s);
+    }
+    char kind[24];
+    snprintf(kind, sizeof kind, control ? "exit %d" : "exit status %d", status);
+    send_line(kind, NULL);
+    if (control)
+        control->ops->drain(control);
+}
+
+static bool parse_number(const char **p, unsigned max, unsigned *out)
+{
+    unsigned v = 0;
+    if (**p < '0' || **p > '9')
+        return false;
+    for (; **p >= '0' && **p <= '9' && v <= max; ++*p)
+        v = v * 10 + (unsigned)(**p - '0');
+    if (**p == ' ')
+        ++*p;
+    *out = v;
+    return v <= max;
+}
+
+static void handle_line(const char *line)
+{
+    unsigned a, b;
+    const char *p = line;
+    if (!strncmp(line, "signal ", 7)) {
+        p += 7;
+        if (parse_number(&p, SIGNAL_COUNT, &a) && a)
+            signal_kernel((int)a);
+    } else if (!strncmp(line, "winsize ", 8)) {
+        p += 8;
+        if (parse_number(&p, 65535, &a) && parse_number(&p, 65535, &b)) {
+            tty_set_winsize(a, b);
+            signal_kernel(SIGWINCH);
+        }
+    } else {
+        log_warn("control: unknown line from the host");
+    }
+}
+
+static void listen(void *arg)
+{
+    static char line[OPS_CONTROL_LINE];
+    size_t len = 0;
+    (void)arg;
+    struct waiter w;
+    waiter_init(&w);
+    for (;;) {
+        char c;
+        waitq_add(&control->readable, &w);
+        if (!control->ops->read(control, &c, 1)) {
+            thread_block(CLOCK_NEVER, false);
+            continue;
+        }
+        thread_cancel_sleep();
+        if (c == '\n') {
+            line[MIN(len, sizeof line - 1)] = '\0';
+            handle_line(line);
+            len = 0;
+        } else if (len < sizeof line - 1) {
+            line[len++] = c;
+        }
+    }
+}
+
+static void report_termios(const char *line)
+{
+    send_line(line, NULL);
+}
+
+int control_init(void)
+{
+    panic_set_hook(panic_end);
+    log_set_sink(log_to_control);
+    control = stream_find(OPS_PORT_CONTROL);
+    if (!control)
+        return 0;
+    tty_set_report(report_termios);
+    struct thread *t;
+    int err = thread_create(&t, "control", listen, NULL);
+    if (!err)
+        thread_start(t);
+    return err;
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The control channel to `ops`: include/ops/control.h. Without the device all goes to the serial line. */
+#pragma once
+
+#include "lib/types.h"
+
+/* Finds the stream, takes over the log and starts listening to the host. */
+int control_init(void);
+/* One line of a kind ("trace", "unsupported", "termios"): text is escaped and cut to fit. */
+void control_send(const char *kind, const char *text);
+/* The program's death by a signal, with the reason. */
+void control_killed(int sig, const char *why);
+/* Waits until the standard streams have left the guest, then tells the status. */
+void control_exit(int status);

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The end of the program: see exit.h. */
+#include "proc/exit.h"
+
+#include <linux/fcntl.h>
+
+#include "dev/power.h"
+#include "fs/mount.h"
+#include "fs/path.h"
+#include "fs/vnode.h"
+#include "lib/fmt.h"
+#include "mem/page.h"
+#include "ops/control.h"
+#include "proc/control.h"
+#include "proc/process.h"
+#include "proc/signal.h"
+#include "proc/task.h"
+#include "vm/fault.h"
+#include "vm/map.h"
+
+#define STOP_WAIT (200 * 1000000ull) /* ns the other threads get to leave user mode */
+#define REASON_MAX 320
+
+/* Every other thread ends at its next step to user mode. */
+static void stop_others(void)
+{
+    irqflags_t flags = spin_lock_irq(&process.lock);
+    LIST_FOR_EACH (l, &process.tasks)
+        if (LIST_ENTRY(l, struct task, link) != task_current())
+            thread_interrupt(LIST_ENTRY(l, struct task, link)->thread);
+    spin_unlock_irq(&process.lock, flags);
+    uint64_t deadline = clock_now() + STOP_WAIT;
+    unsigned rest = task_current() ? 1 : 0;
+    struct waiter w;
+    waiter_init(&w);
+    for (;;) {
+        waitq_add(&process.task_gone, &w);
+        if (process.task_count <= rest || thread_block(deadline, false))
+            break;
+    }
+    waitq_remove(&w);
+}
+
+static _Noreturn void machine_end(int status)
+{
+    mount_sync_all();
+    control_exit(status);
+    power_off(OPS_DEBUG_EXIT_DONE);
+}
+
+void process_exit(int status)
+{
+    if (__atomic_exchange_n(&process.exiting, true, __ATOMIC_ACQ_REL))
+        task_exit(0); /* another thread was first */
+    stop_others();
+    machine_end(status & 0xff);
+}
+
+void process_killed(int sig, const char *why)
+{
+    if (__atomic_exchange_n(&process.exiting, true, __ATOMIC_ACQ_REL))
+        task_exit(0);
+    stop_others();
+    control_killed(sig, why ? why : signal_name(sig));
+    machine_end(128 + sig);
+}
+
+/* "/bin/app+0x1136", or what else is known of a program address. */
+static void describe_address(char *buf, size_t n, uint64_t addr)
+{
+    struct vma v;
+    char path[128];
+    uint64_t dev, ino;
+    if (!vm_lookup(addr, &v))
+        snprintf(buf, n, "nothing is mapped there");
+    else if (v.object && !v.object->ops->describe(v.object, path, sizeof path, &dev, &ino))
+        snprintf(buf, n, "%s+%#lx", path, addr - v.start + (v.pgoff << PAGE_SHIFT));
+    else
+        snprintf(buf, n, "%s",
+                 v.flags & VMA_STACK  ? "the stack"
+                 : v.flags & VMA_HEAP ? "the heap"
+                                      : "anonymous memory");
+}
+
+static const char *access_of(const struct trap_frame *f)
+{
+    return f->error & 16 ? "jump to" : f->error & 2 ? "write to" : "read of";
+}
+
+void process_killed_by_fault(int sig, int code, uint64_t addr, const struct trap_frame *f)
+{
+    char why[REASON_MAX], at[160], from[160];
+    describe_address(from, sizeof from, f->rip);
+    describe_address(at, sizeof at, addr);
+    if (thread_current()->fault == FAULT_OOM && sig == SIGKILL)
+        snprintf(why, sizeof why, "out of memory: %zu MiB were given and %zu MiB are free",
+                 page_count_total() >> 8, page_count_free() >> 8);
+    else if (sig == SIGSEGV && f->vector == 14)
+        snprintf(why, sizeof why, "%s %#lx (%s%s) at %#lx (%s)", access_of(f), addr, at,
+                 code == SEGV_ACCERR ? ", not allowed" : "", f->rip, from);
+    else if (sig == SIGBUS)
+        snprintf(why, sizeof why, "%s %#lx (%s) beyond the end of the file at %#lx (%s)", access_of(f),
+                 addr, at, f->rip, from);
+    else
+        snprintf(why, sizeof why, "at %#lx (%s)", f->rip, from);
+    process_killed(sig, why);
+}

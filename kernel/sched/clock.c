@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The clock: see clock.h. QEMU and KVM run the local APIC timer at 1 GHz, which
+ * makes it the reference where the hypervisor does not tell the TSC's rate: two
+ * readings, at clock_init() and at the end of boot, and no waiting in between.
+ * Lock: clock_lock for writers of the page; readers use its sequence number.
+ */
+#include "sched/clock.h"
+
+#include "arch/x86_64/apic.h"
+#include "arch/x86_64/features.h"
+#include "core/log.h"
+#include "core/spinlock.h"
+#include "sched/clock_page.h"
+
+#define LAPIC_HZ NSEC_PER_SEC
+#define PROGRAM_MAX (4 * NSEC_PER_SEC)
+#define SAMPLES 8
+
+static union {
+    struct clock_page page;
+    uint8_t bytes[PAGE_SIZE];
+} shared __attribute__((aligned(PAGE_SIZE)));
+static struct spinlock clock_lock;
+static uint64_t tsc_hz;
+static uint64_t sample_tsc;
+static uint32_t sample_lapic;
+static bool calibrated;
+
+/* The TSC and the APIC timer at one moment: the closest of a few attempts. */
+static void clock_sample(uint64_t *tsc, uint32_t *lapic)
+{
+    uint64_t best = UINT64_MAX;
+    for (int i = 0; i < SAMPLES; i++) {
+        uint64_t before = cpu_tsc();
+        uint32_t left = lapic_timer_left();
+        uint64_t after = cpu_tsc();
+        if (after - before >= best)
+            continue;
+        best = after - before;
+        *tsc = before + best / 2;
+        *lapic = left;
+    }
+}
+
+static void page_begin(struct clock_page *p)
+{
+    p->seq++;
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+static void page_end(struct clock_page *p)
+{
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    p->seq++;
+}
+
+/* The rate changes from now on; the time itself does not jump. */
+static void clock_set_rate(uint64_t hz)
+{
+    irqflags_t flags = spin_lock_irq(&clock_lock);
+    struct clock_page *p = &shared.page;
+    uint64_t tsc = cpu_tsc(), now = clock_page_now(p, tsc);
+    page_begin(p);
+    p->tsc_base = tsc;
+    p->mono_base = now;
+    p->mult = cpu_muldiv(NSEC_PER_SEC, 1ull << 32, hz);
+    page_end(p);
+    tsc_hz = hz;
+    spin_unlock_irq(&clock_lock, flags);
+}
+
+void clock_init(void)
+{
+    shared.page.tsc_base = cpu_tsc();
+    shared.page.cpu_from_tsc_aux = cpu_has(CPU_RDTSCP);
+    clock_set_rate(NSEC_PER_SEC);
+    if (!cpu_has(CPU_TSC_DEADLINE))
+        clock_sample(&sample_tsc, &sample_lapic);
+}
+
+void clock_calibrate(uint64_t hz)
+{
+    if (!hz && !cpu_has(CPU_TSC_DEADLINE)) {
+        uint64_t tsc = 0;
+        uint32_t lapic = 0;
+        clock_sample(&tsc, &lapic);
+        uint32_t ticks = sample_lapic - lapic;
+        if (ticks)
+            hz = cpu_muldiv(tsc - sample_tsc, LAPIC_HZ, ticks);
+    }
+    if (hz)
+        clock_set_rate(hz);
+    else
+        log_warn("no reference for the TSC's rate, taking 1 GHz");
+    shared.page.usable = 1;
+    calibrated = true;
+    log_info("clock: TSC at %lu kHz", tsc_hz / 1000);
+}
+
+uint64_t clock_tsc_hz(void)
+{
+    return tsc_hz;
+}
+
+uint64_t clock_now(void)
+{
+    const struct clock_page *p = &shared.page;
+    uint32_t seq;
+    uint64_t now;
+    do {
+        while ((seq = __atomic_load_n(&p->seq, __ATOMIC_ACQUIRE)) & 1)
+            cpu_relax();
+        now = clock_page_now(p, cpu_tsc());
+        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    } while (seq != p->seq);
+    return now;
+}
+
+uint64_t clock_wall(void)
+{
+    return shared.page.wall_base + clock_now();
+}
+
+void clock_set_wall(uint64_t wall)
+{
+    irqflags_t flags = spin_lock_irq(&clock_lock);
+    struct clock_page *p = &shared.page;
+    uint64_t base = wall - clock_page_now(p, cpu_tsc());
+    page_begin(p);
+    p->wall_base = base;
+    page_end(p);
+    spin_unlock_irq(&clock_lock, flags);
+}
+
+struct clock_page *clock_shared_page(void)
+{
+    return &shared.page;
+}
+
+void clock_program(uint64_t deadline)
+{
+    if (!calibrated)
+        return; /* the APIC timer is the reference until then */
+    if (deadline == CLOCK_NEVER) {
+        if (cpu_has(CPU_TSC_DEADLINE))
+            lapic_timer_tsc(0);
+        else
+            lapic_timer_count(0);
+        return;
+    }
+    uint64_t now = clock_now();
+    uint64_t wait = deadline > now ? MIN(deadline - now, PROGRAM_MAX) : 0;
+    if (cpu_has(CPU_TSC_DEADLINE))
+        lapic_timer_tsc(cpu_tsc() + cpu_muldiv(wait, tsc_hz, NSEC_PER_SEC) + 1);
+    else
+        lapic_timer_count((uint32_t)wait + 1);
+}

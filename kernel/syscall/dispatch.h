@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table made from table.def: names, argument types, functions. */
+#pragma once
+
+#include "lib/types.h"
+
+#define SYSCALL_TABLE_SIZE 512 /* known to syscall.S */
+
+enum sysarg {
+    ARG_NONE, ARG_fd, ARG_int, ARG_uint, ARG_flags, ARG_mode, ARG_long, ARG_ulong, ARG_size, ARG_off,
+    ARG_uptr, ARG_path, ARG_str,
+};
+
+struct syscall_row {
+    const char *name; /* NULL: nobody implements this number */
+    long (*fn)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
+    uint8_t arg[6]; /* enum sysarg */
+};
+
+extern const struct syscall_row syscall_rows[SYSCALL_TABLE_SIZE];
+
+/* Name of a system call that Linux has, implemented here or not; NULL for unknown numbers. */
+const char *syscall_name(uint64_t nr);
+
+/* Starts decoding: `set` is "all" or a comma list of names; "" does nothing. Unknown names are logged. */
+void trace_init(const char *set);
+bool trace_wanted(uint64_t nr);
+/* Sends one decoded call. */
+void trace_call(uint64_t nr, const uint64_t args[6], long result);

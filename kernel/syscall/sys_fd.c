@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Adapters: descriptors: close, dup, fcntl, ioctl, locks, and files without a name. */
+#include <asm/ioctls.h>
+#include <linux/close_range.h>
+#include <linux/errno.h>
+#include <linux/fcntl.h>
+#include <linux/memfd.h>
+
+#include "file/eventfd.h"
+#include "file/fdtable.h"
+#include "file/pipe.h"
+#include "fs/fs.h"
+#include "fs/tmpfs.h"
+#include "proc/process.h"
+#include "syscall/args.h"
+#include "syscall/syscalls.h"
+
+#define EFD_SEMAPHORE_FLAG 1u
+#define MEMFD_NAME_MAX     250
+#define LOCK_KINDS         (1 | 2 | 8) /* LOCK_SH, LOCK_EX, LOCK_UN */
+#define LOCK_NOWAIT        4
+
+/* A descriptor for a file whose reference it takes over, also on failure. */
+static long install(struct file *f, bool cloexec)
+{
+    int fd = fd_install(process.fds, f, 0, cloexec);
+    if (fd < 0)
+        file_put(f);
+    return fd;
+}
+
+long sys_close(int fd)
+{
+    return fd_close(process.fds, fd);
+}
+
+long sys_close_range(unsigned first, unsigned last, unsigned flags)
+{
+    if (flags & ~(unsigned)(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC))
+        return -EINVAL;
+    return fd_close_range(process.fds, first, last, flags & CLOSE_RANGE_CLOEXEC);
+}
+
+static long dup_from(int fd, unsigned long min, bool cloexec)
+{
+    struct file *f;
+    long r = file_of_any(fd, &f);
+    if (r)
+        return r;
+    r = min >= process.fds->limit ? -EINVAL : fd_install(process.fds, f, (unsigned)min, cloexec);
+    if (r < 0)
+        file_put(f);
+    return r;
+}
+
+long sys_dup(int fd)
+{
+    return dup_from(fd, 0, false);
+}
+
+static long dup_to(int old, int new, bool cloexec)
+{
+    struct file *f;
+    long r = file_of_any(old, &f);
+    if (r)
+        return r;
+    r = fd_replace(process.fds, new, f, cloexec);
+    file_put(f);
+    return r;
+}
+
+long sys_dup2(int old, int new)
+{
+    if (old != new)
+        return dup_to(old, new, false);
+    int r = fd_cloexec_get(process.fds, old);
+    return r < 0 ? r : new;
+}
+
+long sys_dup3(int old, int new, unsigned flags)
+{
+    if (old == new || (flags & ~(unsigned)O_CLOEXEC))
+        return -EINVAL;
+    return dup_to(old, new, flags & O_CLOEXEC);
+}
+
+/* F_SETLK, F_GETLK and their OFD forms: the one process owns all locks, so none conflicts. */
+static long lock_record(struct file *f, unsigned cmd, struct uptr arg)
+{
+    struct flock lock;
+    int err = copy_from_user(&lock, arg, sizeof lock);
+    if (err)
+        return err;
+    bool ofd = cmd == F_OFD_GETLK || cmd == F_OFD_SETLK || cmd == F_OFD_SETLKW;
+    if (lock.l_whence < 0 || lock.l_whence > 2 || (ofd && lock.l_pid))
+        return -EINVAL;
+    if (cmd == F_GETLK || cmd == F_OFD_GETLK) {
+        if (lock.l_type != F_RDLCK && lock.l_type != F_WRLCK)
+            return -EINVAL;
+        lock.l_type = F_UNLCK;
+        return copy_to_user(arg, &lock, sizeof lock);
+    }
+    switch (lock.l_type) {
+    case F_RDLCK:
+        return file_readable(f) ? 0 : -EBADF;
+    case F_WRLCK:
+        return file_writable(f) ? 0 : -EBADF;
+    case F_UNLCK:
+        return 0;
+    default:
+        return -EINVAL;
+    }
+}
+
+static long fcntl_file(struct file *f, int fd, unsigned cmd, unsigned long arg)
+{
+    switch (cmd) {
+    case F_SETFL:
+        file_set_flags(f, (uint32_t)arg);
+        return 0;
+    case F_GETLK:
+    case F_SETLK:
+    case F_SETLKW:
+    case F_OFD_GETLK:
+    case F_OFD_SETLK:
+    case F_OFD_SETLKW:
+        return lock_record(f, cmd, (struct uptr){arg});
+    case F_SETOWN:
+    case F_SETSIG:
+    case F_GETOWN:
+    case F_GETSIG:
+        return 0;
+    case F_SETPIPE_SZ:
+        return pipe_resize(f, arg);
+    case F_GETPIPE_SZ:
+        return pipe_size(f);
+    default:
+        (void)fd;
+        return -EINVAL;
+    }
+}
+
+long sys_fcntl(int fd, unsigned cmd, unsigned long arg)
+{
+    struct file *f;
+    long r = file_of_any(fd, &f);
+    if (r)
+        return r;
+    if (cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC)
+        r = dup_from(fd, arg, cmd == F_DUPFD_CLOEXEC);
+    else if (cmd == F_GETFD)
+        r = fd_cloexec_get(process.fds, fd);
+    else if (cmd == F_SETFD)
+        r = fd_cloexec_set(process.fds, fd, arg & FD_CLOEXEC);
+    else if (cmd == F_GETFL)
+        r = (long)f->flags;
+    else
+        r = f->flags & O_PATH ? -EBADF : fcntl_file(f, fd, cmd, arg);
+    file_put(f);
+    return r;
+}
+
+/* Bytes left of a regular file. */
+static long file_rest(struct file *f, struct uptr arg)
+{
+    uint64_t size = f->vnode->size;
+    int rest = (int)(size > f->pos ? MIN(size - f->pos, (uint64_t)INT32_MAX) : 0);
+    return copy_to_user(arg, &rest, sizeof rest);
+}
+
+long sys_ioctl(int fd, unsigned cmd, struct uptr arg)
+{
+    struct file *f;
+    long r = file_of(fd, &f);
+    if (r)
+        return r;
+    if (cmd == FIOCLEX || cmd == FIONCLEX)
+        r = fd_cloexec_set(process.fds, fd, cmd == FIOCLEX);
+    else if (cmd == FIOASYNC)
+        r = 0;
+    else if (cmd == FIONREAD && f->vnode && vnode_is_regular(f->vnode))
+        r = file_rest(f, arg);
+    else
+        r = file_ioctl(f, cmd, arg);
+    file_put(f);
+    return r;
+}
+
+long sys_flock(int fd, int op)
+{
+    struct file *f;
+    long r = file_of(fd, &f);
+    if (r)
+        return r;
+    int kind = op & ~LOCK_NOWAIT;
+    file_put(f);
+    return kind && !(kind & ~LOCK_KINDS) && !(kind & (kind - 1)) ? 0 : -EINVAL;
+}
+
+/* Two descriptors for the ends of a pipe, written to user memory. */
+static long pipe_install(struct uptr fds, struct file *end[2], bool cloexec)
+{
+    int fd[2], err;
+    fd[0] = fd_reserve(process.fds, 0, cloexec);
+    fd[1] = fd[0] < 0 ? fd[0] : fd_reserve(process.fds, 0, cloexec);
+    err = fd[1] < 0 ? fd[1] : copy_to_user(fds, fd, sizeof fd);
+    for (int i = 0; i < 2; i++) {
+        if (!err)
+            fd_publish(process.fds, fd[i], end[i]);
+        else if (fd[i] >= 0)
+            fd_cancel(process.fds, fd[i]);
+    }
+    return err;
+}
+
+long sys_pipe2(struct uptr fds, unsigned flags)
+{
+    struct file *end[2];
+    if (flags & ~(unsigned)(O_CLOEXEC | O_NONBLOCK | O_DIRECT))
+        return -EINVAL;
+    int err = pipe_create(flags & O_NONBLOCK, &end[0], &end[1]);
+    if (err)
+        return err;
+    err = (int)pipe_install(fds, end, flags & O_CLOEXEC);
+    if (err) {
+        file_put(end[0]);
+        file_put(end[1]);
+    }
+    return err;
+}
+
+long sys_pipe(struct uptr fds)
+{
+    return sys_pipe2(fds, 0);
+}
+
+long sys_eventfd2(unsigned count, unsigned flags)
+{
+    struct file *f;
+    if (flags & ~(unsigned)(O_CLOEXEC | O_NONBLOCK | EFD_SEMAPHORE_FLAG))
+        return -EINVAL;
+    int err = eventfd_create(count, flags & EFD_SEMAPHORE_FLAG, flags & O_NONBLOCK, &f);
+    return err ? err : install(f, flags & O_CLOEXEC);
+}
+
+long sys_eventfd(unsigned count)
+{
+    return sys_eventfd2(count, 0);
+}
+
+long sys_memfd_create(struct uptr name, unsigned flags)
+{
+    char text[MEMFD_NAME_MAX];
+    struct vnode *v;
+    struct file *f;
+    if (flags & ~(unsigned)(MFD_CLOEXEC | MFD_ALLOW_SEALING))
+        return -EINVAL;
+    ssize_t len = string_from_user(text, name, sizeof text);
+    if (len < 0)
+        return len == -ENAMETOOLONG ? -EINVAL : len;
+    int err = tmpfs_anonymous(0777, &v);
+    if (err)
+        return err;
+    err = vnode_file_create(v, NULL, O_RDWR | O_LARGEFILE, &f);
+    vnode_put(v);
+    return err ? err : install(f, flags & MFD_CLOEXEC);
+}

@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Adapters: reading, writing and positions of open files. */
+#include <linux/errno.h>
+#include <linux/falloc.h>
+#include <linux/fcntl.h>
+#include <linux/fs.h>
+
+#include "fs/fs.h"
+#include "fs/mount.h"
+#include "mem/kmalloc.h"
+#include "syscall/args.h"
+#include "syscall/syscalls.h"
+
+#define SENDFILE_CHUNK 65536u
+#define RWF_IGNORED    (RWF_HIPRI | RWF_DSYNC | RWF_SYNC)
+
+typedef ssize_t transfer_fn(struct file *f, struct uio *u, uint64_t *pos);
+
+/* The file of a descriptor that is open for this direction. */
+static int transfer_file(int fd, transfer_fn *fn, struct file **out)
+{
+    int err = file_of(fd, out);
+    if (!err && !(fn == file_read ? file_readable(*out) : file_writable(*out))) {
+        file_put(*out);
+        err = -EBADF;
+    }
+    return err;
+}
+
+/* read, write, pread64, pwrite64: pos NULL means the file's own. */
+static long transfer(int fd, struct uptr buf, unsigned long count, uint64_t *pos, transfer_fn *fn)
+{
+    struct uio_vec vec;
+    struct uio u;
+    struct file *f;
+    long r = transfer_file(fd, fn, &f);
+    if (r)
+        return r;
+    r = buffer_get(&u, &vec, buf, count);
+    if (!r)
+        r = fn(f, &u, pos);
+    file_put(f);
+    return r;
+}
+
+long sys_read(int fd, struct uptr buf, unsigned long count)
+{
+    return transfer(fd, buf, count, NULL, file_read);
+}
+
+long sys_write(int fd, struct uptr buf, unsigned long count)
+{
+    return transfer(fd, buf, count, NULL, file_write);
+}
+
+long sys_pread64(int fd, struct uptr buf, unsigned long count, int64_t pos)
+{
+    uint64_t at = (uint64_t)pos;
+    return pos < 0 ? -EINVAL : transfer(fd, buf, count, &at, file_read);
+}
+
+long sys_pwrite64(int fd, struct uptr buf, unsigned long count, int64_t pos)
+{
+    uint64_t at = (uint64_t)pos;
+    return pos < 0 ? -EINVAL : transfer(fd, buf, count, &at, file_write);
+}
+
+static long transfer_vector(int fd, struct uptr vec, unsigned long count, uint64_t *pos,
+                            transfer_fn *fn)
+{
+    struct iov v;
+    struct file *f;
+    long r = transfer_file(fd, fn, &f);
+    if (r)
+        return r;
+    r = iov_get(&v, vec, count);
+    if (!r) {
+        r = fn(f, &v.uio, pos);
+        iov_put(&v);
+    }
+    file_put(f);
+    return r;
+}
+
+long sys_readv(int fd, struct uptr vec, unsigned long count)
+{
+    return transfer_vector(fd, vec, count, NULL, file_read);
+}
+
+long sys_writev(int fd, struct uptr vec, unsigned long count)
+{
+    return transfer_vector(fd, vec, count, NULL, file_write);
+}
+
+/* On 64 bits the whole position is in its "low" half. */
+long sys_preadv(int fd, struct uptr vec, unsigned long count, unsigned long pos_low,
+                unsigned long pos_high)
+{
+    uint64_t at = pos_low;
+    (void)pos_high;
+    return at > INT64_MAX ? -EINVAL : transfer_vector(fd, vec, count, &at, file_read);
+}
+
+long sys_pwritev(int fd, struct uptr vec, unsigned long count, unsigned long pos_low,
+                 unsigned long pos_high)
+{
+    uint64_t at = pos_low;
+    (void)pos_high;
+    return at > INT64_MAX ? -EINVAL : transfer_vector(fd, vec, count, &at, file_write);
+}
+
+static long transfer_v2(int fd, struct uptr vec, unsigned long count, uint64_t pos, unsigned flags,
+                        transfer_fn *fn)
+{
+    if (flags & ~(unsigned)RWF_IGNORED)
+        return -EOPNOTSUPP;
+    if (pos > INT64_MAX && pos != UINT64_MAX)
+        return -EINVAL;
+    return transfer_vector(fd, vec, count, pos == UINT64_MAX ? NULL : &pos, fn);
+}
+
+long sys_preadv2(int fd, struct uptr vec, unsigned long count, unsigned long pos_low,
+                 unsigned long pos_high, unsigned flags)
+{
+    (void)pos_high;
+    return transfer_v2(fd, vec, count, pos_low, flags, file_read);
+}
+
+long sys_pwritev2(int fd, struct uptr vec, unsigned long count, unsigned long pos_low,
+                  unsigned long pos_high, unsigned flags)
+{
+    (void)pos_high;
+    return transfer_v2(fd, vec, count, pos_low, flags, file_write);
+}
+
+long sys_lseek(int fd, int64_t offset, unsigned whence)
+{
+    struct file *f;
+    long r = file_of(fd, &f);
+    if (r)
+        return r;
+    r = whence > SEEK_HOLE ? -EINVAL : file_seek(f, offset, (int)whence);
+    file_put(f);
+    return r;
+}
+
+/* Moves one chunk through `buf`; bytes that reached `out`, 0 at the end of `in`. */
+static ssize_t send_chunk(struct file *out, struct file *in, uint64_t *pos, char *buf, size_t n)
+{
+    struct uio_vec vec;
+    struct uio u;
+    uint64_t at = *pos;
+    uio_init_kernel(&u, &vec, buf, n);
+    ssize_t got = file_read(in, &u, &at);
+    if (got <= 0)
+        return got;
+    uio_init_kernel(&u, &vec, buf, (size_t)got);
+    ssize_t put = file_write(out, &u, NULL);
+    if (put > 0)
+        *pos += (uint64_t)put;
+    return put;
+}
+
+static long send_range(struct file *out, struct file *in, uint64_t *pos, unsigned long count)
+{
+    size_t size = MIN(count, (unsigned long)SENDFILE_CHUNK);
+    unsigned long done = 0;
+    ssize_t r = 0;
+    if (!file_readable(in) || !file_writable(out))
+        return -EBADF;
+    if (!in->ops->seek || (out->flags & O_APPEND))
+        return -EINVAL;
+    char *buf = kmalloc(MAX(size, (size_t)1));
+    if (!buf)
+        return -ENOMEM;
+    while (done < count) {
+        size_t n = MIN(count - done, size);
+        r = send_chunk(out, in, pos, buf, n);
+        if (r <= 0)
+            break;
+        done += (unsigned long)r;
+    }
+    kfree(buf);
+    return done ? (long)done : r;
+}
+
+long sys_sendfile(int out, int in, struct uptr offset, unsigned long count)
+{
+    struct file *from, *to;
+    uint64_t pos;
+    long r = file_of(in, &from);
+    if (r)
+        return r;
+    r = file_of(out, &to);
+    if (r)
+        goto put_from;
+    pos = from->pos;
+    if (!uptr_null(offset))
+        r = copy_from_user(&pos, offset, sizeof pos);
+    if (!r && pos > INT64_MAX)
+        r = -EINVAL;
+    if (!r)
+        r = send_range(to, from, &pos, MIN(count, RW_MAX));
+    if (r > 0 && uptr_null(offset))
+        from->pos = pos;
+    else if (r > 0 && copy_to_user(offset, &pos, sizeof pos))
+        r = -EFAULT;
+    file_put(to);
+put_from:
+    file_put(from);
+    return r;
+}
+
+static long sync_file(int fd, bool data_only)
+{
+    struct file *f;
+    long r = file_of(fd, &f);
+    if (r)
+        return r;
+    r = f->ops->fsync ? f->ops->fsync(f, data_only) : -EINVAL;
+    file_put(f);
+    return r;
+}
+
+long sys_fsync(int fd)
+{
+    return sync_file(fd, false);
+}
+
+long sys_fdatasync(int fd)
+{
+    return sync_file(fd, true);
+}
+
+long sys_sync_file_range(int fd, int64_t offset, int64_t len, unsigned flags)
+{
+    if (offset < 0 || len < 0 || (flags & ~7u))
+        return -EINVAL;
+    return sync_file(fd, true);
+}
+
+long sys_sync(void)
+{
+    mount_sync_all();
+    return 0;
+}
+
+long sys_syncfs(int fd)
+{
+    struct file *f;
+    long r = file_of(fd, &f);
+    if (r)
+        return r;
+    if (f->vnode && f->vnode->fs->ops->sync)
+        r = f->vnode->fs->ops->sync(f->vnode->fs);
+    file_put(f);
+    return r;
+}
+
+long sys_ftruncate(int fd, int64_t size)
+{
+    struct file *f;
+    if (size < 0)
+        return -EINVAL;
+    long r = file_of(fd, &f);
+    if (r)
+        return r;
+    r = file_writable(f) && f->ops->truncate ? f->ops->truncate(f, (uint64_t)size) : -EINVAL;
+    file_put(f);
+    return r;
+}
+
+static long allocate(struct file *f, int mode, uint64_t offset, uint64_t len)
+{
+    struct vnode *v = f->vnode;
+    if (!file_writable(f))
+        return -EBADF;
+    if (!v)
+        return -ESPIPE;
+    if (vnode_is_dir(v))
+        return -EISDIR;
+    if (!vnode_is_regular(v))
+        return -ENODEV;
+    if (!v->ops->allocate)
+        return -EOPNOTSUPP;
+    mutex_lock(&v->lock);
+    long r = v->ops->allocate(v, mode, offset, len);
+    mutex_unlock(&v->lock);
+    return r;
+}
+
+long sys_fallocate(int fd, int mode, int64_t offset, int64_t len)
+{
+    struct file *f;
+    long r = file_of(fd, &f);
+    if (r)
+        return r;
+    if (offset < 0 || len <= 0)
+        r = -EINVAL;
+    else if (offset > INT64_MAX - len)
+        r = -EFBIG;
+    else
+        r = allocate(f, mode, (uint64_t)offset, (uint64_t)len);
+    file_put(f);
+    return r;
+}
+
+/* Advice about a file: checked, then nothing needs to be done. */
+static long hint(int fd, bool valid)
+{
+    struct file *f;
+    long r = file_of(fd, &f);
+    if (r)
+        return r;
+    if (!f->ops->seek)
+        r = -ESPIPE;
+    else if (!valid)
+        r = -EINVAL;
+    file_put(f);
+    return r;
+}
+
+long sys_fadvise64(int fd, int64_t offset, int64_t len, int advice)
+{
+    (void)offset;
+    return hint(fd, len >= 0 && advice >= 0 && advice <= 5);
+}
+
+long sys_readahead(int fd, int64_t offset, unsigned long count)
+{
+    (void)count;
+    return hint(fd, offset >= 0);
+}

@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who the process is: ids, groups, sessions, names, limits and usage. */
+#include <linux/capability.h>
+#include <linux/errno.h>
+#include <linux/prctl.h>
+#include <linux/random.h>
+#include <linux/resource.h>
+#include <linux/sysinfo.h>
+#include <linux/utsname.h>
+#include <asm/prctl.h>
+
+#include "arch/x86_64/layout.h"
+#include "core/random.h"
+#include "file/fdtable.h"
+#include "lib/string.h"
+#include "mem/kmalloc.h"
+#include "mem/page.h"
+#include "proc/process.h"
+#include "proc/task.h"
+#include "syscall/syscalls.h"
+#include "syscall/timespec.h"
+#include "vm/map.h"
+
+#define UNAME_RELEASE "6.1.0-ops"
+#define KEEP UINT32_MAX /* -1: leave this id as it is */
+
+long sys_getpid(void)
+{
+    return PROCESS_PID;
+}
+
+long sys_getppid(void)
+{
+    return PROCESS_PPID;
+}
+
+long sys_getuid(void)
+{
+    return process.uid;
+}
+
+long sys_geteuid(void)
+{
+    return process.euid;
+}
+
+long sys_getgid(void)
+{
+    return process.gid;
+}
+
+long sys_getegid(void)
+{
+    return process.egid;
+}
+
+static bool id_one_of(uint32_t id, uint32_t real, uint32_t effective, uint32_t saved)
+{
+    return id == KEEP || id == real || id == effective || id == saved;
+}
+
+long sys_setresuid(unsigned ruid, unsigned euid, unsigned suid)
+{
+    if (!process_privileged() && !(id_one_of(ruid, process.uid, process.euid, process.suid) &&
+                                   id_one_of(euid, process.uid, process.euid, process.suid) &&
+                                   id_one_of(suid, process.uid, process.euid, process.suid)))
+        return -EPERM;
+    process.uid = ruid == KEEP ? process.uid : ruid;
+    process.euid = euid == KEEP ? process.euid : euid;
+    process.suid = suid == KEEP ? process.suid : suid;
+    process.fsuid = process.euid;
+    process_update_cred();
+    return 0;
+}
+
+long sys_setresgid(unsigned rgid, unsigned egid, unsigned sgid)
+{
+    if (!process_privileged() && !(id_one_of(rgid, process.gid, process.egid, process.sgid) &&
+                                   id_one_of(egid, process.gid, process.egid, process.sgid) &&
+                                   id_one_of(sgid, process.gid, process.egid, process.sgid)))
+        return -EPERM;
+    process.gid = rgid == KEEP ? process.gid : rgid;
+    process.egid = egid == KEEP ? process.egid : egid;
+    process.sgid = sgid == KEEP ? process.sgid : sgid;
+    process.fsgid = process.egid;
+    process_update_cred();
+    return 0;
+}
+
+long sys_setuid(unsigned uid)
+{
+    if (uid == KEEP)
+        return -EINVAL;
+    return process_privileged() ? sys_setresuid(uid, uid, uid) : sys_setresuid(KEEP, uid, KEEP);
+}
+
+long sys_setgid(unsigned gid)
+{
+    if (gid == KEEP)
+        return -EINVAL;
+    return process_privileged() ? sys_setresgid(gid, gid, gid) : sys_setresgid(KEEP, gid, KEEP);
+}
+
+/* The saved id follows when the real one is set or the effective one leaves it. */
+long sys_setreuid(unsigned ruid, unsigned euid)
+{
+    if (!process_privileged() && !id_one_of(ruid, process.uid, process.euid, process.euid))
+        return -EPERM;
+    bool save = ruid != KEEP || (euid != KEEP && euid != process.uid);
+    uint32_t suid = save ? (euid == KEEP ? process.euid : euid) : KEEP;
+    return sys_setresuid(ruid, euid, suid);
+}
+
+long sys_setregid(unsigned rgid, unsigned egid)
+{
+    if (!process_privileged() && !id_one_of(rgid, process.gid, process.egid, process.egid))
+        return -EPERM;
+    bool save = rgid != KEEP || (egid != KEEP && egid != process.gid);
+    uint32_t sgid = save ? (egid == KEEP ? process.egid : egid) : KEEP;
+    return sys_setresgid(rgid, egid, sgid);
+}
+
+static long put_three(struct uptr a, struct uptr b, struct uptr c, uint32_t x, uint32_t y, uint32_t z)
+{
+    return copy_to_user(a, &x, sizeof x) || copy_to_user(b, &y, sizeof y) ||
+                   copy_to_user(c, &z, sizeof z)
+               ? -EFAULT
+               : 0;
+}
+
+long sys_getresuid(struct uptr ruid, struct uptr euid, struct uptr suid)
+{
+    return put_three(ruid, euid, suid, process.uid, process.euid, process.suid);
+}
+
+long sys_getresgid(struct uptr rgid, struct uptr egid, struct uptr sgid)
+{
+    return put_three(rgid, egid, sgid, process.gid, process.egid, process.sgid);
+}
+
+long sys_setfsuid(unsigned uid)
+{
+    uint32_t old = process.fsuid;
+    if (uid != KEEP &&
+        (process_privileged() || id_one_of(uid, process.uid, process.euid, process.suid)))
+        process.fsuid = uid;
+    process_update_cred();
+    return old;
+}
+
+long sys_setfsgid(unsigned gid)
+{
+    uint32_t old = process.fsgid;
+    if (gid != KEEP &&
+        (process_privileged() || id_one_of(gid, process.gid, process.egid, process.sgid)))
+        process.fsgid = gid;
+    process_update_cred();
+    return old;
+}
+
+long sys_getgroups(int size, struct uptr list)
+{
+    if (size < 0)
+        return -EINVAL;
+    if (!size)
+        return process.group_count;
+    if ((unsigned)size < process.group_count)
+        return -EINVAL;
+    if (copy_to_user(list, process.groups, process.group_count * sizeof *process.groups))
+        return -EFAULT;
+    return process.group_count;
+}
+
+long sys_setgroups(unsigned long size, struct uptr list)
+{
+    if (!process_privileged())
+        return -EPERM;
+    if (size > GROUPS_MAX)
+        return -EINVAL;
+    uint32_t *groups = size ? kmalloc(size * sizeof *groups) : NULL;
+    if (size && !groups)
+        return -ENOMEM;
+    if (copy_from_user(groups, list, size * sizeof *groups)) {
+        kfree(groups);
+        return -EFAULT;
+    }
+    uint32_t *old = process.groups;
+    process.group_count = 0;
+    process.groups = groups;
+    process.group_count = (uint32_t)size;
+    process_update_cred();
+    kfree(old);
+    return 0;
+}
+
+static long check_pid(int pid, long ok)
+{
+    return pid == 0 || pid == PROCESS_PID ? ok : -ESRCH;
+}
+
+long sys_getpgrp(void)
+{
+    return PROCESS_PID;
+}
+
+long sys_getpgid(int pid)
+{
+    return check_pid(pid, PROCESS_PID);
+}
+
+long sys_getsid(int pid)
+{
+    return check_pid(pid, PROCESS_PID);
+}
+
+/* The process leads its session and group from the start, so neither call may succeed. */
+long sys_setsid(void)
+{
+    return -EPERM;
+}
+
+long sys_setpgid(int pid, int pgid)
+{
+    if (pgid < 0)
+        return -EINVAL;
+    return check_pid(pid, -EPERM);
+}
+
+static void copy_field(char dst[__NEW_UTS_LEN + 1], const char *src)
+{
+    memcpy(dst, src, strnlen(src, __NEW_UTS_LEN));
+}
+
+long sys_uname(struct uptr buf)
+{
+    struct new_utsname u;
+    memset(&u, 0, sizeof u);
+    copy_field(u.sysname, "Linux");
+    copy_field(u.nodename, process.hostname);
+    copy_field(u.release, UNAME_RELEASE);
+    copy_field(u.version, "#1 SMP ops " OPS_VERSION);
+    copy_field(u.machine, "x86_64");
+    copy_field(u.domainname, process.domainname);
+    return copy_to_user(buf, &u, sizeof u);
+}
+
+long sys_sysinfo(struct uptr info)
+{
+    struct sysinfo s;
+    memset(&s, 0, sizeof s);
+    s.uptime = (long)(clock_now() / NSEC_PER_SEC);
+    s.totalram = page_count_total() << PAGE_SHIFT;
+    s.freeram = page_count_free() << PAGE_SHIFT;
+    s.procs = (uint16_t)process.task_count;
+    s.mem_unit = 1;
+    return copy_to_user(info, &s, sizeof s);
+}
+
+/* What a limit means beyond its number. */
+static void limit_apply(unsigned resource)
+{
+    uint64_t soft = process.limits[resource].soft;
+    if (resource == RLIMIT_NOFILE)
+        fd_table_set_limit(process.fds, (unsigned)MIN(soft, FD_TABLE_MAX));
+    else if (resource == RLIMIT_STACK)
+        vm.stack_limit = soft;
+}
+
+static int limit_change(unsigned resource, const struct limit *new)
+{
+    struct limit *l = &process.limits[resource];
+    if (new->soft > new->hard)
+        return -EINVAL;
+    if (resource == RLIMIT_NOFILE && new->hard > FD_TABLE_MAX)
+        return -EPERM;
+    if (new->hard > l->hard && !process_privileged())
+        return -EPERM;
+    *l = *new;
+    limit_apply(resource);
+    return 0;
+}
+
+long sys_prlimit64(int pid, unsigned resource, struct uptr new, struct uptr old)
+{
+    struct limit want, before;
+    if (resource >= RLIM_NLIMITS)
+        return -EINVAL;
+    if (!uptr_null(new) && copy_from_user(&want, new, sizeof want))
+        return -EFAULT;
+    if (pid && pid != PROCESS_PID)
+        return -ESRCH;
+    before = process.limits[resource];
+    int err = uptr_null(new) ? 0 : limit_change(resource, &want);
+    if (!err && !uptr_null(old))
+        err = copy_to_user(old, &before, sizeof before);
+    return err;
+}
+
+long sys_getrlimit(unsigned resource, struct uptr limit)
+{
+    return resource < RLIM_NLIMITS
+               ? copy_to_user(limit, &process.limits[resource], sizeof(struct limit))
+               : -EINVAL;
+}
+
+long sys_setrlimit(unsigned resource, struct uptr limit)
+{
+    struct limit want;
+    if (resource >= RLIM_NLIMITS)
+        return -EINVAL;
+    return copy_from_user(&want, limit, sizeof want) ? -EFAULT : limit_change(resource, &want);
+}
+
+long sys_getrusage(int who, struct uptr usage)
+{
+    struct rusage r;
+    memset(&r, 0, sizeof r);
+    if (who != RUSAGE_SELF && who != RUSAGE_CHILDREN && who != RUSAGE_THREAD)
+        return -EINVAL;
+    if (who != RUSAGE_CHILDREN) {
+        const struct thread *t = thread_current();
+        uint64_t ns = who == RUSAGE_SELF ? process_cpu_time() : thread_cpu_time(t);
+        r.ru_utime.tv_sec = (long)(ns / NSEC_PER_SEC);
+        r.ru_utime.tv_usec = (long)(ns % NSEC_PER_SEC / 1000);
+        r.ru_maxrss = (long)(vm.resident_max << (PAGE_SHIFT - 10));
+        r.ru_nvcsw = (long)(t->switches + (who == RUSAGE_SELF ? process.dead_switches : 0));
+        r.ru_nivcsw = (long)(t->preemptions + (who == RUSAGE_SELF ? process.dead_preemptions : 0));
+    }
+    return copy_to_user(usage, &r, sizeof r);
+}
+
+static int priority_target(int which, int who)
+{
+    if (which < PRIO_PROCESS || which > PRIO_USER)
+        return -EINVAL;
+    bool ours = which == PRIO_USER ? !who || (uint32_t)who == process.uid
+                                   : !who || who == PROCESS_PID || who == task_current()->tid;
+    return ours ? 0 : -ESRCH;
+}
+
+long sys_getpriority(int which, int who)
+{
+    int err = priority_target(which, who);
+    return err ? err : 20 - task_current()->nice;
+}
+
+long sys_setpriority(int which, int who, int priority)
+{
+    int err = priority_target(which, who), nice = MAX(-20, MIN(priority, 19));
+    if (err)
+        return err;
+    if (nice < task_current()->nice && !process_privileged())
+        return -EACCES;
+    task_current()->nice = nice;
+    return 0;
+}
+
+long sys_arch_prctl(int option, struct uptr addr)
+{
+    struct context *c = &thread_current()->context;
+    uint64_t value;
+    switch (option) {
+    case ARCH_SET_FS:
+    case ARCH_SET_GS:
+        if (addr.addr >= USER_END)
+            return -EPERM;
+        if (option == ARCH_SET_FS)
+            context_set_fs(c, addr.addr);
+        else
+            context_set_gs(c, addr.addr);
+        return 0;
+    case ARCH_GET_FS:
+    case ARCH_GET_GS:
+        value = option == ARCH_GET_FS ? context_get_fs(c) : context_get_gs(c);
+        return copy_to_user(addr, &value, sizeof value);
+    default:
+        return -EINVAL;
+    }
+}
+
+static long name_set(struct uptr p)
+{
+    struct thread *t = thread_current();
+    char name[sizeof t->name];
+    memset(name, 0, sizeof name);
+    ssize_t n = string_from_user(name, p, sizeof name);
+    if (n == -EFAULT)
+        return -EFAULT;
+    name[sizeof name - 1] = '\0';
+    memcpy(t->name, name, sizeof name);
+    return 0;
+}
+
+long sys_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
+{
+    struct task *t = task_current();
+    switch (option) {
+    case PR_SET_NAME:
+        return name_set((struct uptr){a});
+    case PR_GET_NAME:
+        return copy_to_user((struct uptr){a}, t->thread->name, sizeof t->thread->name);
+    case PR_SET_DUMPABLE:
+        if (a > 1)
+            return -EINVAL;
+        process.dumpable = a;
+        return 0;
+    case PR_GET_DUMPABLE:
+        return process.dumpable;
+    case PR_SET_PDEATHSIG:
+        if (a > SIGNAL_COUNT)
+            return -EINVAL;
+        process.death_signal = (int)a;
+        return 0;
+    case PR_GET_PDEATHSIG:
+        return copy_to_user((struct uptr){a}, &process.death_signal, sizeof process.death_signal);
+    case PR_SET_NO_NEW_PRIVS:
+        if (a != 1 || b || c || d)
+            return -EINVAL;
+        process.no_new_privs = true;
+        return 0;
+    case PR_GET_NO_NEW_PRIVS:
+        return a || b || c || d ? -EINVAL : process.no_new_privs;
+    case PR_SET_TIMERSLACK:
+        t->timer_slack = a ? a : 50000;
+        return 0;
+    case PR_GET_TIMERSLACK:
+        return (long)t->timer_slack;
+    case PR_CAPBSET_READ:
+        return a > CAP_LAST_CAP ? -EINVAL : 1;
+    default:
+        return -EINVAL;
+    }
+}
+
+long sys_getrandom(struct uptr buf, unsigned long count, unsigned flags)
+{
+    uint8_t part[256];
+    if (flags & ~(unsigned)(GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE) ||
+        (flags & GRND_RANDOM && flags & GRND_INSECURE))
+        return -EINVAL;
+    count = MIN(count, 0x7fffffful << 4);
+    for (unsigned long done = 0; done < count; done += sizeof part) {
+        size_t n = MIN(count - done, sizeof part);
+        random_bytes(part, n);
+        if (copy_to_user(uptr_add(buf, done), part, n))
+            return done ? (long)done : -EFAULT;
+    }
+    return (long)count;
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Page-table entries of the program and their references: see pages.h. */
+#include "vm/pages.h"
+
+#include <asm/mman.h>
+#include <linux/errno.h>
+
+#include "arch/x86_64/layout.h"
+#include "core/panic.h"
+#include "mem/page.h"
+#include "vm/map.h"
+
+#define BATCH 64
+#define TABLE_SPAN (2ul << 20) /* what one last-level table maps */
+
+static uint8_t zero_frame[PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
+
+paddr_t pages_zero_frame(void)
+{
+    return virt_to_phys(zero_frame);
+}
+
+pte_t pages_prot(uint32_t prot, bool writable)
+{
+    if (!(prot & (PROT_READ | PROT_WRITE | PROT_EXEC)))
+        return PTE_NONE;
+    return PTE_PRESENT | PTE_USER | (prot & PROT_WRITE && writable ? PTE_WRITE : 0) |
+           (prot & PROT_EXEC ? 0 : PTE_NX);
+}
+
+static void resident_add(void)
+{
+    if (++vm.resident > vm.resident_max)
+        vm.resident_max = vm.resident;
+}
+
+int pages_map(uint64_t va, struct page *p, uint32_t prot, bool writable)
+{
+    pte_t *pte = paging_pte(va, true);
+    if (!pte || *pte) {
+        page_put(p);
+        return pte ? 0 : -ENOMEM;
+    }
+    *pte = page_paddr(p) | pages_prot(prot, writable);
+    resident_add();
+    return 0;
+}
+
+int pages_put_frame(uint64_t va, paddr_t frame, uint32_t prot)
+{
+    pte_t *pte = paging_pte(va, true);
+    if (!pte)
+        return -ENOMEM;
+    if (!*pte) {
+        *pte = frame | pages_prot(prot, false);
+        resident_add();
+    }
+    return 0;
+}
+
+void pages_replace(uint64_t va, pte_t *pte, struct page *p, uint32_t prot)
+{
+    struct page *old = page_of_paddr(*pte & PTE_ADDR);
+    *pte = page_paddr(p) | pages_prot(prot, true);
+    tlb_flush_range(va, va + PAGE_SIZE);
+    if (old)
+        page_put(old);
+}
+
+/* Entries taken out: their pages are freed only after no CPU can reach them. */
+struct batch {
+    unsigned count;
+    uint64_t first, last;
+    struct page *page[BATCH];
+};
+
+static void batch_flush(struct batch *b)
+{
+    if (b->last > b->first)
+        tlb_flush_range(b->first, b->last);
+    for (unsigned i = 0; i < b->count; i++)
+        page_put(b->page[i]);
+    b->count = 0;
+    b->first = UINT64_MAX;
+    b->last = 0;
+}
+
+static void drop_one(uint64_t va, pte_t *pte, void *arg)
+{
+    struct batch *b = arg;
+    struct page *p = page_of_paddr(*pte & PTE_ADDR);
+    if (*pte & PTE_PRESENT) {
+        b->first = MIN(b->first, va);
+        b->last = MAX(b->last, va + PAGE_SIZE);
+    }
+    *pte = 0;
+    vm.resident--;
+    if (p)
+        b->page[b->count++] = p;
+    if (b->count == BATCH)
+        batch_flush(b);
+}
+
+static void nothing(uint64_t va, pte_t *pte, void *arg)
+{
+    (void)va;
+    (void)pte;
+    (void)arg;
+}
+
+void pages_drop(uint64_t start, uint64_t end, bool prune)
+{
+    struct batch b = {.first = UINT64_MAX};
+    paging_walk(start, end, drop_one, &b, false);
+    batch_flush(&b);
+    if (prune && end - start >= TABLE_SPAN)
+        paging_walk(start, end, nothing, NULL, true);
+}
+
+struct protect {
+    uint32_t prot;
+    bool shared, flush;
+};
+
+static void protect_one(uint64_t va, pte_t *pte, void *arg)
+{
+    struct protect *p = arg;
+    (void)va;
+    const struct page *page = page_of_paddr(*pte & PTE_ADDR);
+    /* A page of the cache in a private mapping, and the zero page, are copied when written. */
+    bool own = page && !page->owner;
+    pte_t new = (*pte & PTE_ADDR) | pages_prot(p->prot, p->shared || own);
+    if (*pte & PTE_PRESENT && new != *pte)
+        p->flush = true;
+    *pte = new;
+}
+
+void pages_protect(uint64_t start, uint64_t end, uint32_t prot, bool shared)
+{
+    struct protect p = {prot, shared, false};
+    paging_walk(start, end, protect_one, &p, false);
+    if (p.flush)
+        tlb_flush_range(start, end);
+}
+
+int pages_move(uint64_t from, uint64_t to, uint64_t len)
+{
+    int err = 0;
+    for (uint64_t off = 0; off < len && !err; off += PAGE_SIZE) {
+        pte_t *old = paging_pte(from + off, false);
+        if (!old) { /* no table: on to the next one */
+            off = ALIGN_UP(from + off + 1, TABLE_SPAN) - from - PAGE_SIZE;
+            continue;
+        }
+        if (!*old)
+            continue;
+        pte_t *new = paging_pte(to + off, true);
+        if (!new) {
+            err = -ENOMEM;
+            break;
+        }
+        *new = *old;
+        *old = 0;
+    }
+    tlb_flush_range(from, from + len);
+    return err;
+}
+
+bool pages_present(uint64_t va)
+{
+    const pte_t *pte = paging_pte(va, false);
+    return pte && *pte;
+}

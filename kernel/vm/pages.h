@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The pages behind mappings: entries of the page table and the references they
+ * hold. Everything here runs with vm.lock held. A frame without a descriptor
+ * (the zero page, the kernel's own) is mapped without a reference.
+ */
+#pragma once
+
+#include "arch/x86_64/paging.h"
+#include "lib/types.h"
+
+struct page;
+
+/* Entry bits for PROT_*; `writable` false keeps even a PROT_WRITE page read-only (copy on write). */
+pte_t pages_prot(uint32_t prot, bool writable);
+/* Maps a page, whose reference passes to the entry; an entry made meanwhile wins. -ENOMEM. */
+int pages_map(uint64_t va, struct page *p, uint32_t prot, bool writable);
+/* Maps a frame that has no descriptor. */
+int pages_put_frame(uint64_t va, paddr_t frame, uint32_t prot);
+/* The frame all zeroes, for reads of untouched anonymous memory. */
+paddr_t pages_zero_frame(void);
+/* Replaces the frame of a present entry by `p` (reference taken over), writable. */
+void pages_replace(uint64_t va, pte_t *pte, struct page *p, uint32_t prot);
+/* Takes every page of the range out; `prune` also frees empty page tables. */
+void pages_drop(uint64_t start, uint64_t end, bool prune);
+/* New protection for present pages; a private page that may be shared stays read-only. */
+void pages_protect(uint64_t start, uint64_t end, uint32_t prot, bool shared);
+/* Moves the entries of len bytes; -ENOMEM when a table is missing (some have moved). */
+int pages_move(uint64_t from, uint64_t to, uint64_t len);
+bool pages_present(uint64_t va);
