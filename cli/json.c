@@ -25,7 +25,7 @@ static bool error_at(const struct json_text *t, size_t offset, const char *messa
             start = i + 1;
         }
     }
-    size_t column = offset - start, length = strcspn(t->text + start, "\r\n");
+    size_t column = offset - start, length = strcspn(t->text + start, "\n");
     size_t skip = column > JSON_LINE - 20 ? column - (JSON_LINE - 20) : 0;
     if (length - skip > JSON_LINE)
         length = skip + JSON_LINE;
@@ -142,8 +142,12 @@ static bool keys_check(const struct json_text *t, const cJSON *node, struct json
 
 cJSON *json_parse(const struct json_text *t, struct err *err)
 {
-    const char *end = NULL;
+    const char *end = NULL, *nul = memchr(t->text, 0, t->size);
     struct json_place place = {0};
+    if (nul) { /* cJSON takes it for a blank */
+        error_at(t, (size_t)(nul - t->text), "there is a NUL byte: this is not text", err);
+        return NULL;
+    }
     cJSON *root = cJSON_ParseWithLengthOpts(t->text, t->size + 1, &end, true);
     if (!root) {
         size_t at = end && end >= t->text ? (size_t)(end - t->text) : t->size;

@@ -2,7 +2,6 @@
 /* What an image will hold and how its program starts: see plan.h. */
 #include "plan.h"
 
-#include <errno.h>
 #include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -155,6 +155,21 @@ static void stdin_read(struct relay *r)
         r->stdin_ended = true;
 }
 
+/* A panic too early for the control channel stands on the serial line. */
+static bool serial_panic(const struct relay *r)
+{
+    static const char mark[] = "kernel panic";
+    return r->serial.size && memmem(r->serial.data, r->serial.size, mark, sizeof mark - 1);
+}
+
+/* Once the program has ended, or the kernel panicked, QEMU has only so long to follow. */
+static void ending_watch(struct relay *r)
+{
+    bool ending = r->control.exited || r->control.panic || serial_panic(r);
+    if (ending && !r->deadline && !r->child_ended)
+        r->deadline = now_ms() + RELAY_GRACE;
+}
+
 /* From a socket of the guest to where it belongs; end of file closes it. */
 static void guest_read(struct relay *r, int stream)
 {
@@ -171,8 +186,6 @@ static void guest_read(struct relay *r, int stream)
     }
     if (stream == STREAM_CONTROL) {
         control_feed(&r->control, bytes, (size_t)n);
-        if (r->control.exited && !r->deadline && !r->child_ended)
-            r->deadline = now_ms() + RELAY_GRACE;
     } else if (stream == STREAM_SERIAL) {
         tail_add(&r->serial, bytes, (size_t)n);
         if (r->options->verbose)
@@ -180,6 +193,8 @@ static void guest_read(struct relay *r, int stream)
     } else if (stream != STREAM_STDIN && !r->broken[stream]) {
         buf_add(&r->out[stream], bytes, (size_t)n);
     }
+    if (stream == STREAM_CONTROL || stream == STREAM_SERIAL)
+        ending_watch(r);
 }
 
 /* From a buffer to the guest. */
@@ -311,8 +326,7 @@ static bool machine_failed(struct relay *r, struct err *err)
     int number = exited ? WEXITSTATUS(r->child_status) : WTERMSIG(r->child_status);
     const char *messages = tail_text(&r->messages), *serial = tail_text(&r->serial);
     const char *lines = r->options->verbose ? "" : serial;
-    if (r->control.panic || strstr(serial, "kernel panic") ||
-        (exited && number == OPS_DEBUG_EXIT_PANIC * 2 + 1))
+    if (r->control.panic || serial_panic(r) || (exited && number == OPS_DEBUG_EXIT_PANIC * 2 + 1))
         return err_set(err, OPS_EXIT_CRASH,
                        "this is a fault of ops, not of the program: report it with the lines above",
                        "the kernel gave up: %s%s%s",

@@ -189,7 +189,7 @@ static void on(int n) { static const char t[] = "caught\n"; write(1, t, 7); _exi
 int main(void) { signal(SIGINT, on); puts("ready"); fflush(stdout); for (;;) pause(); }'
     "$OPS" run ./app >out 2>err </dev/null &
     local tool=$!
-    wait_for 30 grep -q ready out || fail "the program did not start: $(said)"
+    wait_for 30 grep -qs ready out || fail "the program did not start: $(said)"
     kill -INT $tool
     wait $tool
     STATUS=$?
@@ -220,11 +220,11 @@ test_disk_boots_by_grub() {
     ops build ./app -o disk x
     want_status 0
     for smp in 1 2; do
-        timeout 120 qemu-system-x86_64 -M q35 -accel tcg -cpu max -smp $smp -m 256 -nodefaults -display none \
+        timeout $E2E_LIMIT qemu-system-x86_64 -M q35 -accel tcg -cpu max -smp $smp -m 256 -nodefaults -display none \
             -no-reboot -serial stdio -device isa-debug-exit -drive file=disk,format=raw,if=virtio \
             >out 2>err </dev/null
         STATUS=$?
-        want_status 33
+        [ $STATUS = 33 ] || fail "$smp CPUs: status $STATUS, not 33; serial line: $(tail -c 400 out)"
         tr -d '\r' <out >clean
         grep -qx 'hello 2 x' clean && grep -qx 'ops: exit status 42' clean || fail "$(cat clean)"
     done

@@ -149,6 +149,12 @@ test_panic_without_control() {
     want_err 'PANIC: early'
 }
 
+test_panic_that_hangs() {
+    fake 'echo "ops: kernel panic on cpu 0: early" >&$SER; while :; do sleep 0.05; done'
+    want_error 125 'the kernel gave up' 'report it'
+    want_err 'panic on cpu 0: early'
+}
+
 test_machine_fails() {
     fake 'echo "qemu: no such device" >&2; exit 1'
     want_error 125 'without the program.s exit status .QEMU: status 1' '-v shows'
@@ -197,7 +203,8 @@ test_no_qemu() {
     : >kernel.elf
     OPS_QEMU=/nonexistent/qemu ops run --kernel kernel.elf /bin/true
     want_error 1 'cannot find QEMU' 'apt install'
-    PATH=/nonexistent ops run --kernel kernel.elf /bin/true
+    PATH=/nonexistent "$OPS" run --kernel kernel.elf /bin/true >out 2>err </dev/null
+    STATUS=$?
     want_error 1 'cannot find QEMU' 'apt install'
 }
 

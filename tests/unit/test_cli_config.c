@@ -116,6 +116,16 @@ static void test_wrong_types(void **state)
     refuse("{\"RunConfig\": {\"Memory\": 5}}", "Memory must be a size");
 }
 
+static void test_nul_byte(void **state)
+{
+    (void)state;
+    struct config c;
+    struct err err = {0};
+    assert_false(config_parse(&c, "c.json", "/", "{\0}", 3, &err));
+    assert_err(&err, OPS_EXIT_USAGE, "c.json:1:2: there is a NUL byte");
+    config_free(&c);
+}
+
 static void test_deep_and_long(void **state)
 {
     (void)state;
@@ -171,6 +181,7 @@ int main(void)
         cmocka_unit_test(test_caret),
         cmocka_unit_test(test_wrong_types),
         cmocka_unit_test(test_deep_and_long),
+        cmocka_unit_test(test_nul_byte),
         cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_nearest),
     };
