@@ -17,7 +17,7 @@
 #include "lib/string.h"
 #include "mem/kmalloc.h"
 
-#define MOUNTS      16
+#define MOUNTS 16
 
 struct mount {
     struct fs *fs;

@@ -161,8 +161,7 @@ static int inode_decode(struct ext4_fs *fs, uint64_t ino, const uint8_t *raw, st
     n->flags = le32(raw + IN_FLAGS);
     memcpy(n->block, raw + IN_BLOCK, IN_BLOCK_SIZE);
     inode_attributes(fs, n, raw, extra);
-    if (n->v.size > INT64_MAX ||
-        (S_ISDIR(mode) && n->v.size >> fs->block_shift > fs->blocks))
+    if (n->v.size > INT64_MAX || (S_ISDIR(mode) && n->v.size >> fs->block_shift > fs->blocks))
         return ext4_bad(fs, "file size", ino);
     return n->flags & INODE_INLINE ? inode_inline(fs, n, raw, extra) : 0;
 }
