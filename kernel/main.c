@@ -138,6 +138,7 @@ static void kernel_init(void *arg)
     (void)arg;
     interrupts_init();             /* the IO-APICs */
     device_probe_all();            /* virtio devices on mmio or PCI */
+    clocks_init();                 /* TSC rate, time of day */
     if (!random_ready())
         panic("no entropy: the machine has neither virtio-rng nor RDRAND");
     __stack_chk_guard = random_u64() << 8;
@@ -150,7 +151,6 @@ static void kernel_init(void *arg)
         panic("no memory for the process");
     procfs_set_process(process.fds, process.fs, PROCESS_PID);
     control_init();                /* the channel to ops, and the log over it */
-    clocks_init();                 /* TSC rate, time of day */
     cpus_start();                  /* the other CPUs */
     trace_init(manifest.trace);
     exec_program();                /* load it and start its first thread */

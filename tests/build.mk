@@ -26,6 +26,7 @@ $(O)/unit-obj/%.o: %.c
 -include $(shell find $(O)/unit-obj -name '*.d' 2>/dev/null)
 
 include tests/guest/build.mk
+include tests/fuzz/build.mk
 
 check: ## install what is missing, build, run every test
 	$(Q)scripts/setup
@@ -35,4 +36,7 @@ check: ## install what is missing, build, run every test
 check-unit: $(UNIT_TESTS:%=$(O)/tests/unit/%) ## unit tests, native, with sanitizers
 	$(Q)tests/run-unit $(O)
 
-.PHONY: check check-unit
+check-e2e: all ## the tool end to end, real programs, every way to boot
+	$(Q)O=$(O) tests/e2e/run
+
+.PHONY: check check-unit check-e2e

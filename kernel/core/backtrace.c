@@ -5,6 +5,8 @@
 #include "arch/x86_64/layout.h"
 #include "lib/string.h"
 
+#define STACK_SPAN 16384 /* no frame is farther up than a kernel stack is long */
+
 extern const uint32_t symbol_count __attribute__((weak));
 extern const uint32_t symbol_offsets[] __attribute__((weak));
 extern const char symbol_names[] __attribute__((weak));
@@ -28,7 +30,8 @@ unsigned backtrace(uint64_t rbp, uint64_t *out, unsigned max)
 {
     unsigned n = 0;
     uint64_t last = 0;
-    while (n < max && rbp >= DIRECT_MAP && !(rbp & 7) && rbp > last) {
+    const uint64_t end = rbp + STACK_SPAN;
+    while (n < max && rbp >= DIRECT_MAP && !(rbp & 7) && rbp > last && rbp < end) {
         const uint64_t *frame = (const uint64_t *)rbp;
         if (!frame[1])
             break;

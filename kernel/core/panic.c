@@ -2,7 +2,7 @@
 /*
  * Panic: see panic.h. The first CPU to panic stops the others by NMI, writes
  * its report straight to the output device and hands over to the hook; a panic
- * inside a panic halts.
+ * inside a panic goes straight to the hook.
  */
 #include "core/panic.h"
 
@@ -21,7 +21,7 @@ extern uintptr_t __stack_chk_guard;
 uintptr_t __stack_chk_guard = 0x5bd1e995c0debabe; /* main.c replaces it by a random value */
 _Noreturn void __stack_chk_fail(void);
 
-static uint32_t panicking;
+static uint32_t panicking; /* the CPU that panics, plus 1 */
 static void (*panic_write)(const void *text, size_t n);
 static void (*panic_end)(const char *reason);
 
@@ -66,8 +66,13 @@ static void out_registers(const struct trap_frame *f)
 static _Noreturn void panic_common(const struct trap_frame *f, uint64_t rbp, const char *reason)
 {
     irq_disable();
-    if (__atomic_exchange_n(&panicking, 1, __ATOMIC_ACQ_REL))
+    uint32_t nobody = 0, self = percpu()->id + 1;
+    if (!__atomic_compare_exchange_n(&panicking, &nobody, self, false, __ATOMIC_ACQ_REL,
+                                     __ATOMIC_RELAXED)) {
+        if (nobody == self && panic_end) /* the report itself failed */
+            panic_end(reason);
         cpu_halt();
+    }
     if (cpu_count() > 1)
         lapic_nmi_others();
     out("\nops: kernel panic on cpu %u: %s\n", percpu()->id, reason);

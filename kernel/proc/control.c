@@ -84,7 +84,9 @@ static void log_to_control(enum log_level level, const char *line, size_t len)
 
 static void panic_end(const char *reason)
 {
-    if (control && !control_lock.held) {
+    stream_emergency_begin(); /* the other CPUs stand still: locks do not count any more */
+    control_lock.held = 0;
+    if (control) {
         send_line("panic", reason);
         control->ops->drain(control);
     }
@@ -179,7 +181,7 @@ int control_init(void)
 {
     panic_set_hook(panic_end);
     log_set_sink(log_to_control);
-    control = stream_find(OPS_PORT_CONTROL);
+    control = stream_wait(OPS_PORT_CONTROL, clock_now() + NSEC_PER_SEC);
     if (!control)
         return 0;
     tty_set_report(report_termios);

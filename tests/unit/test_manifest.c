@@ -106,7 +106,7 @@ static void limits(void **state)
     assert_int_equal(manifest_parse(&m, text, sizeof HEAD + 7, alloc, &line, &why), -22);
     strcpy(text, HEAD);
     for (int i = 0; i < 5000; i++)
-        strcat(text + 7 * (size_t)i, "arg=x\n");
+        strcpy(text + strlen(HEAD) + 6 * (size_t)i, "arg=x\n");
     assert_int_equal(manifest_parse(&m, text, strlen(text), alloc, &line, &why), 0);
     assert_int_equal(m.arg.count, 5000);
 }

@@ -84,8 +84,27 @@ static void lapic_icr(uint32_t apic_id, uint32_t low)
     irq_restore(flags);
 }
 
+/*
+ * Silences the 8259s that a PC firmware leaves running: vectors out of the way
+ * of exceptions, everything masked. Before LINT0 is masked: QEMU would keep an
+ * interrupt that was already on its way, and deliver vector -1.
+ */
+static void pic_disable(void)
+{
+    static const uint16_t ports[] = {0x20, 0xa0};
+    for (unsigned i = 0; i < ARRAY_SIZE(ports); i++) {
+        outb(ports[i], 0x11);              /* ICW1: start, ICW4 follows */
+        outb(ports[i] + 1, 0xf0 + 8 * (uint8_t)i); /* ICW2: vectors */
+        outb(ports[i] + 1, i ? 2 : 4);     /* ICW3: the cascade on input 2 */
+        outb(ports[i] + 1, 1);             /* ICW4: 8086 mode */
+        outb(ports[i] + 1, 0xff);          /* all masked */
+    }
+}
+
 void lapic_setup(void)
 {
+    if (!percpu()->id)
+        pic_disable();
     uint64_t base = cpu_rdmsr(MSR_APIC_BASE);
     if (cpu_has(CPU_X2APIC))
         cpu_wrmsr(MSR_APIC_BASE, base | 3u << 10);
