@@ -33,7 +33,7 @@
 #include "sched/timer.h"
 #include "syscall/dispatch.h"
 
-#define LOW_MEMORY 0x10000 /* below: the firmware's and the trampoline */
+#define LOW_MEMORY  0x10000 /* below: the firmware's and the trampoline */
 #define BOOT_MAPPED (4ull << 30)
 
 extern const uint8_t kernel_start[], kernel_end[];
@@ -45,12 +45,9 @@ static struct manifest manifest;
 static void memory_add(paddr_t start, paddr_t end, unsigned skip)
 {
     const struct boot_range used[] = {
-        {0, LOW_MEMORY},
-        {virt_to_phys(kernel_start), virt_to_phys(kernel_end)},
-        boot_info.module[0],
-        boot_info.module[1],
-        boot_info.module[2],
-        boot_info.module[3],
+        {0, LOW_MEMORY},     {virt_to_phys(kernel_start), virt_to_phys(kernel_end)},
+        boot_info.module[0], boot_info.module[1],
+        boot_info.module[2], boot_info.module[3],
     };
     while (skip < ARRAY_SIZE(used) && (used[skip].end <= start || used[skip].start >= end))
         skip++;
@@ -82,7 +79,8 @@ static void manifest_load(void)
     int err = -EINVAL;
     if (boot_info.module_count) {
         struct boot_range m = boot_info.module[0];
-        err = manifest_parse(&manifest, phys_to_virt(m.start), m.end - m.start, kmalloc, &line, &why);
+        err =
+            manifest_parse(&manifest, phys_to_virt(m.start), m.end - m.start, kmalloc, &line, &why);
     }
     if (err)
         panic("manifest, line %u: %s", line, err == -ENOMEM ? "out of memory" : why);
@@ -136,35 +134,35 @@ static void interrupts_init(void)
 static void kernel_init(void *arg)
 {
     (void)arg;
-    interrupts_init();             /* the IO-APICs */
-    device_probe_all();            /* virtio devices on mmio or PCI */
-    clocks_init();                 /* TSC rate, time of day */
+    interrupts_init();  /* the IO-APICs */
+    device_probe_all(); /* virtio devices on mmio or PCI */
+    clocks_init();      /* TSC rate, time of day */
     if (!random_ready())
         panic("no entropy: the machine has neither virtio-rng nor RDRAND");
     __stack_chk_guard = random_u64() << 8;
-    if (procinfo_init())           /* files of /proc */
+    if (procinfo_init()) /* files of /proc */
         panic("no memory for /proc");
     int err = fs_init(manifest.root); /* ext4 root, tmpfs, devfs, procfs */
     if (err)
         panic("no root filesystem labelled %s (error %d)", manifest.root, -err);
-    if (process_init(&manifest))   /* descriptor table, limits, ids */
+    if (process_init(&manifest)) /* descriptor table, limits, ids */
         panic("no memory for the process");
     procfs_set_process(process.fds, process.fs, PROCESS_PID);
-    control_init();                /* the channel to ops, and the log over it */
-    cpus_start();                  /* the other CPUs */
+    control_init(); /* the channel to ops, and the log over it */
+    cpus_start();   /* the other CPUs */
     trace_init(manifest.trace);
-    exec_program();                /* load it and start its first thread */
+    exec_program(); /* load it and start its first thread */
     thread_exit();
 }
 
 void kernel_main(void)
 {
-    serial_init();                 /* panics can be read from here on */
+    serial_init(); /* panics can be read from here on */
     panic_set_output(serial_write);
     acpi_init(boot_info.rsdp, BOOT_MAPPED); /* while the loader's map covers all tables */
-    memory_init(false);            /* page frames below 4 GiB */
-    paging_init();                 /* final page tables */
-    memory_init(true);             /* the frames above */
+    memory_init(false);                     /* page frames below 4 GiB */
+    paging_init();                          /* final page tables */
+    memory_init(true);                      /* the frames above */
     lapic_setup();
     clock_init();
     manifest_load();

@@ -17,15 +17,15 @@ struct key {
 #define KEY_ROW(type, name, def) {#name, KEY_##type, offsetof(struct manifest, name)},
 static const struct key keys[] = {OPS_MANIFEST_KEYS(KEY_ROW)};
 
-#define DEFAULT_STR(name, def) m->name = def;
-#define DEFAULT_LIST(name, def) m->name = (struct manifest_list){0, NULL};
-#define DEFAULT_NUM(name, def) m->name = def;
-#define DEFAULT_BOOL(name, def) m->name = def;
+#define DEFAULT_STR(name, def)       m->name = def;
+#define DEFAULT_LIST(name, def)      m->name = (struct manifest_list){0, NULL};
+#define DEFAULT_NUM(name, def)       m->name = def;
+#define DEFAULT_BOOL(name, def)      m->name = def;
 #define KEY_DEFAULT(type, name, def) DEFAULT_##type(name, def)
 
 struct parser {
     struct manifest *m;
-    bool fill;                /* second pass */
+    bool fill; /* second pass */
     bool seen[ARRAY_SIZE(keys)];
     const char *why;
 };

@@ -10,10 +10,10 @@ struct manifest_list {
     const char **item; /* terminated strings, in order */
 };
 
-#define MANIFEST_TYPE_STR const char *
-#define MANIFEST_TYPE_LIST struct manifest_list
-#define MANIFEST_TYPE_NUM uint64_t
-#define MANIFEST_TYPE_BOOL bool
+#define MANIFEST_TYPE_STR               const char *
+#define MANIFEST_TYPE_LIST              struct manifest_list
+#define MANIFEST_TYPE_NUM               uint64_t
+#define MANIFEST_TYPE_BOOL              bool
 #define MANIFEST_FIELD(type, name, def) MANIFEST_TYPE_##type name;
 
 struct manifest {

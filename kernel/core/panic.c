@@ -55,8 +55,8 @@ static void out_address(const char *label, uint64_t addr)
 
 static void out_registers(const struct trap_frame *f)
 {
-    out("  rip %016lx rsp %016lx rbp %016lx rflags %08lx cs %lx\n", f->rip, f->rsp, f->rbp, f->rflags,
-        f->cs);
+    out("  rip %016lx rsp %016lx rbp %016lx rflags %08lx cs %lx\n", f->rip, f->rsp, f->rbp,
+        f->rflags, f->cs);
     out("  rax %016lx rbx %016lx rcx %016lx rdx %016lx\n", f->rax, f->rbx, f->rcx, f->rdx);
     out("  rsi %016lx rdi %016lx r8  %016lx r9  %016lx\n", f->rsi, f->rdi, f->r8, f->r9);
     out("  r10 %016lx r11 %016lx r12 %016lx r13 %016lx\n", f->r10, f->r11, f->r12, f->r13);

@@ -116,7 +116,10 @@ static void out_spec(struct out *o, char c, struct spec *s, va_list *ap)
 {
     if (c == 'd' || c == 'i') {
         int64_t v = arg_signed(ap, s->length);
-        out_number(o, s, v < 0 ? -(uint64_t)v : (uint64_t)v, 10, false, v < 0 ? "-" : s->plus ? "+" : "");
+        out_number(o, s, v < 0 ? -(uint64_t)v : (uint64_t)v, 10, false,
+                   v < 0     ? "-"
+                   : s->plus ? "+"
+                             : "");
     } else if (c == 'u') {
         out_number(o, s, arg_unsigned(ap, s->length), 10, false, "");
     } else if (c == 'o') {
@@ -131,7 +134,8 @@ static void out_spec(struct out *o, char c, struct spec *s, va_list *ap)
         if (!str)
             str = "(null)";
         s->zero = false;
-        out_padded(o, s, "", str, s->precision >= 0 ? strnlen(str, (size_t)s->precision) : strlen(str), 0);
+        out_padded(o, s, "", str,
+                   s->precision >= 0 ? strnlen(str, (size_t)s->precision) : strlen(str), 0);
     } else if (c == 'c') {
         char ch = (char)va_arg(*ap, int);
         s->zero = false;

@@ -20,10 +20,16 @@ struct size_class {
     struct list partial; /* slabs with a free object */
 };
 
-#define CLASS(n) {SPINLOCK_INIT, n, 0, {NULL, NULL}}
-static struct size_class classes[] = {CLASS(16),  CLASS(32),  CLASS(64),  CLASS(128), CLASS(192),
-                                      CLASS(256), CLASS(384), CLASS(512), CLASS(768), CLASS(1024),
-                                      CLASS(1344), CLASS(2048)};
+#define CLASS(n)                                                                                   \
+    {                                                                                              \
+        SPINLOCK_INIT, n, 0,                                                                       \
+        {                                                                                          \
+            NULL, NULL                                                                             \
+        }                                                                                          \
+    }
+static struct size_class classes[] = {CLASS(16),  CLASS(32),   CLASS(64),   CLASS(128),
+                                      CLASS(192), CLASS(256),  CLASS(384),  CLASS(512),
+                                      CLASS(768), CLASS(1024), CLASS(1344), CLASS(2048)};
 static const char large_owner;
 static size_t used_bytes;
 

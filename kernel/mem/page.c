@@ -15,8 +15,8 @@
 #include "core/spinlock.h"
 #include "lib/string.h"
 
-#define REGION_MAX 64
-#define CACHE_MAX 64 /* frames a CPU keeps */
+#define REGION_MAX  64
+#define CACHE_MAX   64 /* frames a CPU keeps */
 #define CACHE_BATCH 32
 
 struct region {

@@ -21,10 +21,10 @@ struct page {
     uint64_t index; /* page cache: page number in the file */
 };
 
-#define PAGE_FREE     1 /* heads a free block */
-#define PAGE_UPTODATE 2 /* page cache: content is valid */
-#define PAGE_ERROR    4 /* page cache: reading it failed */
-#define PAGE_BUSY     8 /* page cache: being read */
+#define PAGE_FREE     1  /* heads a free block */
+#define PAGE_UPTODATE 2  /* page cache: content is valid */
+#define PAGE_ERROR    4  /* page cache: reading it failed */
+#define PAGE_BUSY     8  /* page cache: being read */
 #define PAGE_TOUCHED  16 /* page cache: used since the last sweep */
 #define PAGE_DIRTY    32 /* page cache: newer than the disk */
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The control channel to `ops`: include/ops/control.h. Without the device all goes to the serial line. */
+/* The control channel to `ops`: include/ops/control.h. Without the device all goes to the serial
+ * line. */
 #pragma once
 
 #include "lib/types.h"

@@ -103,7 +103,8 @@ static uint32_t segment_prot(const Elf64_Phdr *p)
            (p->p_flags & PF_X ? PROT_EXEC : 0);
 }
 
-static int map_fixed(uint64_t addr, uint64_t end, uint32_t prot, struct vm_object *obj, uint64_t pgoff)
+static int map_fixed(uint64_t addr, uint64_t end, uint32_t prot, struct vm_object *obj,
+                     uint64_t pgoff)
 {
     if (addr >= end)
         return 0;
@@ -121,7 +122,8 @@ static int map_segment(struct vm_object *obj, const Elf64_Phdr *p, uint64_t bias
     if (!err)
         err = map_fixed(file_pages_end, ALIGN_UP(end, PAGE_SIZE), prot, NULL, 0);
     if (!err && end > file_end && file_pages_end > file_end && prot & PROT_WRITE)
-        err = zero_user((struct uptr){file_end}, MIN(file_pages_end, ALIGN_UP(end, PAGE_SIZE)) - file_end);
+        err = zero_user((struct uptr){file_end},
+                        MIN(file_pages_end, ALIGN_UP(end, PAGE_SIZE)) - file_end);
     return err;
 }
 

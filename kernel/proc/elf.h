@@ -8,7 +8,7 @@
 
 struct file;
 
-#define ELF_PHDRS_MAX 128
+#define ELF_PHDRS_MAX  128
 #define ELF_INTERP_MAX 256
 
 struct elf {
@@ -22,9 +22,9 @@ struct elf {
 };
 
 struct elf_image {
-    uint64_t bias;  /* added to the file's addresses */
+    uint64_t bias;        /* added to the file's addresses */
     uint64_t entry, phdr; /* addresses in memory; phdr 0 if no segment holds it */
-    uint64_t brk;   /* first address behind the image */
+    uint64_t brk;         /* first address behind the image */
     uint64_t code_start, code_end, data_start, data_end;
 };
 

@@ -32,13 +32,13 @@
 #include "vm/map.h"
 #include "vm/uaccess.h"
 
-#define PIE_BASE 0x555555554000ull
-#define MMAP_BITS 28
-#define STACK_BITS 22
-#define BRK_RANGE (32ull << 20)
+#define PIE_BASE      0x555555554000ull
+#define MMAP_BITS     28
+#define STACK_BITS    22
+#define BRK_RANGE     (32ull << 20)
 #define STACK_RESERVE (16ull << 30) /* random offset and growth of the stack stay within */
 #define STACK_INITIAL (132ull << 10)
-#define ARGS_MAX (6ull << 20)
+#define ARGS_MAX      (6ull << 20)
 #define SIGFRAME_ROOM 1200 /* ucontext, siginfo, alignment; the xstate comes on top */
 
 static bool aslr;
@@ -257,7 +257,8 @@ void exec_program(void)
     const char *path = process.manifest->program;
     aslr = process.manifest->aslr;
     uint64_t stack_top = USER_END - random_pages(STACK_BITS);
-    vm_init(ALIGN_DOWN(USER_END - STACK_RESERVE - STACK_RESERVE / 2, PAGE_SIZE) - random_pages(MMAP_BITS));
+    vm_init(ALIGN_DOWN(USER_END - STACK_RESERVE - STACK_RESERVE / 2, PAGE_SIZE) -
+            random_pages(MMAP_BITS));
     vm.stack_limit = process.limits[RLIMIT_STACK].soft;
 
     open_standard_streams();
@@ -287,7 +288,8 @@ void exec_program(void)
     process.code_start = prog.code_start, process.code_end = prog.code_end;
     process.data_start = prog.data_start, process.data_end = prog.data_end;
 
-    struct trap_frame f = {.cs = USER_CS, .ss = USER_DS, .rflags = RFLAGS_IF | 2, .orig_rax = UINT64_MAX};
+    struct trap_frame f = {
+        .cs = USER_CS, .ss = USER_DS, .rflags = RFLAGS_IF | 2, .orig_rax = UINT64_MAX};
     f.rsp = build_stack(stack_top, e, &prog, e->interp[0] ? &interp : NULL);
     f.rip = e->interp[0] ? interp.entry : prog.entry;
     kfree(e);

@@ -2,5 +2,6 @@
 /* Starting the program that the manifest names. */
 #pragma once
 
-/* Loads it, builds its stack and starts its first thread; reports and ends the machine on failure. */
+/* Loads it, builds its stack and starts its first thread; reports and ends the machine on failure.
+ */
 void exec_program(void);

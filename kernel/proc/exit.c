@@ -18,16 +18,16 @@
 #include "vm/fault.h"
 #include "vm/map.h"
 
-#define STOP_WAIT (200 * 1000000ull) /* ns the other threads get to leave user mode */
+#define STOP_WAIT  (200 * 1000000ull) /* ns the other threads get to leave user mode */
 #define REASON_MAX 320
 
 /* Every other thread ends at its next step to user mode. */
 static void stop_others(void)
 {
     irqflags_t flags = spin_lock_irq(&process.lock);
-    LIST_FOR_EACH (l, &process.tasks)
-        if (LIST_ENTRY(l, struct task, link) != task_current())
-            thread_interrupt(LIST_ENTRY(l, struct task, link)->thread);
+    LIST_FOR_EACH(l, &process.tasks)
+    if (LIST_ENTRY(l, struct task, link) != task_current())
+        thread_interrupt(LIST_ENTRY(l, struct task, link)->thread);
     spin_unlock_irq(&process.lock, flags);
     uint64_t deadline = clock_now() + STOP_WAIT;
     unsigned rest = task_current() ? 1 : 0;
@@ -99,8 +99,8 @@ void process_killed_by_fault(int sig, int code, uint64_t addr, const struct trap
         snprintf(why, sizeof why, "%s %#lx (%s%s) at %#lx (%s)", access_of(f), addr, at,
                  code == SEGV_ACCERR ? ", not allowed" : "", f->rip, from);
     else if (sig == SIGBUS)
-        snprintf(why, sizeof why, "%s %#lx (%s) beyond the end of the file at %#lx (%s)", access_of(f),
-                 addr, at, f->rip, from);
+        snprintf(why, sizeof why, "%s %#lx (%s) beyond the end of the file at %#lx (%s)",
+                 access_of(f), addr, at, f->rip, from);
     else
         snprintf(why, sizeof why, "at %#lx (%s)", f->rip, from);
     process_killed(sig, why);

@@ -109,7 +109,8 @@ static bool waiter_cancel(struct futex_waiter *w)
     }
 }
 
-/* Queues w if the word still holds the value. 0, -EAGAIN, -EFAULT (not present: touch and retry). */
+/* Queues w if the word still holds the value. 0, -EAGAIN, -EFAULT (not present: touch and retry).
+ */
 static int waiter_queue(struct futex_waiter *w, uint32_t value)
 {
     uint32_t now;
@@ -149,7 +150,8 @@ int futex_wait(uint64_t addr, uint32_t value, uint32_t bits, uint64_t deadline)
 static unsigned wake_locked(struct bucket *b, uint64_t addr, unsigned count, uint32_t bits)
 {
     unsigned n = 0;
-    LIST_FOR_EACH_SAFE (l, &b->waiters) {
+    LIST_FOR_EACH_SAFE(l, &b->waiters)
+    {
         struct futex_waiter *w = LIST_ENTRY(l, struct futex_waiter, link);
         if (n == count)
             break;
@@ -173,11 +175,12 @@ long futex_wake(uint64_t addr, unsigned count, uint32_t bits)
     return n;
 }
 
-static unsigned requeue_locked(struct bucket *from, struct bucket *to, uint64_t addr, uint64_t addr2,
-                               unsigned count)
+static unsigned requeue_locked(struct bucket *from, struct bucket *to, uint64_t addr,
+                               uint64_t addr2, unsigned count)
 {
     unsigned n = 0;
-    LIST_FOR_EACH_SAFE (l, &from->waiters) {
+    LIST_FOR_EACH_SAFE(l, &from->waiters)
+    {
         struct futex_waiter *w = LIST_ENTRY(l, struct futex_waiter, link);
         if (n == count)
             break;
@@ -192,7 +195,8 @@ static unsigned requeue_locked(struct bucket *from, struct bucket *to, uint64_t 
     return n;
 }
 
-long futex_requeue(uint64_t addr, uint64_t to, unsigned wake, unsigned move, const uint32_t *compare)
+long futex_requeue(uint64_t addr, uint64_t to, unsigned wake, unsigned move,
+                   const uint32_t *compare)
 {
     int err = addr_error(addr) ? addr_error(addr) : addr_error(to);
     if (err)
@@ -343,7 +347,8 @@ void futex_thread_exit(uint64_t clear_tid, uint64_t robust_list, int tid)
             entry = (uint64_t)next.next;
         }
         if (head.list_op_pending)
-            robust_release(((uint64_t)head.list_op_pending & ~1ull) + (uint64_t)head.futex_offset, tid);
+            robust_release(((uint64_t)head.list_op_pending & ~1ull) + (uint64_t)head.futex_offset,
+                           tid);
     }
     const uint32_t zero = 0;
     if (clear_tid && !copy_to_user((struct uptr){clear_tid}, &zero, sizeof zero))

@@ -15,8 +15,10 @@
 int futex_wait(uint64_t addr, uint32_t value, uint32_t bits, uint64_t deadline);
 /* How many were woken, at most `count`. */
 long futex_wake(uint64_t addr, unsigned count, uint32_t bits);
-/* Wakes `wake` and moves `move` others to `to`; `compare` (if not NULL) must be at addr, else -EAGAIN. */
-long futex_requeue(uint64_t addr, uint64_t to, unsigned wake, unsigned move, const uint32_t *compare);
+/* Wakes `wake` and moves `move` others to `to`; `compare` (if not NULL) must be at addr, else
+ * -EAGAIN. */
+long futex_requeue(uint64_t addr, uint64_t to, unsigned wake, unsigned move,
+                   const uint32_t *compare);
 /* FUTEX_WAKE_OP. */
 long futex_wake_op(uint64_t addr, uint64_t addr2, unsigned wake, unsigned wake2, uint32_t op);
 /* Stores 0 at a dead thread's clear-tid address and wakes; marks and wakes its robust futexes. */

@@ -17,8 +17,8 @@
 
 #define NOFILE_SOFT 1024
 #define NOFILE_HARD 1048576
-#define STACK_SOFT (8ull << 20)
-#define TASKS_MAX 32000
+#define STACK_SOFT  (8ull << 20)
+#define TASKS_MAX   32000
 #define TIMER_SLACK 50000
 
 struct process process = {.next_tid = PROCESS_PID};
@@ -95,8 +95,8 @@ uint64_t process_cpu_time(void)
 {
     irqflags_t flags = spin_lock_irq(&process.lock);
     uint64_t sum = process.dead_cpu_time;
-    LIST_FOR_EACH (l, &process.tasks)
-        sum += thread_cpu_time(LIST_ENTRY(l, struct task, link)->thread);
+    LIST_FOR_EACH(l, &process.tasks)
+    sum += thread_cpu_time(LIST_ENTRY(l, struct task, link)->thread);
     spin_unlock_irq(&process.lock, flags);
     return sum;
 }
@@ -191,8 +191,8 @@ void task_exit(int status)
 
 struct task *task_find_locked(int tid)
 {
-    LIST_FOR_EACH (l, &process.tasks)
-        if (LIST_ENTRY(l, struct task, link)->tid == tid)
-            return LIST_ENTRY(l, struct task, link);
+    LIST_FOR_EACH(l, &process.tasks)
+    if (LIST_ENTRY(l, struct task, link)->tid == tid)
+        return LIST_ENTRY(l, struct task, link);
     return NULL;
 }

@@ -16,9 +16,9 @@ struct fd_table;   /* file/fdtable.h */
 struct fs_context; /* fs/path.h: root, working directory, umask, credentials */
 struct file;
 
-#define PROCESS_PID 2  /* not 1: programs take that for a container's init */
+#define PROCESS_PID  2 /* not 1: programs take that for a container's init */
 #define PROCESS_PPID 1 /* daemons take a parent 1 for "already in the background" */
-#define GROUPS_MAX 65536
+#define GROUPS_MAX   65536
 
 struct limit {
     uint64_t soft, hard;
@@ -41,7 +41,7 @@ struct process {
     struct signal_state signals;
     uint64_t dead_cpu_time; /* of threads that ended, ns */
     uint64_t dead_switches, dead_preemptions;
-    uint64_t start_time;    /* clock_now() */
+    uint64_t start_time; /* clock_now() */
     const struct manifest *manifest;
     struct file *exe;
     bool dumpable, no_new_privs;

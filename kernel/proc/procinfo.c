@@ -21,7 +21,7 @@
 #include "vm/map.h"
 
 #define TICKS_PER_SEC 100
-#define NS_PER_TICK (NSEC_PER_SEC / TICKS_PER_SEC)
+#define NS_PER_TICK   (NSEC_PER_SEC / TICKS_PER_SEC)
 
 static const char *vma_label(const struct vma *v)
 {
@@ -41,8 +41,8 @@ static void maps_line(struct seq *out, const struct vma *v)
     if (!v->object || v->object->ops->describe(v->object, name, sizeof name, &dev, &ino))
         snprintf(name, sizeof name, "%s", vma_label(v));
     char head[96];
-    int n = snprintf(head, sizeof head, "%08lx-%08lx %c%c%c%c %08lx %02x:%02x %lu ", v->start, v->end,
-                     v->prot & PROT_READ ? 'r' : '-', v->prot & PROT_WRITE ? 'w' : '-',
+    int n = snprintf(head, sizeof head, "%08lx-%08lx %c%c%c%c %08lx %02x:%02x %lu ", v->start,
+                     v->end, v->prot & PROT_READ ? 'r' : '-', v->prot & PROT_WRITE ? 'w' : '-',
                      v->prot & PROT_EXEC ? 'x' : '-', v->flags & VMA_SHARED ? 's' : 'p',
                      v->object ? v->pgoff << PAGE_SHIFT : 0, (unsigned)(dev >> 8 & 0xfff),
                      (unsigned)(dev & 0xff), ino);
@@ -122,7 +122,8 @@ static int gen_stat(struct seq *out)
     seq_printf(out, "%lu %lu %lu 0 0 0 0 0 0 0 0 0 17 %u 0 0 0 0 0 ", process.code_start,
                process.code_end, process.stack_top, percpu()->id);
     seq_printf(out, "%lu %lu %lu %lu %lu %lu %lu 0\n", process.data_start, process.data_end,
-               vm.brk_start, process.arg_start, process.arg_end, process.env_start, process.env_end);
+               vm.brk_start, process.arg_start, process.arg_end, process.env_start,
+               process.env_end);
     return 0;
 }
 
@@ -142,7 +143,8 @@ static int gen_status(struct seq *out)
     seq_printf(out, "PPid:\t%d\nTracerPid:\t0\nUid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\n",
                PROCESS_PPID, process.uid, process.euid, process.suid, process.fsuid, process.gid,
                process.egid, process.sgid, process.fsgid);
-    seq_printf(out, "FDSize:\t256\nGroups:\t\nVmPeak:\t%8lu kB\nVmSize:\t%8lu kB\nVmHWM:\t%8zu kB\n",
+    seq_printf(out,
+               "FDSize:\t256\nGroups:\t\nVmPeak:\t%8lu kB\nVmSize:\t%8lu kB\nVmHWM:\t%8zu kB\n",
                vm.mapped >> 10, vm.mapped >> 10, vm.resident_max * 4);
     seq_printf(out, "VmRSS:\t%8zu kB\nThreads:\t%u\n", vm.resident * 4, process.task_count);
     seq_printf(out, "SigPnd:\t%016lx\nShdPnd:\t%016lx\nSigBlk:\t%016lx\n", t->pending.set,
@@ -154,7 +156,8 @@ static int gen_status(struct seq *out)
         caught |= h > (uint64_t)SIG_IGN ? SIGNAL_BIT(sig) : 0;
     }
     uint64_t cpus = cpu_count() == 64 ? UINT64_MAX : (1ull << cpu_count()) - 1;
-    seq_printf(out, "SigIgn:\t%016lx\nSigCgt:\t%016lx\nCpus_allowed:\t%lx\nCpus_allowed_list:\t0-%u\n",
+    seq_printf(out,
+               "SigIgn:\t%016lx\nSigCgt:\t%016lx\nCpus_allowed:\t%lx\nCpus_allowed_list:\t0-%u\n",
                ignored, caught, t->thread->affinity & cpus, cpu_count() - 1);
     seq_printf(out, "voluntary_ctxt_switches:\t%lu\nnonvoluntary_ctxt_switches:\t%lu\n",
                t->thread->switches, t->thread->preemptions);
@@ -166,14 +169,14 @@ static int gen_limits(struct seq *out)
     static const struct {
         const char *name, *unit;
     } rows[RLIM_NLIMITS] = {
-        {"Max cpu time", "seconds"},      {"Max file size", "bytes"},
-        {"Max data size", "bytes"},       {"Max stack size", "bytes"},
-        {"Max core file size", "bytes"},  {"Max resident set", "bytes"},
-        {"Max processes", "processes"},   {"Max open files", "files"},
-        {"Max locked memory", "bytes"},   {"Max address space", "bytes"},
-        {"Max file locks", "locks"},      {"Max pending signals", "signals"},
-        {"Max msgqueue size", "bytes"},   {"Max nice priority", ""},
-        {"Max realtime priority", ""},    {"Max realtime timeout", "us"},
+        {"Max cpu time", "seconds"},     {"Max file size", "bytes"},
+        {"Max data size", "bytes"},      {"Max stack size", "bytes"},
+        {"Max core file size", "bytes"}, {"Max resident set", "bytes"},
+        {"Max processes", "processes"},  {"Max open files", "files"},
+        {"Max locked memory", "bytes"},  {"Max address space", "bytes"},
+        {"Max file locks", "locks"},     {"Max pending signals", "signals"},
+        {"Max msgqueue size", "bytes"},  {"Max nice priority", ""},
+        {"Max realtime priority", ""},   {"Max realtime timeout", "us"},
     };
     seq_printf(out, "%-25s %-20s %-20s %-10s\n", "Limit", "Soft Limit", "Hard Limit", "Units");
     for (unsigned i = 0; i < RLIM_NLIMITS; i++) {
@@ -206,16 +209,25 @@ struct cpu_flag {
 
 /* What programs look for in the flags line; CPUID leaf, register, bit. */
 static const struct cpu_flag cpu_flags[] = {
-    {1, 3, 0, "fpu"},      {1, 3, 4, "tsc"},       {1, 3, 8, "cx8"},     {1, 3, 15, "cmov"},
-    {1, 3, 19, "clflush"}, {1, 3, 23, "mmx"},      {1, 3, 24, "fxsr"},   {1, 3, 25, "sse"},
-    {1, 3, 26, "sse2"},    {1, 3, 28, "ht"},       {1, 2, 0, "pni"},     {1, 2, 1, "pclmulqdq"},
-    {1, 2, 9, "ssse3"},    {1, 2, 12, "fma"},      {1, 2, 13, "cx16"},   {1, 2, 19, "sse4_1"},
-    {1, 2, 20, "sse4_2"},  {1, 2, 22, "movbe"},    {1, 2, 23, "popcnt"}, {1, 2, 25, "aes"},
-    {1, 2, 26, "xsave"},   {1, 2, 28, "avx"},      {1, 2, 29, "f16c"},   {1, 2, 30, "rdrand"},
-    {1, 2, 31, "hypervisor"}, {7, 1, 0, "fsgsbase"}, {7, 1, 3, "bmi1"},  {7, 1, 5, "avx2"},
-    {7, 1, 8, "bmi2"},     {7, 1, 9, "erms"},      {7, 1, 16, "avx512f"}, {7, 1, 18, "rdseed"},
-    {7, 1, 19, "adx"},     {7, 1, 29, "sha_ni"},   {0x80000001, 2, 5, "abm"},
-    {0x80000001, 3, 11, "syscall"}, {0x80000001, 3, 20, "nx"}, {0x80000001, 3, 27, "rdtscp"},
+    {1, 3, 0, "fpu"},          {1, 3, 4, "tsc"},
+    {1, 3, 8, "cx8"},          {1, 3, 15, "cmov"},
+    {1, 3, 19, "clflush"},     {1, 3, 23, "mmx"},
+    {1, 3, 24, "fxsr"},        {1, 3, 25, "sse"},
+    {1, 3, 26, "sse2"},        {1, 3, 28, "ht"},
+    {1, 2, 0, "pni"},          {1, 2, 1, "pclmulqdq"},
+    {1, 2, 9, "ssse3"},        {1, 2, 12, "fma"},
+    {1, 2, 13, "cx16"},        {1, 2, 19, "sse4_1"},
+    {1, 2, 20, "sse4_2"},      {1, 2, 22, "movbe"},
+    {1, 2, 23, "popcnt"},      {1, 2, 25, "aes"},
+    {1, 2, 26, "xsave"},       {1, 2, 28, "avx"},
+    {1, 2, 29, "f16c"},        {1, 2, 30, "rdrand"},
+    {1, 2, 31, "hypervisor"},  {7, 1, 0, "fsgsbase"},
+    {7, 1, 3, "bmi1"},         {7, 1, 5, "avx2"},
+    {7, 1, 8, "bmi2"},         {7, 1, 9, "erms"},
+    {7, 1, 16, "avx512f"},     {7, 1, 18, "rdseed"},
+    {7, 1, 19, "adx"},         {7, 1, 29, "sha_ni"},
+    {0x80000001, 2, 5, "abm"}, {0x80000001, 3, 11, "syscall"},
+    {0x80000001, 3, 20, "nx"}, {0x80000001, 3, 27, "rdtscp"},
     {0x80000001, 3, 29, "lm"}, {0x80000001, 2, 0, "lahf_lm"},
 };
 
@@ -234,9 +246,10 @@ static int gen_cpuinfo(struct seq *out)
     for (unsigned cpu = 0; cpu < cpu_count(); cpu++) {
         seq_printf(out, "processor\t: %u\nvendor_id\t: %s\ncpu family\t: %u\nmodel\t\t: %u\n", cpu,
                    vendor, family, model);
-        seq_printf(out, "model name\t: %s\nstepping\t: %u\ncpu MHz\t\t: %lu.%03lu\n", brand, id[0] & 15,
-                   clock_tsc_hz() / 1000000, clock_tsc_hz() / 1000 % 1000);
-        seq_printf(out, "physical id\t: 0\nsiblings\t: %u\ncore id\t\t: %u\ncpu cores\t: %u\nflags\t\t:",
+        seq_printf(out, "model name\t: %s\nstepping\t: %u\ncpu MHz\t\t: %lu.%03lu\n", brand,
+                   id[0] & 15, clock_tsc_hz() / 1000000, clock_tsc_hz() / 1000 % 1000);
+        seq_printf(out,
+                   "physical id\t: 0\nsiblings\t: %u\ncore id\t\t: %u\ncpu cores\t: %u\nflags\t\t:",
                    cpu_count(), cpu, cpu_count());
         for (unsigned i = 0; i < ARRAY_SIZE(cpu_flags); i++) {
             cpu_cpuid(cpu_flags[i].leaf, 0, r);
@@ -255,7 +268,8 @@ static int gen_cpu_stat(struct seq *out)
     uint64_t idle = all > user ? all - user : 0;
     seq_printf(out, "cpu  %lu 0 0 %lu 0 0 0 0 0 0\n", user, idle);
     for (unsigned i = 0; i < cpu_count(); i++)
-        seq_printf(out, "cpu%u %lu 0 0 %lu 0 0 0 0 0 0\n", i, user / cpu_count(), idle / cpu_count());
+        seq_printf(out, "cpu%u %lu 0 0 %lu 0 0 0 0 0 0\n", i, user / cpu_count(),
+                   idle / cpu_count());
     seq_printf(out, "btime %lu\nprocesses 1\nprocs_running 1\nprocs_blocked 0\n",
                (clock_wall() - clock_now()) / NSEC_PER_SEC);
     return 0;
@@ -276,10 +290,10 @@ int procinfo_init(void)
         const char *path;
         procfs_text_fn *fn;
     } files[] = {
-        {"self/maps", gen_maps},       {"self/cmdline", gen_cmdline}, {"self/environ", gen_environ},
-        {"self/auxv", gen_auxv},       {"self/comm", gen_comm},       {"self/stat", gen_stat},
-        {"self/statm", gen_statm},     {"self/status", gen_status},   {"self/limits", gen_limits},
-        {"cpuinfo", gen_cpuinfo},      {"stat", gen_cpu_stat},
+        {"self/maps", gen_maps},   {"self/cmdline", gen_cmdline}, {"self/environ", gen_environ},
+        {"self/auxv", gen_auxv},   {"self/comm", gen_comm},       {"self/stat", gen_stat},
+        {"self/statm", gen_statm}, {"self/status", gen_status},   {"self/limits", gen_limits},
+        {"cpuinfo", gen_cpuinfo},  {"stat", gen_cpu_stat},
     };
     int err = procfs_register_link("self/exe", link_exe);
     for (unsigned i = 0; i < ARRAY_SIZE(files) && !err; i++)

@@ -18,10 +18,10 @@
 #include "proc/task.h"
 #include "vm/uaccess.h"
 
-#define REDZONE 128
-#define FLAGS_SETTABLE 0x50dd5ull /* AC OF DF TF SF ZF AF PF CF RF */
-#define SW_BYTES_OFFSET 464       /* in the FXSAVE image */
-#define UC_FLAGS (UC_FP_XSTATE | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS)
+#define REDZONE         128
+#define FLAGS_SETTABLE  0x50dd5ull /* AC OF DF TF SF ZF AF PF CF RF */
+#define SW_BYTES_OFFSET 464        /* in the FXSAVE image */
+#define UC_FLAGS        (UC_FP_XSTATE | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS)
 
 struct frame {
     uint64_t restorer;
@@ -93,7 +93,7 @@ int sigframe_push(struct trap_frame *f, int sig, const siginfo_t *info,
     fr.uc.uc_flags = UC_FLAGS;
     fr.uc.uc_stack.ss_sp = (void *)t->altstack;
     fr.uc.uc_stack.ss_size = t->altstack_size;
-    fr.uc.uc_stack.ss_flags = !t->altstack_size          ? SS_DISABLE
+    fr.uc.uc_stack.ss_flags = !t->altstack_size        ? SS_DISABLE
                               : on_altstack(t, f->rsp) ? SS_ONSTACK
                                                        : (int)t->altstack_flags;
     fill_context(&fr.uc.uc_mcontext, f, t, mask);
@@ -101,7 +101,8 @@ int sigframe_push(struct trap_frame *f, int sig, const siginfo_t *info,
     memcpy(&fr.uc.uc_sigmask, &mask, sizeof mask);
     fr.info = *info;
 
-    bool bad = sp >= USER_END || (t->altstack_size && on_altstack(t, f->rsp) && !on_altstack(t, sp));
+    bool bad =
+        sp >= USER_END || (t->altstack_size && on_altstack(t, f->rsp) && !on_altstack(t, sp));
     int err = bad ? -EFAULT : copy_to_user((struct uptr){fp}, fpu, fpu_size);
     if (!err)
         err = copy_to_user((struct uptr){sp}, &fr, sizeof fr);

@@ -26,15 +26,15 @@ static struct signal_state *const st = &process.signals;
 
 static bool signal_ignored_by_default(int sig)
 {
-    return SIGNAL_BIT(sig) & (SIGNAL_BIT(SIGCHLD) | SIGNAL_BIT(SIGURG) | SIGNAL_BIT(SIGWINCH) |
-                              SIGNAL_BIT(SIGCONT));
+    return SIGNAL_BIT(sig) &
+           (SIGNAL_BIT(SIGCHLD) | SIGNAL_BIT(SIGURG) | SIGNAL_BIT(SIGWINCH) | SIGNAL_BIT(SIGCONT));
 }
 
 /* Stopping the only process of the machine would be for ever: these do nothing by default. */
 static bool signal_stops(int sig)
 {
-    return SIGNAL_BIT(sig) & (SIGNAL_BIT(SIGSTOP) | SIGNAL_BIT(SIGTSTP) | SIGNAL_BIT(SIGTTIN) |
-                              SIGNAL_BIT(SIGTTOU));
+    return SIGNAL_BIT(sig) &
+           (SIGNAL_BIT(SIGSTOP) | SIGNAL_BIT(SIGTSTP) | SIGNAL_BIT(SIGTTIN) | SIGNAL_BIT(SIGTTOU));
 }
 
 static bool signal_ignored(int sig)
@@ -77,7 +77,8 @@ static bool queue_take(struct sigqueue *q, int sig, siginfo_t *info)
     struct signal_info *found = NULL;
     bool more = false;
     queue_init(q);
-    LIST_FOR_EACH_SAFE (l, &q->info) {
+    LIST_FOR_EACH_SAFE(l, &q->info)
+    {
         struct signal_info *n = LIST_ENTRY(l, struct signal_info, link);
         if (n->info.si_signo != sig)
             continue;
@@ -111,7 +112,8 @@ static void queue_flush(struct sigqueue *q, int sig)
 static struct task *task_for(int sig)
 {
     struct task *any = NULL;
-    LIST_FOR_EACH (l, &process.tasks) {
+    LIST_FOR_EACH(l, &process.tasks)
+    {
         struct task *t = LIST_ENTRY(l, struct task, link);
         if (t->sigmask & SIGNAL_BIT(sig))
             continue;
@@ -223,8 +225,8 @@ int signal_action(int sig, const struct signal_action *act, struct signal_action
         st->action[sig - 1].mask &= ~SIGNAL_UNBLOCKABLE;
         if (signal_ignored(sig)) {
             queue_flush(&st->pending, sig);
-            LIST_FOR_EACH (l, &process.tasks)
-                queue_flush(&LIST_ENTRY(l, struct task, link)->pending, sig);
+            LIST_FOR_EACH(l, &process.tasks)
+            queue_flush(&LIST_ENTRY(l, struct task, link)->pending, sig);
         }
     }
     spin_unlock_raw(&st->lock);
@@ -360,10 +362,10 @@ void signal_deliver(struct trap_frame *f)
 const char *signal_name(int sig)
 {
     static const char *const names[] = {
-        "SIGNAL 0", "SIGHUP",  "SIGINT",    "SIGQUIT", "SIGILL",   "SIGTRAP", "SIGABRT",  "SIGBUS",
-        "SIGFPE",   "SIGKILL", "SIGUSR1",   "SIGSEGV", "SIGUSR2",  "SIGPIPE", "SIGALRM",  "SIGTERM",
-        "SIGSTKFLT", "SIGCHLD", "SIGCONT",  "SIGSTOP", "SIGTSTP",  "SIGTTIN", "SIGTTOU",  "SIGURG",
-        "SIGXCPU",  "SIGXFSZ", "SIGVTALRM", "SIGPROF", "SIGWINCH", "SIGIO",   "SIGPWR",   "SIGSYS"};
+        "SIGNAL 0",  "SIGHUP",  "SIGINT",    "SIGQUIT", "SIGILL",   "SIGTRAP", "SIGABRT", "SIGBUS",
+        "SIGFPE",    "SIGKILL", "SIGUSR1",   "SIGSEGV", "SIGUSR2",  "SIGPIPE", "SIGALRM", "SIGTERM",
+        "SIGSTKFLT", "SIGCHLD", "SIGCONT",   "SIGSTOP", "SIGTSTP",  "SIGTTIN", "SIGTTOU", "SIGURG",
+        "SIGXCPU",   "SIGXFSZ", "SIGVTALRM", "SIGPROF", "SIGWINCH", "SIGIO",   "SIGPWR",  "SIGSYS"};
     return sig > 0 && sig < (int)ARRAY_SIZE(names) ? names[sig] : "a real-time signal";
 }
 

@@ -16,8 +16,8 @@
 struct task;
 struct trap_frame;
 
-#define SIGNAL_COUNT 64
-#define SIGNAL_BIT(sig) (1ull << ((sig) - 1))
+#define SIGNAL_COUNT       64
+#define SIGNAL_BIT(sig)    (1ull << ((sig)-1))
 #define SIGNAL_UNBLOCKABLE (SIGNAL_BIT(SIGKILL) | SIGNAL_BIT(SIGSTOP))
 
 /* sigaction(2) as the kernel sees it. */

@@ -20,7 +20,7 @@ struct restart {
 struct task {
     struct thread *thread;
     int tid;
-    struct list link; /* process.tasks, under process.lock */
+    struct list link;       /* process.tasks, under process.lock */
     uint64_t sigmask;       /* blocked; changed under process.signals.lock */
     uint64_t saved_sigmask; /* to restore after the handler (sigsuspend, ppoll) */
     bool restore_sigmask;

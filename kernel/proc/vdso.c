@@ -24,7 +24,8 @@ int vdso_map(uint64_t top)
     mutex_lock(&vm.lock);
     uint64_t data = vm_find_gap(len + PAGE_SIZE, top);
     mutex_unlock(&vm.lock);
-    int err = data ? vm_map_kernel(data, PAGE_SIZE, PROT_READ, VMA_FIXED_PAGES | VMA_VVAR) : -ENOMEM;
+    int err =
+        data ? vm_map_kernel(data, PAGE_SIZE, PROT_READ, VMA_FIXED_PAGES | VMA_VVAR) : -ENOMEM;
     if (!err)
         err = vm_put_frame(data, virt_to_phys(clock_shared_page()), PROT_READ);
     uint64_t code = data + PAGE_SIZE;

@@ -13,9 +13,9 @@
 #include "core/spinlock.h"
 #include "sched/clock_page.h"
 
-#define LAPIC_HZ NSEC_PER_SEC
+#define LAPIC_HZ    NSEC_PER_SEC
 #define PROGRAM_MAX (4 * NSEC_PER_SEC)
-#define SAMPLES 8
+#define SAMPLES     8
 
 static union {
     struct clock_page page;

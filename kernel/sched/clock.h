@@ -5,7 +5,7 @@
 #include "lib/types.h"
 
 #define NSEC_PER_SEC 1000000000ul
-#define CLOCK_NEVER UINT64_MAX /* a deadline that never comes */
+#define CLOCK_NEVER  UINT64_MAX /* a deadline that never comes */
 
 struct clock_page;
 

@@ -10,11 +10,11 @@
 
 struct clock_page {
     volatile uint32_t seq;
-    uint32_t usable;     /* 0: user code must make the system call */
+    uint32_t usable; /* 0: user code must make the system call */
     uint64_t tsc_base;
-    uint64_t mono_base;  /* ns since boot at tsc_base */
-    uint64_t mult;       /* ns * 2^32 per TSC tick */
-    uint64_t wall_base;  /* ns since 1970 at boot: wall = wall_base + now */
+    uint64_t mono_base;        /* ns since boot at tsc_base */
+    uint64_t mult;             /* ns * 2^32 per TSC tick */
+    uint64_t wall_base;        /* ns since 1970 at boot: wall = wall_base + now */
     uint32_t cpu_from_tsc_aux; /* rdtscp tells the CPU's number */
 };
 

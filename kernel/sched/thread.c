@@ -63,7 +63,8 @@ static void queue_push(struct run_queue *q, struct thread *t)
 /* The next thread for this CPU; one whose stack another CPU has not left yet must wait. */
 static struct thread *queue_pop(struct run_queue *q, uint64_t cpu_bit)
 {
-    LIST_FOR_EACH (l, &q->ready) {
+    LIST_FOR_EACH(l, &q->ready)
+    {
         struct thread *t = LIST_ENTRY(l, struct thread, run_link);
         if (!(t->affinity & cpu_bit) || (t->on_cpu && t != percpu_current()))
             continue;

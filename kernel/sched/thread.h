@@ -36,12 +36,12 @@ struct thread {
     bool wants_switches;       /* WORK_NOTIFY after each switch (rseq) */
     uint64_t cpu_time;         /* ns on a CPU, up to `started` */
     uint64_t started;
-    uint64_t switches;         /* times it left a CPU by itself */
-    uint64_t preemptions;      /* times it was made to */
+    uint64_t switches;    /* times it left a CPU by itself */
+    uint64_t preemptions; /* times it was made to */
     struct list run_link;
     struct timer timeout;
-    struct task *task; /* NULL for a kernel thread */
-    int fault;         /* why fault_handle() said no: enum fault of vm/fault.h */
+    struct task *task;   /* NULL for a kernel thread */
+    int fault;           /* why fault_handle() said no: enum fault of vm/fault.h */
     uint64_t fault_addr; /* the last one (CR2 of signal frames) */
     char name[16];
 };
@@ -51,7 +51,8 @@ static inline struct thread *thread_current(void)
     return percpu_current();
 }
 
-/* Makes the caller this CPU's idle thread; it must not block, and calls thread_idle() in the end. */
+/* Makes the caller this CPU's idle thread; it must not block, and calls thread_idle() in the end.
+ */
 void thread_init(void);
 /* Runs threads for ever. */
 _Noreturn void thread_idle(void);

@@ -49,7 +49,8 @@ static void wake(struct waitq *q, uint32_t events, bool one)
     if (list_empty(&q->waiters))
         return;
     irqflags_t flags = spin_lock_irq(&q->lock);
-    LIST_FOR_EACH_SAFE (l, &q->waiters) {
+    LIST_FOR_EACH_SAFE(l, &q->waiters)
+    {
         struct waiter *w = LIST_ENTRY(l, struct waiter, link);
         bool last = one && w->exclusive;
         if (last) { /* one wake-up, one waiter: the next wake must find another */

@@ -32,17 +32,17 @@ FULL(execveat)
 FULL(rt_sigreturn)
 #undef FULL
 
-#define SYS0(nr, name, ...) [nr] = (syscall_fn)(void *)sys_##name,
-#define SYS1 SYS0
-#define SYS2 SYS0
-#define SYS3 SYS0
-#define SYS4 SYS0
-#define SYS5 SYS0
-#define SYS6 SYS0
+#define SYS0(nr, name, ...)  [nr] = (syscall_fn)(void *)sys_##name,
+#define SYS1                 SYS0
+#define SYS2                 SYS0
+#define SYS3                 SYS0
+#define SYS4                 SYS0
+#define SYS5                 SYS0
+#define SYS6                 SYS0
 #define SYSF0(nr, name, ...) [nr] = (syscall_fn)(void *)sys_full_##name,
-#define SYSF2 SYSF0
-#define SYSF3 SYSF0
-#define SYSF5 SYSF0
+#define SYSF2                SYSF0
+#define SYSF3                SYSF0
+#define SYSF5                SYSF0
 extern const syscall_fn syscall_table[SYSCALL_TABLE_SIZE];
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Woverride-init"
@@ -63,10 +63,10 @@ const syscall_fn syscall_table[SYSCALL_TABLE_SIZE] = {
 #undef SYSF3
 #undef SYSF5
 
-#define ROW(nr, name, ...) [nr] = {#name, (syscall_fn)(void *)sys_##name, {__VA_ARGS__}},
-#define SYS0(nr, name, note) ROW(nr, name, 0)
-#define SYS1(nr, name, note, t1, a1) ROW(nr, name, ARG_##t1)
-#define SYS2(nr, name, note, t1, a1, t2, a2) ROW(nr, name, ARG_##t1, ARG_##t2)
+#define ROW(nr, name, ...)                           [nr] = {#name, (syscall_fn)(void *)sys_##name, {__VA_ARGS__}},
+#define SYS0(nr, name, note)                         ROW(nr, name, 0)
+#define SYS1(nr, name, note, t1, a1)                 ROW(nr, name, ARG_##t1)
+#define SYS2(nr, name, note, t1, a1, t2, a2)         ROW(nr, name, ARG_##t1, ARG_##t2)
 #define SYS3(nr, name, note, t1, a1, t2, a2, t3, a3) ROW(nr, name, ARG_##t1, ARG_##t2, ARG_##t3)
 #define SYS4(nr, name, note, t1, a1, t2, a2, t3, a3, t4, a4)                                       \
     ROW(nr, name, ARG_##t1, ARG_##t2, ARG_##t3, ARG_##t4)

@@ -7,8 +7,19 @@
 #define SYSCALL_TABLE_SIZE 512 /* known to syscall.S */
 
 enum sysarg {
-    ARG_NONE, ARG_fd, ARG_int, ARG_uint, ARG_flags, ARG_mode, ARG_long, ARG_ulong, ARG_size, ARG_off,
-    ARG_uptr, ARG_path, ARG_str,
+    ARG_NONE,
+    ARG_fd,
+    ARG_int,
+    ARG_uint,
+    ARG_flags,
+    ARG_mode,
+    ARG_long,
+    ARG_ulong,
+    ARG_size,
+    ARG_off,
+    ARG_uptr,
+    ARG_path,
+    ARG_str,
 };
 
 struct syscall_row {
@@ -22,7 +33,8 @@ extern const struct syscall_row syscall_rows[SYSCALL_TABLE_SIZE];
 /* Name of a system call that Linux has, implemented here or not; NULL for unknown numbers. */
 const char *syscall_name(uint64_t nr);
 
-/* Starts decoding: `set` is "all" or a comma list of names; "" does nothing. Unknown names are logged. */
+/* Starts decoding: `set` is "all" or a comma list of names; "" does nothing. Unknown names are
+ * logged. */
 void trace_init(const char *set);
 bool trace_wanted(uint64_t nr);
 /* Sends one decoded call. */

@@ -22,7 +22,7 @@
 #include "vm/map.h"
 
 #define UNAME_RELEASE "6.1.0-ops"
-#define KEEP UINT32_MAX /* -1: leave this id as it is */
+#define KEEP          UINT32_MAX /* -1: leave this id as it is */
 
 long sys_getpid(void)
 {
@@ -120,7 +120,8 @@ long sys_setregid(unsigned rgid, unsigned egid)
     return sys_setresgid(rgid, egid, sgid);
 }
 
-static long put_three(struct uptr a, struct uptr b, struct uptr c, uint32_t x, uint32_t y, uint32_t z)
+static long put_three(struct uptr a, struct uptr b, struct uptr c, uint32_t x, uint32_t y,
+                      uint32_t z)
 {
     return copy_to_user(a, &x, sizeof x) || copy_to_user(b, &y, sizeof y) ||
                    copy_to_user(c, &z, sizeof z)

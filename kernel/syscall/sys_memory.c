@@ -28,7 +28,8 @@ static int check_range(uint64_t addr, uint64_t *len, int bad)
 }
 
 /* The object of a descriptor, and what a mapping of it may be given. */
-static int object_of_fd(int fd, int prot, unsigned flags, struct vm_object **obj, uint32_t *max_prot)
+static int object_of_fd(int fd, int prot, unsigned flags, struct vm_object **obj,
+                        uint32_t *max_prot)
 {
     struct file *f;
     int err = fd_get(process.fds, fd, &f);
@@ -206,8 +207,9 @@ long sys_munlock(struct uptr addr, unsigned long len)
 
 long sys_mlockall(unsigned flags)
 {
-    return !flags || flags & ~(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) || flags == MCL_ONFAULT ? -EINVAL
-                                                                                              : 0;
+    return !flags || flags & ~(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) || flags == MCL_ONFAULT
+               ? -EINVAL
+               : 0;
 }
 
 long sys_munlockall(void)

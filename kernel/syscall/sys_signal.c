@@ -237,9 +237,9 @@ long sys_sigaltstack(struct uptr stack, struct uptr old)
             return -EINVAL;
         if (mode != SS_DISABLE && new.ss_size < MINSIGSTKSZ)
             return -ENOMEM;
-        t->altstack = mode == SS_DISABLE ? 0 : (uint64_t)new.ss_sp;
+        t->altstack = mode == SS_DISABLE ? 0 : (uint64_t) new.ss_sp;
         t->altstack_size = mode == SS_DISABLE ? 0 : new.ss_size;
-        t->altstack_flags = (uint32_t)new.ss_flags & SS_AUTODISARM;
+        t->altstack_flags = (uint32_t) new.ss_flags &SS_AUTODISARM;
     }
     return uptr_null(old) ? 0 : copy_to_user(old, &before, sizeof before);
 }

@@ -18,10 +18,10 @@
 #include "syscall/syscalls.h"
 #include "syscall/timespec.h"
 
-#define THREAD_FLAGS (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD)
+#define THREAD_FLAGS       (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD)
 #define CLONE_DETACHED_OLD 0x400000 /* musl sets it; ignored since Linux 2.6.2 */
 #define ACCEPTED_FLAGS                                                                             \
-    (THREAD_FLAGS | CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID |     \
+    (THREAD_FLAGS | CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID |    \
      CLONE_CHILD_SETTID | CLONE_DETACHED_OLD | CLONE_IO | CLONE_PTRACE | CLONE_UNTRACED | CSIGNAL)
 
 struct thread_spec {
@@ -205,7 +205,8 @@ static long futex_restart(struct restart *r)
     return err == -EINTR ? -ERESTART_RESTARTBLOCK : err;
 }
 
-static long futex_wait_call(struct uptr addr, int op, uint32_t value, struct uptr timeout, uint32_t bits)
+static long futex_wait_call(struct uptr addr, int op, uint32_t value, struct uptr timeout,
+                            uint32_t bits)
 {
     uint64_t deadline;
     int err = futex_deadline(op, timeout, &deadline);

@@ -14,7 +14,7 @@
 
 #define TICKS_PER_SEC 100
 /* A negative clock id names one thread's or process's CPU clock (clock_getcpuclockid(3)). */
-#define CPUCLOCK_PID(id) (~(id) >> 3)
+#define CPUCLOCK_PID(id)   (~(id) >> 3)
 #define CPUCLOCK_PERTHREAD 4
 
 static int cpu_clock(int id, uint64_t *ns)
@@ -193,7 +193,8 @@ static bool timeval_valid(const struct __kernel_old_timeval *tv)
 static long itimer_to_user(struct uptr p, const struct itimer_state *s)
 {
     struct __kernel_old_itimerval v = {
-        .it_interval = {(long)(s->interval / NSEC_PER_SEC), (long)(s->interval % NSEC_PER_SEC / 1000)},
+        .it_interval = {(long)(s->interval / NSEC_PER_SEC),
+                        (long)(s->interval % NSEC_PER_SEC / 1000)},
         .it_value = {(long)(s->value / NSEC_PER_SEC), (long)(s->value % NSEC_PER_SEC / 1000)},
     };
     return copy_to_user(p, &v, sizeof v);

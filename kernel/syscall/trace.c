@@ -16,7 +16,7 @@
 #include "vm/uaccess.h"
 
 #define STRING_SHOWN 48
-#define LINE_SIZE 512
+#define LINE_SIZE    512
 
 static uint64_t wanted[SYSCALL_TABLE_SIZE / 64];
 
@@ -96,15 +96,39 @@ static size_t put_arg(char *out, size_t n, enum sysarg type, uint64_t v)
 static const char *error_name(long err)
 {
     static const char *const names[] = {
-        [EPERM] = "EPERM",     [ENOENT] = "ENOENT",   [EINTR] = "EINTR",     [EIO] = "EIO",
-        [ENXIO] = "ENXIO",     [EBADF] = "EBADF",     [ECHILD] = "ECHILD",   [EAGAIN] = "EAGAIN",
-        [ENOMEM] = "ENOMEM",   [EACCES] = "EACCES",   [EFAULT] = "EFAULT",   [EBUSY] = "EBUSY",
-        [EEXIST] = "EEXIST",   [ENODEV] = "ENODEV",   [ENOTDIR] = "ENOTDIR", [EISDIR] = "EISDIR",
-        [EINVAL] = "EINVAL",   [ENFILE] = "ENFILE",   [EMFILE] = "EMFILE",   [ENOTTY] = "ENOTTY",
-        [ENOSPC] = "ENOSPC",   [ESPIPE] = "ESPIPE",   [EROFS] = "EROFS",     [EPIPE] = "EPIPE",
-        [ERANGE] = "ERANGE",   [ESRCH] = "ESRCH",     [ENOSYS] = "ENOSYS",   [ELOOP] = "ELOOP",
-        [ENAMETOOLONG] = "ENAMETOOLONG", [ENOTEMPTY] = "ENOTEMPTY", [ENODATA] = "ENODATA",
-        [EOPNOTSUPP] = "EOPNOTSUPP",     [ETIMEDOUT] = "ETIMEDOUT",
+        [EPERM] = "EPERM",
+        [ENOENT] = "ENOENT",
+        [EINTR] = "EINTR",
+        [EIO] = "EIO",
+        [ENXIO] = "ENXIO",
+        [EBADF] = "EBADF",
+        [ECHILD] = "ECHILD",
+        [EAGAIN] = "EAGAIN",
+        [ENOMEM] = "ENOMEM",
+        [EACCES] = "EACCES",
+        [EFAULT] = "EFAULT",
+        [EBUSY] = "EBUSY",
+        [EEXIST] = "EEXIST",
+        [ENODEV] = "ENODEV",
+        [ENOTDIR] = "ENOTDIR",
+        [EISDIR] = "EISDIR",
+        [EINVAL] = "EINVAL",
+        [ENFILE] = "ENFILE",
+        [EMFILE] = "EMFILE",
+        [ENOTTY] = "ENOTTY",
+        [ENOSPC] = "ENOSPC",
+        [ESPIPE] = "ESPIPE",
+        [EROFS] = "EROFS",
+        [EPIPE] = "EPIPE",
+        [ERANGE] = "ERANGE",
+        [ESRCH] = "ESRCH",
+        [ENOSYS] = "ENOSYS",
+        [ELOOP] = "ELOOP",
+        [ENAMETOOLONG] = "ENAMETOOLONG",
+        [ENOTEMPTY] = "ENOTEMPTY",
+        [ENODATA] = "ENODATA",
+        [EOPNOTSUPP] = "EOPNOTSUPP",
+        [ETIMEDOUT] = "ETIMEDOUT",
     };
     return -err < (long)ARRAY_SIZE(names) ? names[-err] : NULL;
 }
@@ -114,7 +138,8 @@ void trace_call(uint64_t nr, const uint64_t args[6], long result)
     char line[LINE_SIZE];
     const struct syscall_row *row = &syscall_rows[nr];
     const char *name = syscall_name(nr);
-    size_t len = (size_t)snprintf(line, sizeof line, "%d %s(", task_current()->tid, name ? name : "?");
+    size_t len =
+        (size_t)snprintf(line, sizeof line, "%d %s(", task_current()->tid, name ? name : "?");
     for (unsigned i = 0; i < 6 && row->arg[i] && len < sizeof line - 96; i++) {
         if (i)
             len += (size_t)snprintf(line + len, sizeof line - len, ", ");

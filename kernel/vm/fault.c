@@ -18,10 +18,10 @@
 #include "vm/pages.h"
 
 #define ERROR_PRESENT 1
-#define ERROR_WRITE 2
-#define ERROR_EXEC 16
-#define AROUND_PAGES 16
-#define STACK_GUARD (256 * PAGE_SIZE)
+#define ERROR_WRITE   2
+#define ERROR_EXEC    16
+#define AROUND_PAGES  16
+#define STACK_GUARD   (256 * PAGE_SIZE)
 
 static enum fault fault_of(int err)
 {

@@ -55,7 +55,8 @@ static void vma_insert(struct vma *v)
     struct rb_node *parent = NULL, **link = &vm.root.node;
     while (*link) {
         parent = *link;
-        link = v->start < RB_ENTRY(parent, struct vma, node)->start ? &parent->left : &parent->right;
+        link =
+            v->start < RB_ENTRY(parent, struct vma, node)->start ? &parent->left : &parent->right;
     }
     rb_link(&v->node, parent, link);
     rb_insert(&vm.root, &v->node);

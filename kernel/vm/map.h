@@ -21,10 +21,10 @@ enum {
 
 struct vma {
     struct rb_node node;
-    uint64_t start, end; /* page aligned, [start, end) */
-    uint32_t prot;       /* PROT_* */
-    uint32_t flags;      /* VMA_* */
-    uint32_t max_prot;   /* what mprotect may give */
+    uint64_t start, end;      /* page aligned, [start, end) */
+    uint32_t prot;            /* PROT_* */
+    uint32_t flags;           /* VMA_* */
+    uint32_t max_prot;        /* what mprotect may give */
     struct vm_object *object; /* referenced; NULL: anonymous */
     uint64_t pgoff;           /* page of the object at `start` */
 };
@@ -32,8 +32,8 @@ struct vma {
 struct vm_space {
     struct mutex lock;
     struct rb_root root;
-    uint64_t mmap_top;    /* mappings without address are made below */
-    uint64_t mmap_hint;   /* where the last search ended */
+    uint64_t mmap_top;  /* mappings without address are made below */
+    uint64_t mmap_hint; /* where the last search ended */
     uint64_t brk_start, brk;
     uint64_t stack_limit; /* bytes the stack may grow to (RLIMIT_STACK) */
     uint64_t mapped;      /* bytes in mappings */

@@ -10,7 +10,7 @@
 #include "mem/page.h"
 #include "vm/map.h"
 
-#define BATCH 64
+#define BATCH      64
 #define TABLE_SPAN (2ul << 20) /* what one last-level table maps */
 
 static uint8_t zero_frame[PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));

@@ -11,7 +11,8 @@
 
 struct page;
 
-/* Entry bits for PROT_*; `writable` false keeps even a PROT_WRITE page read-only (copy on write). */
+/* Entry bits for PROT_*; `writable` false keeps even a PROT_WRITE page read-only (copy on write).
+ */
 pte_t pages_prot(uint32_t prot, bool writable);
 /* Maps a page, whose reference passes to the entry; an entry made meanwhile wins. -ENOMEM. */
 int pages_map(uint64_t va, struct page *p, uint32_t prot, bool writable);

@@ -39,7 +39,7 @@ static int piece_copy(const struct uio *u, uint64_t addr, void *buf, size_t n, e
         return 0;
     }
     struct uptr p = {addr};
-    return dir == OUT ? copy_to_user(p, buf, n)
+    return dir == OUT  ? copy_to_user(p, buf, n)
            : dir == IN ? copy_from_user(buf, p, n)
                        : zero_user(p, n);
 }

@@ -14,6 +14,6 @@ static inline void phys_create(void)
     fake_phys_base = aligned_alloc(4ul << 20, PHYS_SIZE);
     for (size_t i = 0; i < PHYS_SIZE; i++)
         fake_phys_base[i] = (char)(i * 31 + 0xff);
-    page_add_range(0x3000, 0x9f000);          /* odd borders */
+    page_add_range(0x3000, 0x9f000); /* odd borders */
     page_add_range(1ul << 20, PHYS_SIZE);
 }

@@ -11,7 +11,7 @@
 
 int k_snprintf(char *buf, size_t n, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 int k_vsnprintf(char *buf, size_t n, const char *fmt, va_list ap);
-#define snprintf k_snprintf
+#define snprintf  k_snprintf
 #define vsnprintf k_vsnprintf
 #include "../../kernel/lib/fmt.c"
 #undef snprintf
@@ -31,7 +31,8 @@ static void numbers(void **state)
     SAME("%d %i %u", -5, 77, 4000000000u);
     SAME("%ld %lu %lx", INT64_MIN, UINT64_MAX, UINT64_MAX);
     SAME("%zu %zx %lld", (size_t)12345, (size_t)0xbeef, -1ll);
-    SAME("%hhd %hhu %hd %hu", (signed char)-3, (unsigned char)250, (short)-300, (unsigned short)65000);
+    SAME("%hhd %hhu %hd %hu", (signed char)-3, (unsigned char)250, (short)-300,
+         (unsigned short)65000);
     SAME("%x %X %#x %#X %o %#o", 0xabcu, 0xabcu, 0xabcu, 0xABCu, 8u, 8u);
     SAME("%#x %d %.0d|", 0u, 0, 0);
 }
@@ -64,7 +65,8 @@ static void clipping(void **state)
         char a[16], b[16];
         memset(a, 'z', sizeof a);
         memset(b, 'z', sizeof b);
-        assert_int_equal(k_snprintf(b, n, "%s-%d", "hello", 1234), snprintf(a, n, "%s-%d", "hello", 1234));
+        assert_int_equal(k_snprintf(b, n, "%s-%d", "hello", 1234),
+                         snprintf(a, n, "%s-%d", "hello", 1234));
         assert_memory_equal(a, b, sizeof a);
     }
 }

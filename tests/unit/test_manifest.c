@@ -48,7 +48,8 @@ static void defaults(void **state)
 static void values(void **state)
 {
     (void)state;
-    assert_int_equal(parse(HEAD "program=/bin/x\nuid=1000\naslr=false\n\n# note\narg=a\nenv=A=b=c\narg=\n"), 0);
+    assert_int_equal(
+        parse(HEAD "program=/bin/x\nuid=1000\naslr=false\n\n# note\narg=a\nenv=A=b=c\narg=\n"), 0);
     assert_string_equal(m.program, "/bin/x");
     assert_int_equal(m.uid, 1000);
     assert_false(m.aslr);

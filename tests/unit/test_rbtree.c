@@ -89,6 +89,7 @@ static void empty_tree(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(random_operations), cmocka_unit_test(empty_tree)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(random_operations),
+                                       cmocka_unit_test(empty_tree)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

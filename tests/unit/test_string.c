@@ -8,16 +8,16 @@
 #include <cmocka.h>
 
 /* The kernel's functions under names of their own, so that the C library's stay usable. */
-#define memcpy k_memcpy
+#define memcpy  k_memcpy
 #define memmove k_memmove
-#define memset k_memset
-#define memcmp k_memcmp
-#define memchr k_memchr
-#define strlen k_strlen
+#define memset  k_memset
+#define memcmp  k_memcmp
+#define memchr  k_memchr
+#define strlen  k_strlen
 #define strnlen k_strnlen
-#define strcmp k_strcmp
+#define strcmp  k_strcmp
 #define strncmp k_strncmp
-#define strchr k_strchr
+#define strchr  k_strchr
 #define strrchr k_strrchr
 #include "../../kernel/lib/string.c"
 
@@ -110,9 +110,8 @@ static void searches(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(copies),      cmocka_unit_test(overlapping_moves),
-        cmocka_unit_test(fills),       cmocka_unit_test(comparisons),
-        cmocka_unit_test(searches),
+        cmocka_unit_test(copies),      cmocka_unit_test(overlapping_moves), cmocka_unit_test(fills),
+        cmocka_unit_test(comparisons), cmocka_unit_test(searches),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,23 +16,23 @@
 #include "arch/x86_64/upcalls.h"
 #include "core/spinlock.h"
 
-#define LAPIC_ID 0x20
-#define LAPIC_EOI 0xb0
-#define LAPIC_SVR 0xf0
-#define LAPIC_ICR 0x300
-#define LAPIC_ICR_HIGH 0x310
-#define LAPIC_LVT_TIMER 0x320
-#define LAPIC_LVT_LINT0 0x350
+#define LAPIC_ID            0x20
+#define LAPIC_EOI           0xb0
+#define LAPIC_SVR           0xf0
+#define LAPIC_ICR           0x300
+#define LAPIC_ICR_HIGH      0x310
+#define LAPIC_LVT_TIMER     0x320
+#define LAPIC_LVT_LINT0     0x350
 #define LAPIC_TIMER_INITIAL 0x380
 #define LAPIC_TIMER_CURRENT 0x390
-#define LAPIC_TIMER_DIVIDE 0x3e0
-#define ICR_PENDING (1u << 12)
-#define ICR_OTHERS (3u << 18)
-#define LVT_MASKED (1u << 16)
-#define LVT_DEADLINE (2u << 17)
+#define LAPIC_TIMER_DIVIDE  0x3e0
+#define ICR_PENDING         (1u << 12)
+#define ICR_OTHERS          (3u << 18)
+#define LVT_MASKED          (1u << 16)
+#define LVT_DEADLINE        (2u << 17)
 
 #define IOAPIC_MAX 4
-#define IRQ_SLOTS (VECTOR_IRQ_LAST - VECTOR_IRQ_FIRST + 1)
+#define IRQ_SLOTS  (VECTOR_IRQ_LAST - VECTOR_IRQ_FIRST + 1)
 #define IRQ_SHARED 4
 
 struct ioapic {
@@ -93,11 +93,11 @@ static void pic_disable(void)
 {
     static const uint16_t ports[] = {0x20, 0xa0};
     for (unsigned i = 0; i < ARRAY_SIZE(ports); i++) {
-        outb(ports[i], 0x11);              /* ICW1: start, ICW4 follows */
+        outb(ports[i], 0x11);                      /* ICW1: start, ICW4 follows */
         outb(ports[i] + 1, 0xf0 + 8 * (uint8_t)i); /* ICW2: vectors */
-        outb(ports[i] + 1, i ? 2 : 4);     /* ICW3: the cascade on input 2 */
-        outb(ports[i] + 1, 1);             /* ICW4: 8086 mode */
-        outb(ports[i] + 1, 0xff);          /* all masked */
+        outb(ports[i] + 1, i ? 2 : 4);             /* ICW3: the cascade on input 2 */
+        outb(ports[i] + 1, 1);                     /* ICW4: 8086 mode */
+        outb(ports[i] + 1, 0xff);                  /* all masked */
     }
 }
 
@@ -249,7 +249,8 @@ int irq_register(unsigned gsi, bool level, bool active_low, irq_handler_fn *fn, 
     if (!err && fresh) {
         unsigned reg = 0x10 + 2 * (gsi - io->gsi_base);
         ioapic_write(io, reg + 1, percpu_of(0)->apic_id << 24);
-        ioapic_write(io, reg, irq_slot_vector(s) | (level ? 1u << 15 : 0) | (active_low ? 1u << 13 : 0));
+        ioapic_write(io, reg,
+                     irq_slot_vector(s) | (level ? 1u << 15 : 0) | (active_low ? 1u << 13 : 0));
     }
     spin_unlock_irq(&irq_lock, flags);
     return err;

@@ -16,7 +16,8 @@ void lapic_startup_ipi(uint32_t apic_id, unsigned page);
 /* Fires VECTOR_TIMER once at a TSC value, or after `count` timer ticks; 0 disarms. */
 void lapic_timer_tsc(uint64_t tsc);
 void lapic_timer_count(uint32_t count);
-/* Ticks left of a count-down that started at 2^32 - 1: a clock for calibration, 1 GHz on QEMU and KVM. */
+/* Ticks left of a count-down that started at 2^32 - 1: a clock for calibration, 1 GHz on QEMU and
+ * KVM. */
 uint32_t lapic_timer_left(void);
 
 /* Where the IO-APIC is and the first input it serves; before irq_register(). */

@@ -14,8 +14,8 @@
 #include "lib/string.h"
 
 #define BOOT_MAP_END (4ull << 30)
-#define PVH_MAGIC 0x336ec578
-#define PVH_RAM 1
+#define PVH_MAGIC    0x336ec578
+#define PVH_RAM      1
 
 struct pvh_info {
     uint32_t magic, version, flags, nr_modules;

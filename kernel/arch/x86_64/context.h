@@ -13,7 +13,7 @@ struct context {
     uint64_t rsp;       /* saved stack pointer; known to context.S as offset 0 */
     uint64_t stack_top; /* of the kernel stack */
     uint64_t fs_base, gs_base;
-    void *fpu;          /* fpu_area_create(), NULL for a kernel thread */
+    void *fpu; /* fpu_area_create(), NULL for a kernel thread */
 };
 
 /* Prepares a stack so that the first switch calls fn(arg), which must not return. */

@@ -22,8 +22,8 @@ enum cpu_feature {
     CPU_HYPERVISOR_TCG = 1 << 14,
 };
 
-extern uint32_t cpu_features;     /* bits of enum cpu_feature */
-extern uint32_t cpu_hwcap;        /* CPUID.1:EDX, the program's AT_HWCAP */
+extern uint32_t cpu_features; /* bits of enum cpu_feature */
+extern uint32_t cpu_hwcap;    /* CPUID.1:EDX, the program's AT_HWCAP */
 
 static inline bool cpu_has(enum cpu_feature f)
 {

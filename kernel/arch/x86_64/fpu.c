@@ -6,10 +6,10 @@
 #include "arch/x86_64/msr.h"
 #include "lib/string.h"
 
-#define MXCSR_OFFSET 24
+#define MXCSR_OFFSET      24
 #define MXCSR_MASK_OFFSET 28
-#define XSTATE_HEADER 512
-#define FXSAVE_SIZE 512
+#define XSTATE_HEADER     512
+#define FXSAVE_SIZE       512
 
 /* x87, SSE, AVX, and the three parts of AVX-512; AMX needs a permission protocol, PKRU keys. */
 #define XCR0_WANTED 0xe7ull

@@ -17,8 +17,8 @@
 #include "core/panic.h"
 #include "core/spinlock.h"
 
-#define ENTRIES 512
-#define LEVELS 4
+#define ENTRIES          512
+#define LEVELS           4
 #define FLUSH_SINGLE_MAX 32 /* pages; more is cheaper by dropping everything */
 
 extern uint8_t kernel_start[], kernel_text_end[], kernel_rodata_end[], kernel_end[];

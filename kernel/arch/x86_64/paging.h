@@ -19,7 +19,7 @@ typedef uint64_t pte_t;
 #define PTE_DIRTY    (1ull << 6)
 #define PTE_LARGE    (1ull << 7)
 #define PTE_GLOBAL   (1ull << 8)
-#define PTE_NONE (1ull << 9) /* ours: the page is kept but nobody may touch it (PROT_NONE) */
+#define PTE_NONE     (1ull << 9) /* ours: the page is kept but nobody may touch it (PROT_NONE) */
 #define PTE_NX       (1ull << 63)
 #define PTE_ADDR     0x000ffffffffff000ull
 

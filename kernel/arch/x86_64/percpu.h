@@ -13,7 +13,7 @@
 #define PERCPU_WORK       36
 
 #define WORK_RESCHED 1 /* the scheduler wants to run */
-#define WORK_NOTIFY 2  /* the running thread has a signal, or wants to know that it was switched */
+#define WORK_NOTIFY  2 /* the running thread has a signal, or wants to know that it was switched */
 
 #define CPU_MAX 64
 
@@ -27,9 +27,9 @@ struct percpu {
     uint64_t kernel_rsp; /* top of the current thread's kernel stack */
     uint64_t user_rsp;   /* scratch of the syscall entry */
     struct thread *current;
-    uint32_t preempt; /* > 0: no preemption */
-    volatile uint32_t work;   /* WORK_* bits: what stands before the way to user mode */
-    uint32_t id;      /* 0 .. cpu_count() - 1 */
+    uint32_t preempt;       /* > 0: no preemption */
+    volatile uint32_t work; /* WORK_* bits: what stands before the way to user mode */
+    uint32_t id;            /* 0 .. cpu_count() - 1 */
     uint32_t apic_id;
     uint32_t irq_depth; /* > 0: in an interrupt handler */
     void *run_queue;    /* sched/'s */

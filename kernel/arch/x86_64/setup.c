@@ -12,7 +12,7 @@
 #include "arch/x86_64/trap.h"
 #include "lib/string.h"
 
-#define IST_SIZE 4096
+#define IST_SIZE  4096
 #define IST_COUNT 4 /* double fault, NMI, machine check, debug */
 
 struct tss {

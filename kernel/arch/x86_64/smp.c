@@ -16,7 +16,7 @@
 #include "lib/string.h"
 
 #define TRAMPOLINE_PAGE 8 /* physical 0x8000; memory below 64 KiB is never given away */
-#define START_SPINS 20000000u
+#define START_SPINS     20000000u
 
 extern const uint8_t trampoline_start[], trampoline_end[], trampoline_params[];
 extern uint8_t boot_pml4[];

@@ -9,12 +9,12 @@
 #include "arch/x86_64/upcalls.h"
 #include "core/panic.h"
 
-#define TRAP_DEBUG 1
-#define TRAP_NMI 2
-#define TRAP_BREAKPOINT 3
-#define TRAP_OVERFLOW 4
-#define TRAP_DOUBLE_FAULT 8
-#define TRAP_PAGE_FAULT 14
+#define TRAP_DEBUG         1
+#define TRAP_NMI           2
+#define TRAP_BREAKPOINT    3
+#define TRAP_OVERFLOW      4
+#define TRAP_DOUBLE_FAULT  8
+#define TRAP_PAGE_FAULT    14
 #define TRAP_MACHINE_CHECK 18
 
 struct idt_gate {
@@ -73,13 +73,26 @@ void trap_load(void)
 static const char *trap_name(unsigned v)
 {
     static const char *const names[] = {
-        "divide error",       "debug",          "NMI",
-        "breakpoint",         "overflow",       "bound range",
-        "invalid opcode",     "no FPU",         "double fault",
-        "coprocessor",        "invalid TSS",    "segment not present",
-        "stack segment",      "general protection", "page fault",
-        "reserved",           "x87 error",      "alignment check",
-        "machine check",      "SIMD error",
+        "divide error",
+        "debug",
+        "NMI",
+        "breakpoint",
+        "overflow",
+        "bound range",
+        "invalid opcode",
+        "no FPU",
+        "double fault",
+        "coprocessor",
+        "invalid TSS",
+        "segment not present",
+        "stack segment",
+        "general protection",
+        "page fault",
+        "reserved",
+        "x87 error",
+        "alignment check",
+        "machine check",
+        "SIMD error",
     };
     return v < ARRAY_SIZE(names) ? names[v] : "exception";
 }
@@ -92,7 +105,10 @@ static void page_fault(struct trap_frame *f)
     /* The kernel touches user memory only where a fix-up says so; anything else is a bug. */
     if (!user && (!fixup || (int64_t)addr < 0))
         panic_at(f, "page fault at %#lx (%s, error %#lx)", addr,
-                 f->error & 16 ? "execute" : f->error & 2 ? "write" : "read", f->error);
+                 f->error & 16  ? "execute"
+                 : f->error & 2 ? "write"
+                                : "read",
+                 f->error);
     /* With a lock held the page cannot be fetched: the copy fails and its caller retries. */
     if (!user && (percpu()->preempt || !(f->rflags & RFLAGS_IF))) {
         f->rip = fixup;
