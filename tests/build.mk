@@ -26,6 +26,7 @@ $(O)/unit-obj/%.o: %.c
 -include $(shell find $(O)/unit-obj -name '*.d' 2>/dev/null)
 
 include tests/guest/build.mk
+include tests/kvm/build.mk
 
 check: ## install what is missing, build, run every test
 	$(Q)scripts/setup
