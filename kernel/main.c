@@ -107,6 +107,10 @@ static void clocks_init(void)
     uint64_t ns, seconds;
     bool known = !kvmclock_init(&kvm);
     clock_calibrate(known ? kvm.tsc_hz : 0);
+    if (known)
+        log_info("clock: kvmclock, %s", kvm.stable ? "the same TSC on all CPUs" : "a TSC for each CPU");
+    if (known && !kvm.stable)
+        clock_set_source(kvmclock_now);
     timer_restart();
     if (known && !kvmclock_wall(&ns))
         clock_set_wall(ns);
@@ -179,6 +183,7 @@ void kernel_main(void)
 
 void kernel_main_ap(void)
 {
+    kvmclock_start_cpu();
     thread_init();
     thread_idle();
 }
