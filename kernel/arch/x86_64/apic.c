@@ -84,8 +84,21 @@ static void lapic_icr(uint32_t apic_id, uint32_t low)
     irq_restore(flags);
 }
 
+/*
+ * Silences the old interrupt controllers. Before LINT0 is masked: QEMU's TCG keeps a pending
+ * 8259 interrupt (SeaBIOS leaves the PIT running) latched behind a masked LINT0, finds no
+ * vector for it at the first sti, and makes it a general protection fault.
+ */
+static void pic_mask(void)
+{
+    outb(0xa1, 0xff);
+    outb(0x21, 0xff);
+}
+
 void lapic_setup(void)
 {
+    if (!percpu()->id)
+        pic_mask();
     uint64_t base = cpu_rdmsr(MSR_APIC_BASE);
     if (cpu_has(CPU_X2APIC))
         cpu_wrmsr(MSR_APIC_BASE, base | 3u << 10);
