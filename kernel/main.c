@@ -116,7 +116,12 @@ static void wall_clock_init(void)
 /* Late, so that the two readings it compares lie far apart; timers wait for it. */
 static void clock_rate_init(void)
 {
+    if (kvmclock.tsc_hz)
+        log_info("clock: kvmclock, %s",
+                 kvmclock.stable ? "the same TSC on all CPUs" : "a TSC for each CPU");
     clock_calibrate(kvmclock.tsc_hz);
+    if (kvmclock.tsc_hz && !kvmclock.stable)
+        clock_set_source(kvmclock_now);
     timer_restart();
 }
 
@@ -201,6 +206,7 @@ void kernel_main(void)
 
 void kernel_main_ap(void)
 {
+    kvmclock_start_cpu();
     thread_init();
     thread_idle();
 }
