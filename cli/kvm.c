@@ -23,6 +23,9 @@
 #include "alloc.h"
 #include "hostpath.h"
 
+#define KVM_TSS_ADDRESS                                                                            \
+    0xfffbd000 /* three pages that Intel CPUs without unrestricted guests need */
+
 /*
  * The best of three runs counts: the first one also pays for setting up. It takes 0.1 ms on
  * hardware, 20 ms and then less where svm is emulated itself (KVM nested in QEMU's TCG: slow,
