@@ -74,10 +74,9 @@ static int zero_mmap(struct file *f, struct vm_object **out)
 {
     struct vnode *v;
     (void)f;
-    int err = tmpfs_anonymous(0600, &v);
+    int err = tmpfs_anonymous("/dev/zero", 0600, INT64_MAX, &v);
     if (err)
         return err;
-    v->size = INT64_MAX;
     *out = &v->cache.object;
     return 0;
 }

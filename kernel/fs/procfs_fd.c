@@ -70,19 +70,23 @@ int proc_fd_target(int fd, struct path **out)
 
 int proc_fd_describe(int fd, char *buf, size_t n)
 {
-    char text[48];
+    char text[300];
     struct file_stat st;
     struct file *f;
     int err = fd_file(fd, &f);
     if (err)
         return err;
     err = file_stat(f, &st);
+    unsigned long long ino = st.ino;
+    int len = 0;
+    if (f->vnode && f->vnode->label)
+        len = snprintf(text, sizeof text, "%s (deleted)", f->vnode->label);
     file_put(f);
     if (err)
         return err;
-    unsigned long long ino = st.ino;
-    int len;
-    if (S_ISFIFO(st.mode))
+    if (len)
+        ;
+    else if (S_ISFIFO(st.mode))
         len = snprintf(text, sizeof text, "pipe:[%llu]", ino);
     else if (S_ISSOCK(st.mode))
         len = snprintf(text, sizeof text, "socket:[%llu]", ino);

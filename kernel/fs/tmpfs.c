@@ -9,6 +9,7 @@
 #include "fs/tmpfs.h"
 
 #include <linux/errno.h>
+#include <linux/fcntl.h>
 #include <linux/magic.h>
 
 #include "fs/tmpfs_node.h"
@@ -151,6 +152,8 @@ static int node_create(struct fs *fs, const struct vnode_new *what, struct tmp_n
     uint64_t ino = __atomic_add_fetch(&t->next_ino, 1, __ATOMIC_RELAXED);
     vnode_init(&n->v, fs, &tmpfs_ops, ino, what->mode);
     n->v.cache.keep = true;
+    n->v.flags = VNODE_SEALS;
+    n->v.seals = F_SEAL_SEAL;
     n->v.uid = what->uid;
     n->v.gid = what->gid;
     n->v.rdev = what->rdev;
@@ -293,6 +296,7 @@ static void tmp_destroy(struct vnode *v, size_t pages)
     __atomic_sub_fetch(&t->nodes, 1, __ATOMIC_RELAXED);
     kfree(n->bucket);
     kfree(n->target);
+    kfree(n->v.label);
     kfree(n);
 }
 
@@ -345,22 +349,28 @@ int tmpfs_create(struct fs **out, const char *type, uint64_t limit, uint32_t mod
     return 0;
 }
 
-int tmpfs_anonymous(uint32_t mode, struct vnode **out)
+int tmpfs_anonymous(const char *label, uint32_t mode, uint64_t size, struct vnode **out)
 {
     static struct mutex lock = MUTEX_INIT(lock);
     static struct fs *hidden;
     struct tmp_node *n;
     struct vnode_new what = {.mode = S_IFREG | mode};
     mutex_lock(&lock);
-    int err = hidden ? 0 : tmpfs_create(&hidden, "tmpfs", 0, 0700);
+    int err = hidden ? 0
+                     : tmpfs_create(&hidden, "tmpfs", page_count_total() << PAGE_SHIFT, 0700);
     mutex_unlock(&lock);
     if (!err)
         err = node_create(hidden, &what, &n);
     if (err)
         return err;
+    n->v.label = kstrdup(label);
     n->v.nlink = 0;
+    n->v.size = size;
     *out = &n->v;
-    return 0;
+    if (n->v.label)
+        return 0;
+    vnode_put(&n->v);
+    return -ENOMEM;
 }
 
 void tmpfs_destroy(struct fs *fs)

@@ -11,8 +11,9 @@
 int tmpfs_create(struct fs **out, const char *type, uint64_t limit, uint32_t mode);
 /*
  * An unnamed regular file with one reference (memfd, shared anonymous memory), on
- * a hidden tmpfs that is made at the first call.
+ * a hidden tmpfs that is made at the first call. `label` is what it is called in
+ * /proc/self/maps; it can be sealed once its owner clears F_SEAL_SEAL.
  */
-int tmpfs_anonymous(uint32_t mode, struct vnode **out);
+int tmpfs_anonymous(const char *label, uint32_t mode, uint64_t size, struct vnode **out);
 /* For tests: frees the tree; nothing may be in use. */
 void tmpfs_destroy(struct fs *fs);

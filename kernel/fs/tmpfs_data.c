@@ -109,6 +109,10 @@ int tmpfs_allocate(struct vnode *v, int mode, uint64_t off, uint64_t len)
     uint64_t end = off + len, old = v->size;
     bool keep = mode & FALLOC_FL_KEEP_SIZE;
     int kind = mode & ~FALLOC_FL_KEEP_SIZE;
+    bool changes = kind == FALLOC_FL_PUNCH_HOLE || kind == FALLOC_FL_ZERO_RANGE;
+    int sealed = vnode_check_seals(v, changes, keep || changes ? MIN(end, old) : MAX(end, old));
+    if (sealed)
+        return sealed;
     if (kind == FALLOC_FL_PUNCH_HOLE) {
         if (!keep)
             return -EOPNOTSUPP;

@@ -7,11 +7,14 @@
 #include "fs/vnode.h"
 
 #include <linux/errno.h>
+#include <linux/fcntl.h>
 
 #include "fs/path.h"
+#include "lib/fmt.h"
 #include "lib/string.h"
 #include "mem/page.h"
 #include "sched/clock.h"
+#include "vm/map.h"
 
 #define VNODE_BUCKETS 256
 #define COPY_PAGES    16u /* asked of the cache at once by one read */
@@ -84,7 +87,7 @@ static int vnode_cache_describe(struct page_cache *c, char *buf, size_t n, uint6
     struct vnode *v = vnode_of_cache(c);
     *dev = v->fs->dev;
     *ino = v->ino;
-    int len = path_text_of_vnode(v, buf, n);
+    int len = v->label ? snprintf(buf, n, "%s (deleted)", v->label) : path_text_of_vnode(v, buf, n);
     if (len < 0 && n)
         buf[0] = 0;
     return len < 0 ? len : 0;
@@ -232,13 +235,41 @@ int vnode_truncate(struct vnode *v, uint64_t size)
     if (size > INT64_MAX)
         return -EFBIG;
     mutex_lock(&v->lock);
-    int err = v->ops->truncate(v, size);
+    int err = v->seals ? vnode_check_seals(v, false, size) : 0;
+    if (!err)
+        err = v->ops->truncate(v, size);
     if (!err) {
         v->mtime = v->ctime = (int64_t)clock_wall();
         v->mode &= ~06000u;
     }
     mutex_unlock(&v->lock);
     return err;
+}
+
+int vnode_add_seals(struct vnode *v, unsigned seals)
+{
+    const unsigned all =
+        F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE;
+    if (!(v->flags & VNODE_SEALS) || seals & ~all)
+        return -EINVAL;
+    mutex_lock(&v->lock);
+    int err = v->seals & F_SEAL_SEAL ? -EPERM : 0;
+    if (!err && seals & ~v->seals & F_SEAL_WRITE && vm_object_writable(&v->cache.object))
+        err = -EBUSY;
+    if (!err)
+        v->seals |= seals;
+    mutex_unlock(&v->lock);
+    return err;
+}
+
+int vnode_check_seals(const struct vnode *v, bool write, uint64_t end)
+{
+    unsigned bad = write ? F_SEAL_WRITE | F_SEAL_FUTURE_WRITE : 0;
+    if (end > v->size)
+        bad |= F_SEAL_GROW;
+    else if (!write && end < v->size)
+        bad |= F_SEAL_SHRINK;
+    return v->seals & bad ? -EPERM : 0;
 }
 
 int vnode_setattr(struct vnode *v, const struct vnode_attr *a)
@@ -329,6 +360,8 @@ ssize_t vnode_write(struct vnode *v, struct uio *u, uint64_t *pos, bool append)
         *pos = v->size;
     if (u->left && (*pos > INT64_MAX || u->left > INT64_MAX - *pos))
         err = -EFBIG;
+    if (!err && v->seals && u->left)
+        err = vnode_check_seals(v, true, *pos + u->left);
     while (u->left && !err)
         err = vnode_write_page(v, u, pos);
     if (u->done > start) {

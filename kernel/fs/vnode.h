@@ -116,6 +116,7 @@ struct vnode_ops {
 
 #define VNODE_DYNAMIC 1 /* directory whose entries come and go: names are not cached */
 #define VNODE_STREAM  2 /* files of it have no size to check reads against */
+#define VNODE_SEALS   4 /* F_ADD_SEALS is known here (tmpfs) */
 
 struct vnode {
     const struct vnode_ops *ops;
@@ -132,6 +133,8 @@ struct vnode {
     struct page_cache cache;
     struct list hash_link; /* vnode_find() */
     struct list aliases;   /* its names in the name cache, under that cache's lock */
+    char *label;           /* what a file without a name is called in reports; NULL */
+    unsigned seals;        /* F_SEAL_* of fcntl(2), under lock */
 };
 
 struct fs_stats {
@@ -176,6 +179,10 @@ void vnode_stat(struct vnode *v, struct file_stat *st);
 /* Takes the lock. -EROFS, -EINVAL (not a regular file), -EISDIR. */
 int vnode_truncate(struct vnode *v, uint64_t size);
 int vnode_setattr(struct vnode *v, const struct vnode_attr *a);
+/* F_ADD_SEALS: -EINVAL, -EPERM (sealed), -EBUSY (mapped for writing). Takes the lock. */
+int vnode_add_seals(struct vnode *v, unsigned seals);
+/* -EPERM if the seals forbid writing up to `end`, or changing the size to it. Locked. */
+int vnode_check_seals(const struct vnode *v, bool write, uint64_t end);
 /* Content through the page cache; advance *pos. For regular files. Take the lock themselves. */
 ssize_t vnode_read(struct vnode *v, struct uio *u, uint64_t *pos);
 ssize_t vnode_write(struct vnode *v, struct uio *u, uint64_t *pos, bool append);

@@ -36,10 +36,21 @@ static void rotate(struct rb_root *root, struct rb_node *n, bool to_left)
     else
         up->right = n;
     n->parent = up;
+    if (root->update) {
+        root->update(n);
+        root->update(up);
+    }
+}
+
+void rb_update(struct rb_root *root, struct rb_node *n)
+{
+    for (; n && root->update; n = n->parent)
+        root->update(n);
 }
 
 void rb_insert(struct rb_root *root, struct rb_node *n)
 {
+    rb_update(root, n);
     while (is_red(n->parent)) {
         struct rb_node *parent = n->parent, *grand = parent->parent;
         bool left = parent == grand->left;
@@ -131,6 +142,7 @@ void rb_remove(struct rb_root *root, struct rb_node *n)
         next->left->parent = next;
         next->red = n->red;
     }
+    rb_update(root, parent);
     if (black)
         remove_fix(root, child, parent);
 }

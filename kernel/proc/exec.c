@@ -108,7 +108,7 @@ static void load_interpreter(const char *path, struct elf_image *out)
     if (err)
         fail(path, why);
     mutex_lock(&vm.lock);
-    uint64_t base = vm_find_gap(e->high - e->low + e->align, vm.mmap_top);
+    uint64_t base = vma_find_gap(e->high - e->low + e->align, vm.mmap_top);
     mutex_unlock(&vm.lock);
     err = base ? elf_map(f, e, ALIGN_UP(base, e->align) - e->low, out) : -ENOMEM;
     if (err)
@@ -259,7 +259,9 @@ void exec_program(void)
     uint64_t stack_top = USER_END - random_pages(STACK_BITS);
     vm_init(ALIGN_DOWN(USER_END - STACK_RESERVE - STACK_RESERVE / 2, PAGE_SIZE) -
             random_pages(MMAP_BITS));
-    vm.stack_limit = process.limits[RLIMIT_STACK].soft;
+    process_apply_limit(RLIMIT_STACK);
+    process_apply_limit(RLIMIT_AS);
+    process_apply_limit(RLIMIT_DATA);
 
     open_standard_streams();
     enter_directory(process.manifest->cwd);

@@ -14,6 +14,7 @@
 #include "proc/exit.h"
 #include "proc/futex.h"
 #include "proc/task.h"
+#include "vm/vma.h"
 
 #define NOFILE_SOFT 1024
 #define NOFILE_HARD 1048576
@@ -195,4 +196,17 @@ struct task *task_find_locked(int tid)
     if (LIST_ENTRY(l, struct task, link)->tid == tid)
         return LIST_ENTRY(l, struct task, link);
     return NULL;
+}
+
+void process_apply_limit(unsigned resource)
+{
+    uint64_t soft = process.limits[resource].soft;
+    if (resource == RLIMIT_NOFILE)
+        fd_table_set_limit(process.fds, (unsigned)MIN(soft, FD_TABLE_MAX));
+    else if (resource == RLIMIT_STACK)
+        vm.stack_limit = soft;
+    else if (resource == RLIMIT_AS)
+        vm.as_limit = soft;
+    else if (resource == RLIMIT_DATA)
+        vm.data_limit = soft;
 }

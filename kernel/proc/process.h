@@ -62,5 +62,7 @@ int process_init(const struct manifest *m);
 void process_update_cred(void);
 /* True when the process may do what needs a capability: euid 0. */
 bool process_privileged(void);
+/* Tells whoever enforces a limit what process.limits says now. */
+void process_apply_limit(unsigned resource);
 /* CPU time of all threads, ns. */
 uint64_t process_cpu_time(void);

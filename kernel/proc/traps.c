@@ -91,6 +91,8 @@ void user_return(struct trap_frame *f)
         __atomic_and_fetch(&percpu()->work, ~WORK_NOTIFY, __ATOMIC_SEQ_CST);
         irq_enable();
         rseq_fixup(f);
+        if (t->fault == FAULT_OOM)
+            process_killed_by_fault(SIGKILL, SI_KERNEL, t->fault_addr, f);
         if (t->interrupted)
             signal_deliver(f);
         irq_disable();

@@ -22,7 +22,7 @@ int vdso_map(uint64_t top)
 {
     uint64_t len = (uint64_t)(vdso_image_end - vdso_image);
     mutex_lock(&vm.lock);
-    uint64_t data = vm_find_gap(len + PAGE_SIZE, top);
+    uint64_t data = vma_find_gap(len + PAGE_SIZE, top);
     mutex_unlock(&vm.lock);
     int err =
         data ? vm_map_kernel(data, PAGE_SIZE, PROT_READ, VMA_FIXED_PAGES | VMA_VVAR) : -ENOMEM;

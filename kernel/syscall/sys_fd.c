@@ -16,7 +16,9 @@
 #include "syscall/syscalls.h"
 
 #define EFD_SEMAPHORE_FLAG 1u
-#define MEMFD_NAME_MAX     250
+#define MEMFD_PREFIX       "/memfd:"
+#define MEMFD_NAME_MAX     250 /* with its end; a file name less the prefix */
+#define MFD_ALL            (MFD_CLOEXEC | MFD_ALLOW_SEALING)
 #define LOCK_KINDS         (1 | 2 | 8) /* LOCK_SH, LOCK_EX, LOCK_UN */
 #define LOCK_NOWAIT        4
 
@@ -112,6 +114,13 @@ static long lock_record(struct file *f, unsigned cmd, struct uptr arg)
     }
 }
 
+static long add_seals(struct file *f, unsigned long seals)
+{
+    if (seals > UINT32_MAX || !f->vnode)
+        return -EINVAL;
+    return file_writable(f) ? vnode_add_seals(f->vnode, (unsigned)seals) : -EPERM;
+}
+
 static long fcntl_file(struct file *f, int fd, unsigned cmd, unsigned long arg)
 {
     switch (cmd) {
@@ -134,6 +143,10 @@ static long fcntl_file(struct file *f, int fd, unsigned cmd, unsigned long arg)
         return pipe_resize(f, arg);
     case F_GETPIPE_SZ:
         return pipe_size(f);
+    case F_ADD_SEALS:
+        return add_seals(f, arg);
+    case F_GET_SEALS:
+        return f->vnode && f->vnode->flags & VNODE_SEALS ? (long)f->vnode->seals : -EINVAL;
     default:
         (void)fd;
         return -EINVAL;
@@ -250,17 +263,21 @@ long sys_eventfd(unsigned count)
 
 long sys_memfd_create(struct uptr name, unsigned flags)
 {
-    char text[MEMFD_NAME_MAX];
+    char text[sizeof MEMFD_PREFIX + MEMFD_NAME_MAX] = MEMFD_PREFIX;
     struct vnode *v;
     struct file *f;
-    if (flags & ~(unsigned)(MFD_CLOEXEC | MFD_ALLOW_SEALING))
+    if (flags & MFD_HUGETLB && !(flags & ~(MFD_HUGETLB | MFD_ALL | MFD_HUGE_MASK << MFD_HUGE_SHIFT)))
+        return -ENODEV;
+    if (flags & ~(unsigned)MFD_ALL)
         return -EINVAL;
-    ssize_t len = string_from_user(text, name, sizeof text);
+    ssize_t len = string_from_user(text + sizeof MEMFD_PREFIX - 1, name, MEMFD_NAME_MAX);
     if (len < 0)
         return len == -ENAMETOOLONG ? -EINVAL : len;
-    int err = tmpfs_anonymous(0777, &v);
+    int err = tmpfs_anonymous(text, 0777, 0, &v);
     if (err)
         return err;
+    if (flags & MFD_ALLOW_SEALING)
+        v->seals = 0;
     err = vnode_file_create(v, NULL, O_RDWR | O_LARGEFILE, &f);
     vnode_put(v);
     return err ? err : install(f, flags & MFD_CLOEXEC);

@@ -257,16 +257,6 @@ long sys_sysinfo(struct uptr info)
     return copy_to_user(info, &s, sizeof s);
 }
 
-/* What a limit means beyond its number. */
-static void limit_apply(unsigned resource)
-{
-    uint64_t soft = process.limits[resource].soft;
-    if (resource == RLIMIT_NOFILE)
-        fd_table_set_limit(process.fds, (unsigned)MIN(soft, FD_TABLE_MAX));
-    else if (resource == RLIMIT_STACK)
-        vm.stack_limit = soft;
-}
-
 static int limit_change(unsigned resource, const struct limit *new)
 {
     struct limit *l = &process.limits[resource];
@@ -277,7 +267,7 @@ static int limit_change(unsigned resource, const struct limit *new)
     if (new->hard > l->hard && !process_privileged())
         return -EPERM;
     *l = *new;
-    limit_apply(resource);
+    process_apply_limit(resource);
     return 0;
 }
 

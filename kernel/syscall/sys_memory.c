@@ -8,12 +8,21 @@
 #include "arch/x86_64/layout.h"
 #include "file/fdtable.h"
 #include "file/file.h"
+#include "fs/tmpfs.h"
+#include "fs/vnode.h"
 #include "mem/kmalloc.h"
 #include "proc/process.h"
 #include "syscall/syscalls.h"
 #include "vm/map.h"
+#include "vm/range.h"
+#include "vm/remap.h"
 
 #define PROT_ALL (PROT_READ | PROT_WRITE | PROT_EXEC)
+/* What MAP_SHARED_VALIDATE lets pass (LEGACY_MAP_MASK of Linux). */
+#define MAP_KNOWN                                                                                  \
+    (unsigned)(MAP_TYPE | MAP_FIXED | MAP_ANONYMOUS | MAP_DENYWRITE | MAP_EXECUTABLE |             \
+               MAP_UNINITIALIZED | MAP_GROWSDOWN | MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE |     \
+               MAP_NONBLOCK | MAP_STACK | MAP_HUGETLB | MAP_32BIT | MAP_FIXED_NOREPLACE)
 
 /* Page-aligned start and rounded length, within the address space. */
 static int check_range(uint64_t addr, uint64_t *len, int bad)
@@ -41,7 +50,27 @@ static int object_of_fd(int fd, int prot, unsigned flags, struct vm_object **obj
         err = -EACCES;
     else
         err = f->ops->mmap ? f->ops->mmap(f, obj) : -ENODEV;
+    if (!err && shared && f->vnode && f->vnode->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) {
+        *max_prot &= ~(uint32_t)PROT_WRITE;
+        if (prot & PROT_WRITE) {
+            (*obj)->ops->put(*obj);
+            *obj = NULL;
+            err = -EPERM;
+        }
+    }
     file_put(f);
+    return err;
+}
+
+/* Shared memory without a file is a file without a name. */
+static int object_shared(uint64_t len, unsigned flags, struct vm_object **obj)
+{
+    struct vnode *v;
+    if (!(flags & MAP_NORESERVE) && vm_overcommits(len))
+        return -ENOMEM;
+    int err = tmpfs_anonymous("/dev/zero", 0777, len, &v);
+    if (!err)
+        *obj = &v->cache.object;
     return err;
 }
 
@@ -50,6 +79,7 @@ long sys_mmap(struct uptr addr, unsigned long len, int prot, unsigned flags, int
     struct vm_object *obj = NULL;
     uint32_t max_prot = PROT_ALL;
     unsigned type = flags & MAP_TYPE;
+    uint64_t n = ALIGN_UP(len, PAGE_SIZE), at = addr.addr;
     int err = 0;
     if (offset & ~PAGE_MASK)
         return -EINVAL;
@@ -59,15 +89,19 @@ long sys_mmap(struct uptr addr, unsigned long len, int prot, unsigned flags, int
         err = -ENOMEM;
     if (err)
         return err;
-    uint64_t n = ALIGN_UP(len, PAGE_SIZE), at = addr.addr;
     if (!len || (type != MAP_PRIVATE && type != MAP_SHARED && type != MAP_SHARED_VALIDATE))
         err = -EINVAL;
     else if (n < len || n > USER_END)
         err = -ENOMEM;
     else if (obj && (uint64_t)offset + n < n)
         err = -EOVERFLOW;
-    else
-        err = vm_map(&at, n, (uint32_t)prot, flags, max_prot, obj, (uint64_t)offset >> PAGE_SHIFT);
+    else if (type == MAP_SHARED_VALIDATE && flags & ~MAP_KNOWN)
+        err = -EOPNOTSUPP;
+    else if (!obj && type != MAP_PRIVATE)
+        err = object_shared(n, flags, &obj);
+    if (!err)
+        err = vm_map(&at, n, (uint32_t)prot, flags, max_prot, obj,
+                     flags & MAP_ANONYMOUS ? 0 : (uint64_t)offset >> PAGE_SHIFT);
     if (obj)
         obj->ops->put(obj);
     return err ? err : (long)at;
@@ -84,7 +118,7 @@ long sys_mprotect(struct uptr addr, unsigned long len, int prot)
     int err = check_range(addr.addr, &len, -ENOMEM);
     if (err || !len)
         return err;
-    if (prot & ~(PROT_ALL | PROT_GROWSDOWN | PROT_GROWSUP | PROT_SEM))
+    if (prot & ~(PROT_ALL | PROT_GROWSDOWN | PROT_SEM)) /* nothing grows upwards here */
         return -EINVAL;
     return vm_protect(addr.addr, len, (uint32_t)prot);
 }
@@ -119,18 +153,10 @@ long sys_mremap(struct uptr addr, unsigned long old_len, unsigned long new_len, 
     return err ? err : (long)at;
 }
 
-long sys_madvise(struct uptr addr, unsigned long len, int advice)
+/* Advice on what we do not do anyway: right if the range is mapped. */
+static bool advice_is_hint(int advice)
 {
-    int err = check_range(addr.addr, &len, -EINVAL);
-    if (err)
-        return err;
     switch (advice) {
-    case MADV_DONTNEED:
-    case MADV_FREE:
-        return len ? vm_discard(addr.addr, len) : 0;
-    case MADV_POPULATE_READ:
-    case MADV_POPULATE_WRITE:
-        return len ? vm_populate(addr.addr, len, advice == MADV_POPULATE_WRITE) : 0;
     case MADV_NORMAL:
     case MADV_RANDOM:
     case MADV_SEQUENTIAL:
@@ -141,16 +167,50 @@ long sys_madvise(struct uptr addr, unsigned long len, int advice)
     case MADV_UNMERGEABLE:
     case MADV_HUGEPAGE:
     case MADV_NOHUGEPAGE:
-    case MADV_DONTDUMP:
-    case MADV_DODUMP:
     case MADV_WIPEONFORK:
     case MADV_KEEPONFORK:
     case MADV_COLD:
     case MADV_PAGEOUT:
-        return len ? vm_check_mapped(addr.addr, len) : 0; /* advice on what we do not do anyway */
+        return true;
     default:
-        return -EINVAL;
+        return false;
     }
+}
+
+static int madvise(uint64_t addr, uint64_t len, int advice)
+{
+    switch (advice) {
+    case MADV_DONTNEED:
+        return vm_discard(addr, len, DISCARD_NEEDED);
+    case MADV_DONTNEED_LOCKED:
+        return vm_discard(addr, len, DISCARD_LOCKED);
+    case MADV_FREE:
+        return vm_discard(addr, len, DISCARD_FREE);
+    case MADV_POPULATE_READ:
+        return vm_populate(addr, len, POPULATE_READ);
+    case MADV_POPULATE_WRITE:
+        return vm_populate(addr, len, POPULATE_WRITE);
+    case MADV_DONTDUMP:
+        return vm_change_flags(addr, len, VMA_DONTDUMP, 0);
+    case MADV_DODUMP:
+        return vm_change_flags(addr, len, 0, VMA_DONTDUMP);
+    default:
+        return advice_is_hint(advice) ? vm_check_mapped(addr, len) : -EINVAL;
+    }
+}
+
+long sys_madvise(struct uptr addr, unsigned long len, int advice)
+{
+    int err = check_range(addr.addr, &len, -EINVAL);
+    if (err)
+        return err;
+    if (len)
+        return madvise(addr.addr, len, advice);
+    /* An empty range: only the advice is checked. */
+    bool known = advice_is_hint(advice) || advice == MADV_DONTNEED || advice == MADV_FREE ||
+                 (advice >= MADV_DONTDUMP && advice <= MADV_DODUMP) ||
+                 (advice >= MADV_POPULATE_READ && advice <= MADV_DONTNEED_LOCKED);
+    return known ? 0 : -EINVAL;
 }
 
 long sys_msync(struct uptr addr, unsigned long len, unsigned flags)
@@ -158,7 +218,12 @@ long sys_msync(struct uptr addr, unsigned long len, unsigned flags)
     if (flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC) || (flags & MS_ASYNC && flags & MS_SYNC))
         return -EINVAL;
     int err = check_range(addr.addr, &len, -ENOMEM);
-    return err || !len ? err : vm_check_mapped(addr.addr, len);
+    if (err || !len)
+        return err;
+    err = vm_check_mapped(addr.addr, len);
+    if (flags & MS_INVALIDATE && vm_range_has(addr.addr, len, VMA_LOCKED))
+        return -EBUSY;
+    return err;
 }
 
 long sys_mincore(struct uptr addr, unsigned long len, struct uptr vec)
@@ -174,45 +239,69 @@ long sys_mincore(struct uptr addr, unsigned long len, struct uptr vec)
     return err;
 }
 
-static long lock_range(uint64_t addr, uint64_t len)
+/* Rounds a range of mlock to pages; RLIMIT_MEMLOCK counts for those without privilege. */
+static int lock_check(uint64_t *addr, uint64_t *len, bool adds)
 {
-    len += addr & ~PAGE_MASK;
-    addr &= PAGE_MASK;
-    int err = check_range(addr, &len, -ENOMEM);
-    if (!err && len)
-        err = vm_check_mapped(addr, len);
-    if (!err && len && vm_populate(addr, len, true) == -ENOMEM)
+    uint64_t limit = process.limits[RLIMIT_MEMLOCK].soft;
+    *len += *addr & ~PAGE_MASK;
+    *addr &= PAGE_MASK;
+    if (adds && !process_privileged() && !limit)
+        return -EPERM;
+    int err = check_range(*addr, len, adds ? -ENOMEM : -EINVAL);
+    if (!err && adds && !process_privileged() && vm.locked + *len > limit)
         err = -ENOMEM;
     return err;
 }
 
+static long lock_range(uint64_t addr, uint64_t len, bool populate)
+{
+    int err = lock_check(&addr, &len, true);
+    if (err || !len)
+        return err;
+    err = vm_change_flags(addr, len, VMA_LOCKED, 0);
+    if (!err && populate)
+        err = vm_populate(addr, len, POPULATE_ALLOWED);
+    return err == -EFAULT ? -ENOMEM : err;
+}
+
 long sys_mlock(struct uptr addr, unsigned long len)
 {
-    return lock_range(addr.addr, len);
+    return lock_range(addr.addr, len, true);
 }
 
 long sys_mlock2(struct uptr addr, unsigned long len, unsigned flags)
 {
-    if (flags & ~(unsigned)MLOCK_ONFAULT)
-        return -EINVAL;
-    return flags ? 0 : lock_range(addr.addr, len);
+    return flags & ~(unsigned)MLOCK_ONFAULT ? -EINVAL : lock_range(addr.addr, len, !flags);
 }
 
 long sys_munlock(struct uptr addr, unsigned long len)
 {
-    len += addr.addr & ~PAGE_MASK;
-    int err = check_range(addr.addr & PAGE_MASK, &len, -ENOMEM);
-    return err || !len ? err : vm_check_mapped(addr.addr & PAGE_MASK, len);
+    int err = lock_check(&addr.addr, &len, false);
+    return err || !len ? err : vm_change_flags(addr.addr, len, 0, VMA_LOCKED);
 }
 
 long sys_mlockall(unsigned flags)
 {
-    return !flags || flags & ~(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) || flags == MCL_ONFAULT
-               ? -EINVAL
-               : 0;
+    uint64_t limit = process.limits[RLIMIT_MEMLOCK].soft;
+    if (!flags || flags & ~(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) || flags == MCL_ONFAULT)
+        return -EINVAL;
+    if (!process_privileged() && (!limit || (flags & MCL_CURRENT && vm.mapped > limit)))
+        return limit ? -ENOMEM : -EPERM;
+    mutex_lock(&vm.lock);
+    vm.future_flags = flags & MCL_FUTURE ? VMA_LOCKED : 0;
+    vm.future_populate = flags & MCL_FUTURE && !(flags & MCL_ONFAULT);
+    mutex_unlock(&vm.lock);
+    if (flags & MCL_CURRENT)
+        vm_lock_all(!(flags & MCL_ONFAULT));
+    return 0;
 }
 
 long sys_munlockall(void)
 {
+    mutex_lock(&vm.lock);
+    vm.future_flags = 0;
+    vm.future_populate = false;
+    mutex_unlock(&vm.lock);
+    vm_change_flags(0, USER_END, 0, VMA_LOCKED);
     return 0;
 }

@@ -2,6 +2,8 @@
 /*
  * Demand paging: zero pages, file pages, copy on write, stack growth. Takes
  * vm.lock; lets go of it while a file page is read, and looks again after.
+ * Memory that is written page after page gets more pages with each fault: as many
+ * as are present right below, so a run doubles and random access pays nothing.
  */
 #include "vm/fault.h"
 
@@ -14,14 +16,15 @@
 #include "lib/string.h"
 #include "mem/page.h"
 #include "sched/thread.h"
-#include "vm/map.h"
 #include "vm/pages.h"
+#include "vm/range.h"
+#include "vm/vma.h"
 
 #define ERROR_PRESENT 1
 #define ERROR_WRITE   2
 #define ERROR_EXEC    16
 #define AROUND_PAGES  16
-#define STACK_GUARD   (256 * PAGE_SIZE)
+#define RUN_MAX       64 /* pages of anonymous memory made in one fault */
 
 static enum fault fault_of(int err)
 {
@@ -37,32 +40,47 @@ static bool access_allowed(const struct vma *v, bool write, bool exec)
     return v->prot & (PROT_READ | PROT_WRITE | PROT_EXEC);
 }
 
+/* Stretches a stack down to the page of addr; false if a limit or a neighbour forbids it. */
+static bool stack_grow(struct vma *v, uint64_t addr)
+{
+    uint64_t start = addr & PAGE_MASK, more = v->start - start;
+    const struct vma *below = vma_prev(v);
+    /* A neighbour that nobody can touch is as good as a guard. */
+    bool guard = below && below->prot && !(below->flags & VMA_GROWSDOWN);
+    uint64_t floor = below ? below->end + (guard ? VM_STACK_GUARD : 0) : VM_MIN_ADDR;
+    if (start < floor || v->end - start > vm.stack_limit ||
+        !vma_may_expand(more, v->prot, v->flags))
+        return false;
+    vma_resize(v, start, v->end);
+    return true;
+}
+
 /* The mapping for addr, after growing a stack towards it if that is allowed. */
 static struct vma *vma_for_fault(uint64_t addr)
 {
     struct vma *v = vma_find(addr);
-    if (!v || v->start <= addr || !(v->flags & VMA_GROWSDOWN))
-        return v && v->start <= addr ? v : NULL;
-    uint64_t start = addr & PAGE_MASK;
-    struct rb_node *below = rb_prev(&v->node);
-    uint64_t floor = below ? RB_ENTRY(below, struct vma, node)->end + STACK_GUARD : VM_MIN_ADDR;
-    if (v->end - start > vm.stack_limit || start < floor)
-        return NULL;
-    vm.mapped += v->start - start;
-    v->start = start;
-    return v;
+    if (!v || v->start <= addr)
+        return v;
+    return v->flags & VMA_GROWSDOWN && stack_grow(v, addr) ? v : NULL;
 }
 
-static int map_zero(const struct vma *v, uint64_t va, bool write)
+/* Pages to make at once: the length of the run below, while memory is plenty. */
+static unsigned run_length(const struct vma *v, uint64_t va)
+{
+    unsigned max = (unsigned)MIN((v->end - va) >> PAGE_SHIFT, page_count_free() / RUN_MAX);
+    max = MIN(max, RUN_MAX);
+    return max < 2 ? 1 : MAX(pages_run_below(va, max), 1u);
+}
+
+static int map_zero(const struct vma *v, uint64_t va, bool write, unsigned ahead)
 {
     if (!write)
         return pages_put_frame(va, pages_zero_frame(), v->prot);
-    struct page *p = page_alloc_zero(0);
-    return p ? pages_map(va, p, v->prot, true) : -ENOMEM;
+    return pages_fill(va, ahead ? ahead : run_length(v, va), v->prot);
 }
 
 /* A private page of the program's own with the content of `from` (a file page, or NULL: zeroes). */
-static struct page *copy_page(struct page *from)
+static struct page *copy_page(const struct page *from)
 {
     struct page *p = from ? page_alloc(0) : page_alloc_zero(0);
     if (p && from)
@@ -139,13 +157,9 @@ static int fault_file(struct vma *v, uint64_t va, bool write)
     return err;
 }
 
-static enum fault fault_locked(uint64_t addr, bool write, bool exec)
+/* An access that the mapping allows; `ahead`: pages of zeroed memory to make, 0: by the run. */
+static enum fault fault_mapped(struct vma *v, uint64_t addr, bool write, unsigned ahead)
 {
-    struct vma *v = vma_for_fault(addr);
-    if (!v)
-        return FAULT_MAPERR;
-    if (!access_allowed(v, write, exec))
-        return FAULT_ACCERR;
     uint64_t va = addr & PAGE_MASK;
     pte_t *pte = paging_pte(va, false);
     if (pte && *pte & PTE_PRESENT) { /* copy on write, or another thread was first */
@@ -155,7 +169,15 @@ static enum fault fault_locked(uint64_t addr, bool write, bool exec)
     }
     if (v->flags & VMA_FIXED_PAGES)
         return FAULT_BUS;
-    return fault_of(v->object ? fault_file(v, va, write) : map_zero(v, va, write));
+    return fault_of(v->object ? fault_file(v, va, write) : map_zero(v, va, write, ahead));
+}
+
+static enum fault fault_locked(uint64_t addr, bool write, bool exec)
+{
+    struct vma *v = vma_for_fault(addr);
+    if (!v)
+        return FAULT_MAPERR;
+    return access_allowed(v, write, exec) ? fault_mapped(v, addr, write, 0) : FAULT_ACCERR;
 }
 
 static enum fault fault_resolve(uint64_t addr, bool write, bool exec)
@@ -170,24 +192,42 @@ static enum fault fault_resolve(uint64_t addr, bool write, bool exec)
 
 bool fault_handle(struct trap_frame *f, uint64_t addr)
 {
+    struct thread *t = thread_current();
     enum fault fault = fault_resolve(addr, f->error & ERROR_WRITE, f->error & ERROR_EXEC);
-    thread_current()->fault = fault;
+    t->fault = fault;
     if (fault != FAULT_NONE)
-        thread_current()->fault_addr = addr;
+        t->fault_addr = addr;
+    if (fault == FAULT_OOM)
+        thread_interrupt(t); /* a system call fails, but the program ends on its way back */
     return fault == FAULT_NONE;
 }
 
-int vm_populate(uint64_t addr, uint64_t len, bool write)
+/* Makes the pages from *at on that one step can make, and moves *at behind them. */
+static int populate_step(uint64_t *at, uint64_t end, enum populate how)
 {
-    for (uint64_t va = addr; va < addr + len; va += PAGE_SIZE) {
-        struct vma v;
-        if (pages_present(va) && !write)
-            continue;
-        if (!vm_lookup(va, &v))
-            return -ENOMEM;
-        enum fault f = fault_resolve(va, write && v.prot & PROT_WRITE, false);
-        if (f != FAULT_NONE)
-            return f == FAULT_OOM ? -ENOMEM : -EFAULT;
-    }
+    struct vma *v = vma_find(*at);
+    if (!v || v->start > *at)
+        return -ENOMEM;
+    bool write = how == POPULATE_WRITE;
+    if (how == POPULATE_ALLOWED)
+        write = v->prot & PROT_WRITE && !(v->flags & VMA_SHARED);
+    if (!access_allowed(v, write, false))
+        return how == POPULATE_ALLOWED ? -EFAULT : -EINVAL;
+    uint64_t left = (MIN(v->end, end) - *at) >> PAGE_SHIFT;
+    enum fault f = fault_mapped(v, *at, write, (unsigned)MIN(left, RUN_MAX));
+    if (f != FAULT_NONE)
+        return f == FAULT_OOM ? -ENOMEM : -EFAULT;
+    *at += PAGE_SIZE;
     return 0;
+}
+
+int vm_populate(uint64_t addr, uint64_t len, enum populate how)
+{
+    int err = 0;
+    for (uint64_t at = addr; at < addr + len && !err;) {
+        mutex_lock(&vm.lock);
+        err = populate_step(&at, addr + len, how);
+        mutex_unlock(&vm.lock);
+    }
+    return err;
 }

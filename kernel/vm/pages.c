@@ -8,7 +8,7 @@
 #include "arch/x86_64/layout.h"
 #include "core/panic.h"
 #include "mem/page.h"
-#include "vm/map.h"
+#include "vm/vma.h"
 
 #define BATCH      64
 #define TABLE_SPAN (2ul << 20) /* what one last-level table maps */
@@ -24,7 +24,7 @@ pte_t pages_prot(uint32_t prot, bool writable)
 {
     if (!(prot & (PROT_READ | PROT_WRITE | PROT_EXEC)))
         return PTE_NONE;
-    return PTE_PRESENT | PTE_USER | (prot & PROT_WRITE && writable ? PTE_WRITE : 0) |
+    return PTE_PRESENT | PTE_USER | PTE_ACCESSED | (prot & PROT_WRITE && writable ? PTE_WRITE : 0) |
            (prot & PROT_EXEC ? 0 : PTE_NX);
 }
 
@@ -44,6 +44,31 @@ int pages_map(uint64_t va, struct page *p, uint32_t prot, bool writable)
     *pte = page_paddr(p) | pages_prot(prot, writable);
     resident_add();
     return 0;
+}
+
+int pages_fill(uint64_t va, unsigned count, uint32_t prot)
+{
+    pte_t *pte = paging_pte(va, true), bits = pages_prot(prot, true);
+    if (!pte)
+        return -ENOMEM;
+    unsigned i = 0, room = (unsigned)((TABLE_SPAN - va % TABLE_SPAN) >> PAGE_SHIFT);
+    for (; i < MIN(count, room) && !pte[i]; i++) {
+        struct page *p = page_alloc_zero(0);
+        if (!p)
+            break;
+        pte[i] = page_paddr(p) | bits;
+        resident_add();
+    }
+    return pte[0] ? 0 : -ENOMEM;
+}
+
+unsigned pages_run_below(uint64_t va, unsigned max)
+{
+    const pte_t *pte = va ? paging_pte(va - PAGE_SIZE, false) : NULL;
+    unsigned n = 0, room = pte ? (unsigned)((va - PAGE_SIZE) % TABLE_SPAN >> PAGE_SHIFT) + 1 : 0;
+    while (n < MIN(max, room) && *(pte - n) & PTE_PRESENT)
+        n++;
+    return n;
 }
 
 int pages_put_frame(uint64_t va, paddr_t frame, uint32_t prot)

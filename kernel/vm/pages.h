@@ -16,6 +16,13 @@ struct page;
 pte_t pages_prot(uint32_t prot, bool writable);
 /* Maps a page, whose reference passes to the entry; an entry made meanwhile wins. -ENOMEM. */
 int pages_map(uint64_t va, struct page *p, uint32_t prot, bool writable);
+/*
+ * Maps zeroed pages at va and behind it, `count` at most, while the entries are
+ * empty and in one table. -ENOMEM when not even the first could be made.
+ */
+int pages_fill(uint64_t va, unsigned count, uint32_t prot);
+/* How many pages right below va are present, up to `max`; looks into one table only. */
+unsigned pages_run_below(uint64_t va, unsigned max);
 /* Maps a frame that has no descriptor. */
 int pages_put_frame(uint64_t va, paddr_t frame, uint32_t prot);
 /* The frame all zeroes, for reads of untouched anonymous memory. */

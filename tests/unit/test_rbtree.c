@@ -13,12 +13,30 @@
 
 struct item {
     struct rb_node node;
-    int key;
+    int key, max; /* greatest key below */
     bool in;
 };
 
-static struct rb_root root;
+static void update(struct rb_node *n);
+static struct rb_root root = {NULL, update};
 static struct item items[NODES];
+
+static int max_of(const struct rb_node *n)
+{
+    return n ? RB_ENTRY(n, struct item, node)->max : -1;
+}
+
+static int max_here(const struct rb_node *n)
+{
+    int key = RB_ENTRY(n, struct item, node)->key, left = max_of(n->left), right = max_of(n->right);
+    int below = left > right ? left : right;
+    return key > below ? key : below;
+}
+
+static void update(struct rb_node *n)
+{
+    RB_ENTRY(n, struct item, node)->max = max_here(n);
+}
 
 static void insert(struct item *it)
 {
@@ -41,6 +59,7 @@ static int check(const struct rb_node *n, const struct rb_node *parent)
     assert_false(n->red && parent && parent->red);
     int left = check(n->left, n), right = check(n->right, n);
     assert_int_equal(left, right);
+    assert_int_equal(max_of(n), max_here(n));
     return left + !n->red;
 }
 
@@ -82,7 +101,7 @@ static void random_operations(void **state)
 static void empty_tree(void **state)
 {
     (void)state;
-    struct rb_root none = {NULL};
+    struct rb_root none = {NULL, NULL};
     assert_null(rb_first(&none));
     assert_null(rb_last(&none));
 }

@@ -203,17 +203,19 @@ static void map_image(const uint8_t *from, const uint8_t *to, pte_t prot)
         *paging_entry_boot(va, 0) = virt_to_phys((void *)va) | PTE_PRESENT | PTE_GLOBAL | prot;
 }
 
-/* Direct map of RAM in the largest pages that fit. */
+/* Direct map of RAM in the largest pages that fit; what is mapped already stays. */
 static void map_range(paddr_t start, paddr_t end)
 {
     const uint64_t m2 = 2ul << 20, g1 = 1ul << 30;
     start = ALIGN_DOWN(start, m2);
     for (paddr_t pa = start; pa < end;) {
-        bool giant = cpu_has(CPU_PAGE_1G) && !(pa % g1) && end - pa >= g1;
+        const pte_t *top = paging_entry_boot(DIRECT_MAP + pa, 2);
+        bool giant = *top & PTE_LARGE ||
+                     (!*top && cpu_has(CPU_PAGE_1G) && !(pa % g1) && end - pa >= g1);
         pte_t *e = paging_entry_boot(DIRECT_MAP + pa, giant ? 2 : 1);
         if (!(*e & PTE_PRESENT))
             *e = pa | PTE_PRESENT | PTE_WRITE | PTE_NX | PTE_LARGE | PTE_GLOBAL;
-        pa += giant ? g1 : m2;
+        pa = ALIGN_DOWN(pa, giant ? g1 : m2) + (giant ? g1 : m2);
     }
 }
 

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Advice, locks and residence of ranges: see range.h. */
+#include "vm/range.h"
+
+#include <linux/errno.h>
+
+#include "arch/x86_64/layout.h"
+#include "mem/page.h"
+#include "vm/pages.h"
+#include "vm/vma.h"
+
+static int discard_check(const struct vma *v, enum discard how)
+{
+    bool ok = !(v->flags & VMA_FIXED_PAGES) && (how == DISCARD_LOCKED || !(v->flags & VMA_LOCKED));
+    if (how == DISCARD_FREE)
+        ok = ok && !v->object;
+    return ok ? 0 : -EINVAL;
+}
+
+int vm_discard(uint64_t addr, uint64_t len, enum discard how)
+{
+    uint64_t end = addr + len, at = addr;
+    int err = 0, hole = 0;
+    mutex_lock(&vm.lock);
+    for (struct vma *v = vma_find(addr); v && v->start < end && !err; v = vma_next(v)) {
+        if (v->start > at)
+            hole = -ENOMEM;
+        err = discard_check(v, how);
+        if (!err)
+            pages_drop(MAX(v->start, addr), MIN(v->end, end), false);
+        at = v->end;
+    }
+    mutex_unlock(&vm.lock);
+    return err ? err : at < end ? -ENOMEM : hole;
+}
+
+int vm_change_flags(uint64_t addr, uint64_t len, uint32_t set, uint32_t clear)
+{
+    uint64_t end = addr + len, at = addr;
+    int hole = 0;
+    mutex_lock(&vm.lock);
+    int err = vma_split_range(addr, end);
+    struct vma *v = err ? NULL : vma_find(addr);
+    for (; v && v->start < end; v = vma_next(v)) {
+        if (v->start > at)
+            hole = -ENOMEM;
+        uint32_t flags = (v->flags | set) & ~clear;
+        if (flags != v->flags && !(v->flags & VMA_FIXED_PAGES)) {
+            vma_change(v, v->prot, flags);
+            v = vma_merge(v);
+        }
+        at = v->end;
+    }
+    mutex_unlock(&vm.lock);
+    return err ? err : at < end ? -ENOMEM : hole;
+}
+
+void vm_lock_all(bool populate)
+{
+    vm_change_flags(0, USER_END, VMA_LOCKED, 0);
+    for (uint64_t at = 0, len = 0; populate; at += len) {
+        mutex_lock(&vm.lock);
+        const struct vma *v = vma_find(at);
+        at = v ? v->start : 0;
+        len = v ? v->end - v->start : 0;
+        mutex_unlock(&vm.lock);
+        if (!len)
+            return;
+        vm_populate(at, len, POPULATE_ALLOWED);
+    }
+}
+
+static int check_mapped_locked(uint64_t addr, uint64_t end)
+{
+    struct vma *v = vma_find(addr);
+    while (v && v->start <= addr && v->end < end) {
+        addr = v->end;
+        v = vma_next(v);
+    }
+    return v && v->start <= addr ? 0 : -ENOMEM;
+}
+
+int vm_check_mapped(uint64_t addr, uint64_t len)
+{
+    mutex_lock(&vm.lock);
+    int err = check_mapped_locked(addr, addr + len);
+    mutex_unlock(&vm.lock);
+    return err;
+}
+
+bool vm_range_has(uint64_t addr, uint64_t len, uint32_t flags)
+{
+    bool found = false;
+    mutex_lock(&vm.lock);
+    for (struct vma *v = vma_find(addr); v && v->start < addr + len && !found; v = vma_next(v))
+        found = v->flags & flags;
+    mutex_unlock(&vm.lock);
+    return found;
+}
+
+/* In memory: mapped, or the page of the file is there anyway. */
+static bool page_resident(const struct vma *v, uint64_t va)
+{
+    if (pages_present(va))
+        return true;
+    struct page *p = v->object && v->object->ops->find_page
+                         ? v->object->ops->find_page(v->object, vma_pgoff_at(v, va))
+                         : NULL;
+    if (p)
+        page_put(p);
+    return p;
+}
+
+int vm_resident(uint64_t addr, size_t pages, uint8_t *out)
+{
+    mutex_lock(&vm.lock);
+    int err = check_mapped_locked(addr, addr + (pages << PAGE_SHIFT));
+    struct vma *v = err ? NULL : vma_find(addr);
+    for (size_t i = 0; i < pages && v; i++, addr += PAGE_SIZE) {
+        if (addr >= v->end)
+            v = vma_next(v);
+        out[i] = page_resident(v, addr);
+    }
+    mutex_unlock(&vm.lock);
+    return err;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What madvise, mlock and mincore do with a range of mappings. All take vm.lock
+ * and may sleep; ranges are page aligned. -ENOMEM: part of the range is not mapped.
+ */
+#pragma once
+
+#include "lib/types.h"
+
+enum discard {
+    DISCARD_NEEDED, /* MADV_DONTNEED; -EINVAL for locked memory */
+    DISCARD_LOCKED, /* MADV_DONTNEED_LOCKED: that too */
+    DISCARD_FREE,   /* MADV_FREE: private anonymous memory only, else -EINVAL */
+};
+
+/* Drops the pages: they read as zero or as the file again. Goes on after a hole. */
+int vm_discard(uint64_t addr, uint64_t len, enum discard how);
+/* Sets and clears VMA_* flags of the mappings in the range; `len` may reach to the end of space. */
+int vm_change_flags(uint64_t addr, uint64_t len, uint32_t set, uint32_t clear);
+/* Locks every mapping; with `populate` what may be touched is brought in, as far as that goes. */
+void vm_lock_all(bool populate);
+/* 0 if every page of the range is mapped. */
+int vm_check_mapped(uint64_t addr, uint64_t len);
+/* True if one of the mappings has one of the flags. */
+bool vm_range_has(uint64_t addr, uint64_t len, uint32_t flags);
+/* One byte a page: 1 if it is in memory (mincore). */
+int vm_resident(uint64_t addr, size_t pages, uint8_t *out);
+
+enum populate {
+    POPULATE_READ,
+    POPULATE_WRITE,
+    POPULATE_ALLOWED, /* private writable memory for writing, the rest for reading */
+};
+
+/*
+ * Touches every page: 0, -ENOMEM (hole, or no memory), -EINVAL (the access is
+ * not allowed), -EFAULT (beyond the end of a file, unreadable).
+ */
+int vm_populate(uint64_t addr, uint64_t len, enum populate how);
