@@ -21,6 +21,14 @@ int file_of_any(int fd, struct file **out)
     return fd_get_any(process.fds, fd, out);
 }
 
+int file_install(struct file *f, bool cloexec)
+{
+    int fd = fd_install(process.fds, f, 0, cloexec);
+    if (fd < 0)
+        file_put(f);
+    return fd;
+}
+
 /* Finds what relative paths start from. */
 static int at_start(struct at *at, int dirfd, bool empty)
 {

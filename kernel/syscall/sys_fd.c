@@ -22,15 +22,6 @@
 #define LOCK_KINDS         (1 | 2 | 8) /* LOCK_SH, LOCK_EX, LOCK_UN */
 #define LOCK_NOWAIT        4
 
-/* A descriptor for a file whose reference it takes over, also on failure. */
-static long install(struct file *f, bool cloexec)
-{
-    int fd = fd_install(process.fds, f, 0, cloexec);
-    if (fd < 0)
-        file_put(f);
-    return fd;
-}
-
 long sys_close(int fd)
 {
     return fd_close(process.fds, fd);
@@ -253,7 +244,7 @@ long sys_eventfd2(unsigned count, unsigned flags)
     if (flags & ~(unsigned)(O_CLOEXEC | O_NONBLOCK | EFD_SEMAPHORE_FLAG))
         return -EINVAL;
     int err = eventfd_create(count, flags & EFD_SEMAPHORE_FLAG, flags & O_NONBLOCK, &f);
-    return err ? err : install(f, flags & O_CLOEXEC);
+    return err ? err : file_install(f, flags & O_CLOEXEC);
 }
 
 long sys_eventfd(unsigned count)
@@ -280,5 +271,5 @@ long sys_memfd_create(struct uptr name, unsigned flags)
         v->seals = 0;
     err = vnode_file_create(v, NULL, O_RDWR | O_LARGEFILE, &f);
     vnode_put(v);
-    return err ? err : install(f, flags & MFD_CLOEXEC);
+    return err ? err : file_install(f, flags & MFD_CLOEXEC);
 }

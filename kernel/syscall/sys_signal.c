@@ -192,6 +192,8 @@ static int info_from_user(siginfo_t *info, struct uptr p, int sig)
     if (copy_from_user(info, p, sizeof *info))
         return -EFAULT;
     info->si_signo = sig;
+    if (info->si_code == SI_TIMER)
+        info->si_sys_private = 0; /* proc/ptimer.c's own mark */
     return 0;
 }
 
