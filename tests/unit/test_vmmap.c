@@ -14,6 +14,8 @@
 
 #include "vm/map.h"
 #include "vm/pages.h"
+#include "vm/range.h"
+#include "vm/remap.h"
 
 #define TOP   0x7f0000000000ull
 #define BASE  0x10000000ull
@@ -52,9 +54,9 @@ bool pages_present(uint64_t va)
     return false;
 }
 
-int vm_populate(uint64_t addr, uint64_t len, bool write)
+int vm_populate(uint64_t addr, uint64_t len, enum populate how)
 {
-    (void)addr, (void)len, (void)write;
+    (void)addr, (void)len, (void)how;
     return 0;
 }
 
@@ -63,6 +65,7 @@ static int setup(void **state)
     (void)state;
     memset(&vm, 0, sizeof vm);
     vm_init(TOP);
+    vm.stack_limit = vm.as_limit = vm.data_limit = UINT64_MAX;
     vm.brk_start = vm.brk = 0x600000000000;
     return 0;
 }
