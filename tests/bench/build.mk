@@ -5,7 +5,7 @@ BENCH_CC ?= $(shell command -v musl-gcc || echo $(CC))
 $(O)/bench/guest: tests/bench/guest.c
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
-	$(Q)$(BENCH_CC) -O2 $(WARN) -static -o $@ $<
+	$(Q)$(BENCH_CC) -O2 $(WARN) -static -no-pie -o $@ $<
 
 $(O)/bench/empty.elf: tests/bench/empty.S
 	@mkdir -p $(@D)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the KVM suite runs: prints its arguments and ends with status 42;
- * `threads N` adds in N threads and checks the sum and that CPUs see one clock,
+ * `threads N` adds in N threads, until every CPU took part, and checks the sum
+ * and that no CPU's clock is behind another's;
  * `sleep MS` checks a sleep against the clock, `crash` dies of SIGSEGV.
  */
 #define _GNU_SOURCE
@@ -12,8 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
-#define ROUNDS 2000
+#define ROUNDS   2000
+#define PATIENCE 20000000000ll /* ns until every CPU must have run a thread */
 
 static atomic_long sum;
 static _Atomic long long latest; /* the highest time anybody saw */
@@ -29,13 +32,15 @@ static long long now(void)
 
 static void *add(void *unused)
 {
-    for (int i = 0; i < ROUNDS; i++) {
+    const long every = (1l << sysconf(_SC_NPROCESSORS_ONLN)) - 1;
+    const long long end = now() + PATIENCE;
+    for (int i = 0; i < ROUNDS || (cpus != every && now() < end); i++) {
         long long seen = latest, t = now();
         if (t < seen)
             backward++;
         while (t > seen && !atomic_compare_exchange_weak(&latest, &seen, t))
             ;
-        sum++;
+        sum += i < ROUNDS;
         cpus |= 1 << sched_getcpu();
         if (i % 100 == 0)
             sched_yield();
