@@ -216,6 +216,10 @@ static void schedule(bool requeue)
     next->cpu = p->id;
     next->on_cpu = true;
     p->current = next;
+    if (prev == q->idle)
+        tlb_idle_end();
+    else if (next == q->idle)
+        tlb_idle_begin();
     if (next != q->idle && q->count && !q->slice.armed)
         timer_arm(&q->slice, now + SLICE);
     after_switch(context_switch(&prev->context, &next->context, prev));
