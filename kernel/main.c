@@ -150,6 +150,8 @@ static void kernel_init(void *arg)
     procfs_set_process(process.fds, process.fs, PROCESS_PID);
     control_init(); /* the channel to ops, and the log over it */
     cpus_start();   /* the other CPUs */
+    if (cpuinfo_init()) /* their files in /proc and /sys */
+        panic("no memory for /sys");
     trace_init(manifest.trace);
     exec_program(); /* load it and start its first thread */
     thread_exit();

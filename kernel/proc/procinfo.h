@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The files of /proc that tell about the process, its memory and the CPUs. */
+/* What the process tells about itself in /proc, and about the CPUs in /proc and /sys. */
 #pragma once
 
-/* Registers them; before the mounts. -ENOMEM. */
+/* Registers the files with procfs; before procfs_create(). -ENOMEM. */
 int procinfo_init(void);
+/* Its part about the address space. */
+int procmem_init(void);
+/* The CPUs' files, once all have started. -ENOMEM. */
+int cpuinfo_init(void);
