@@ -334,10 +334,9 @@ static ssize_t proc_write(struct file *f, struct uio *u, uint64_t *pos)
 {
     const struct proc_vnode *n = proc_vnode(f->vnode);
     char text[WRITE_MAX];
+    const struct uio start = *u;
     size_t len = u->left;
-    if (!n->node->write)
-        return -EINVAL;
-    if (len >= sizeof text)
+    if (!n->node->write || len >= sizeof text)
         return -EINVAL;
     int err = uio_copy_in(u, text, len);
     if (err)
@@ -346,8 +345,12 @@ static ssize_t proc_write(struct file *f, struct uio *u, uint64_t *pos)
     if (len && text[len - 1] == '\n')
         text[len - 1] = '\0';
     err = n->node->write(n->id, text);
+    if (err) {
+        *u = start; /* nothing of it was taken */
+        return err;
+    }
     *pos += len;
-    return err ? err : (ssize_t)len;
+    return (ssize_t)len;
 }
 
 static int64_t proc_seek(struct file *f, int64_t off, int whence)
