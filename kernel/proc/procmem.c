@@ -9,6 +9,9 @@
 #include "vm/range.h"
 #include "vm/vma.h"
 
+#define NAME_COLUMN 73 /* where names begin */
+#define LINE_MAX    384
+
 static const char *vma_label(const struct vma *v)
 {
     if (v->flags & VMA_STACK)
@@ -20,22 +23,28 @@ static const char *vma_label(const struct vma *v)
     return v->flags & VMA_FIXED_PAGES ? "[vdso]" : "";
 }
 
-static void maps_line(struct seq *out, const struct vma *v)
+/* One line of maps without its newline; returns its length. */
+static size_t maps_text(const struct vma *v, char *buf, size_t n)
 {
     char name[256];
     uint64_t dev = 0, ino = 0;
     if (!v->object || v->object->ops->describe(v->object, name, sizeof name, &dev, &ino))
         snprintf(name, sizeof name, "%s", vma_label(v));
-    char head[96];
-    int n = snprintf(head, sizeof head, "%08lx-%08lx %c%c%c%c %08lx %02x:%02x %lu ", v->start,
-                     v->end, v->prot & PROT_READ ? 'r' : '-', v->prot & PROT_WRITE ? 'w' : '-',
-                     v->prot & PROT_EXEC ? 'x' : '-', v->flags & VMA_SHARED ? 's' : 'p',
-                     v->object ? v->pgoff << PAGE_SHIFT : 0, (unsigned)(dev >> 8 & 0xfff),
-                     (unsigned)(dev & 0xff), ino);
-    seq_text(out, head);
-    for (; *name && n < 73; n++)
-        seq_text(out, " ");
-    seq_text(out, name);
+    size_t len = (size_t)snprintf(
+        buf, n, "%08lx-%08lx %c%c%c%c %08lx %02x:%02x %lu ", v->start, v->end,
+        v->prot & PROT_READ ? 'r' : '-', v->prot & PROT_WRITE ? 'w' : '-',
+        v->prot & PROT_EXEC ? 'x' : '-', v->flags & VMA_SHARED ? 's' : 'p',
+        v->object ? v->pgoff << PAGE_SHIFT : 0, (unsigned)(dev >> 8 & 0xfff),
+        (unsigned)(dev & 0xff), ino);
+    size_t pad = *name && len < NAME_COLUMN ? NAME_COLUMN - len : 0;
+    len += (size_t)snprintf(buf + len, n - len, "%*s%s", (int)pad, "", name);
+    return MIN(len, n - 1);
+}
+
+static void maps_line(struct seq *out, const struct vma *v)
+{
+    char line[LINE_MAX];
+    seq_write(out, line, maps_text(v, line, sizeof line));
     seq_text(out, "\n");
 }
 
@@ -51,6 +60,19 @@ static bool vma_copy_next(uint64_t addr, struct vma *out)
     }
     mutex_unlock(&vm.lock);
     return v;
+}
+
+bool procmem_describe(uint64_t addr, char *buf, size_t n)
+{
+    struct vma v;
+    if (!vma_copy_next(addr, &v))
+        return false;
+    bool found = v.start <= addr;
+    if (found)
+        maps_text(&v, buf, n);
+    if (v.object)
+        v.object->ops->put(v.object);
+    return found;
 }
 
 /* Calls fn for each mapping, without a lock. */
