@@ -161,9 +161,10 @@ static bool sockets_make(struct machine *m, int ours[STREAM_COUNT], struct err *
     return true;
 }
 
-static bool machine_run(struct machine *m, const struct request *r, int *status, struct err *err)
+static bool machine_run(struct machine *m, const struct plan *p, const struct request *r,
+                        int *status, struct err *err)
 {
-    struct relay_options o = {.verbose = r->verbose, .trace = r->trace != NULL};
+    struct relay_options o = {.verbose = r->verbose, .trace = r->trace != NULL, .tree = &p->tree};
     struct strlist argv = {0};
     struct child child;
     int ours[STREAM_COUNT];
@@ -220,7 +221,7 @@ static bool plan_run(struct plan *p, const struct request *r, int *status, struc
         m.kernel = kernel;
         m.root = image.path;
         m.manifest = manifest;
-        ok = machine_run(&m, r, status, err);
+        ok = machine_run(&m, p, r, status, err);
     }
     free(image.path);
     free(image.note);

@@ -63,6 +63,18 @@ static void take_killed(struct control *c, char *rest)
     c->killed = alloc_string(*text == ' ' ? text + 1 : text);
 }
 
+static void take_crash(struct control *c, char *rest)
+{
+    manifest_unescape(rest);
+    crash_add_line(&c->crash, rest);
+}
+
+static void take_frame(struct control *c, char *rest)
+{
+    manifest_unescape(rest);
+    crash_add_frame(&c->crash, rest);
+}
+
 static void take_panic(struct control *c, char *rest)
 {
     manifest_unescape(rest);
@@ -84,7 +96,7 @@ static void line_take(struct control *c, char *line)
     } words[] = {
         {"log", take_log},         {"trace", take_trace},   {"unsupported", take_unsupported},
         {"termios", take_termios}, {"killed", take_killed}, {"panic", take_panic},
-        {"exit", take_exit},
+        {"exit", take_exit},       {"crash", take_crash},   {"frame", take_frame},
     };
     char *rest = strchr(line, ' ');
     if (!rest)
@@ -131,6 +143,7 @@ static bool verdict_killed(const struct control *c, int sent, struct err *err)
 {
     if (c->signal == sent || c->signal == SIGPIPE)
         return true;
+    crash_print(&c->crash, stderr);
     const char *name = sigabbrev_np(c->signal);
     return err_set(err, 128 + c->signal, signal_hint(c->signal),
                    "the program was ended by SIG%s%s%s", name ? name : "?", *c->killed ? ": " : "",
@@ -160,4 +173,5 @@ void control_free(struct control *c)
     free(c->killed);
     free(c->panic);
     strlist_free(&c->unsupported);
+    crash_free(&c->crash);
 }

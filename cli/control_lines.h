@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "buf.h"
+#include "crash.h"
 #include "err.h"
 #include "strlist.h"
 
@@ -20,6 +21,7 @@ struct control {
     int signal;   /* of `killed`; 0: none */
     char *killed; /* its text */
     char *panic;  /* NULL: none */
+    struct crash crash;
     struct strlist unsupported;
 };
 

@@ -18,6 +18,12 @@
  *   unsupported NAME      the program made a system call nobody implements (once a call)
  *   termios I O C L CC    the program set the terminal's modes: the four flag words
  *                         in hexadecimal, then c_cc as 2 * 19 hexadecimal digits
+ *   crash TEXT            before `killed`: registers, and the mapping that was touched
+ *   frame HOW ADDRESS OFFSET PATH
+ *                         before `killed`: one line of the backtrace, innermost first,
+ *                         numbers in hexadecimal. HOW is pc, call (by frame pointers)
+ *                         or scan (found on the stack, perhaps not a caller); OFFSET
+ *                         is into the file PATH, empty where no file is mapped
  *   killed SIGNAL TEXT    a signal ended the program: its number and the reason
  *   panic TEXT            the kernel gave up: the reason; registers and backtrace
  *                         are on the serial line

@@ -177,5 +177,9 @@ int fs_init(const char *root_label)
         err = mount_tmpfs("/tmp");
     if (!err)
         err = procfs_create(&fs);
-    return err ? err : mount_add(fs, "proc", "/proc", "rw,nosuid,nodev,noexec");
+    if (!err)
+        err = mount_add(fs, "proc", "/proc", "rw,nosuid,nodev,noexec");
+    if (!err)
+        err = sysfs_create(&fs);
+    return err ? err : mount_add(fs, "sysfs", "/sys", "ro,nosuid,nodev,noexec");
 }

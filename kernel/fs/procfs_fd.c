@@ -16,25 +16,11 @@ static int fd_file(int fd, struct file **out)
     return 0;
 }
 
-/* A decimal descriptor without leading zeroes, or -1. */
-static int fd_parse(const struct vnode_name *name)
-{
-    unsigned fd = 0;
-    if (name->len > 7 || (name->len > 1 && name->text[0] == '0'))
-        return -1;
-    for (size_t i = 0; i < name->len; i++) {
-        if (name->text[i] < '0' || name->text[i] > '9')
-            return -1;
-        fd = fd * 10 + (unsigned)(name->text[i] - '0');
-    }
-    return fd < FD_TABLE_MAX ? (int)fd : -1;
-}
-
 int proc_fd_lookup(struct vnode *dir, struct proc_node *d, const struct vnode_name *name,
                    struct vnode **out)
 {
     struct file *f;
-    int fd = fd_parse(name);
+    int fd = proc_number_parse(name, FD_TABLE_MAX);
     if (fd < 0 || fd_file(fd, &f))
         return -ENOENT;
     file_put(f);

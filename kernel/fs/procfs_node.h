@@ -16,13 +16,16 @@ struct proc_node {
     struct proc_node *parent, *children, *next;
     procfs_text_fn *text;
     procfs_link_fn *link;
+    int (*link_text)(char *buf, size_t n);
+    procfs_write_fn *write;
+    int (*next_number)(int after); /* of a directory of numbered ones */
     const char *constant;
 };
 
 struct proc_vnode {
     struct vnode v;
     struct proc_node *node; /* of an entry of fd/: that directory */
-    int fd;                 /* such an entry's descriptor, else -1 */
+    int id;                 /* the entry's descriptor, or the number of the directory above; -1 */
 };
 
 /* The one process. */
@@ -36,7 +39,15 @@ struct proc_process {
 extern struct proc_process proc_process;
 
 struct proc_node *proc_node_make(const char *path, uint32_t mode);
-int proc_vnode_create(struct fs *fs, struct proc_node *node, int fd, struct vnode **out);
+/* True for what stands in fd/ and fdinfo/. */
+static inline bool proc_is_fd(const struct proc_vnode *n)
+{
+    return n->id >= 0 && n->node->entry_mode;
+}
+
+int proc_vnode_create(struct fs *fs, struct proc_node *node, int id, struct vnode **out);
+/* A decimal number without leading zeroes below `limit`, or -1. */
+int proc_number_parse(const struct vnode_name *name, unsigned limit);
 
 int proc_fd_lookup(struct vnode *dir, struct proc_node *d, const struct vnode_name *name,
                    struct vnode **out);

@@ -5,7 +5,6 @@
  */
 #include <linux/errno.h>
 
-#include "arch/x86_64/percpu.h"
 #include "core/random.h"
 #include "fs/mount.h"
 #include "fs/procfs_node.h"
@@ -85,22 +84,28 @@ static int uptime_text(struct seq *s)
     return 0;
 }
 
-static int stat_text(struct seq *s)
+static void uuid_line(struct seq *s, uint64_t a, uint64_t b)
 {
-    seq_text(s, "cpu  0 0 0 0 0 0 0 0 0 0\n");
-    for (unsigned i = 0; i < cpu_count(); i++)
-        seq_printf(s, "cpu%u 0 0 0 0 0 0 0 0 0 0\n", i);
-    seq_printf(s, "ctxt 0\nbtime %llu\nprocesses 1\nprocs_running 1\nprocs_blocked 0\n",
-               (unsigned long long)((clock_wall() - clock_now()) / NSEC_PER_SEC));
-    return 0;
+    seq_printf(s, "%08x-%04x-4%03x-%04x-%04x%08x\n", (unsigned)(a >> 32),
+               (unsigned)(a >> 16) & 0xffff, (unsigned)a & 0xfff,
+               ((unsigned)(b >> 48) & 0x3fff) | 0x8000, (unsigned)(b >> 32) & 0xffff, (unsigned)b);
 }
 
 static int uuid_text(struct seq *s)
 {
-    uint64_t a = random_u64(), b = random_u64();
-    seq_printf(s, "%08x-%04x-4%03x-%04x-%04x%08x\n", (unsigned)(a >> 32),
-               (unsigned)(a >> 16) & 0xffff, (unsigned)a & 0xfff,
-               ((unsigned)(b >> 48) & 0x3fff) | 0x8000, (unsigned)(b >> 32) & 0xffff, (unsigned)b);
+    uuid_line(s, random_u64(), random_u64());
+    return 0;
+}
+
+/* The same until the machine ends. */
+static int boot_id_text(struct seq *s)
+{
+    static uint64_t id[2];
+    if (!id[0]) {
+        id[1] = random_u64();
+        id[0] = random_u64() | 1;
+    }
+    uuid_line(s, id[0], id[1]);
     return 0;
 }
 
@@ -109,13 +114,45 @@ static const struct {
 } constants[] = {
     {"version", "Linux version 6.1.0-ops (ops " OPS_VERSION ") #1 SMP\n"},
     {"filesystems", "nodev\tproc\nnodev\ttmpfs\nnodev\tdevtmpfs\n\text4\n"},
-    {"loadavg", "0.00 0.00 0.00 1/1 1\n"},
     {"cmdline", "\n"},
     {"sys/vm/overcommit_memory", "0\n"},
     {"sys/vm/max_map_count", "65530\n"},
+    {"sys/vm/overcommit_ratio", "50\n"},
+    {"sys/vm/overcommit_kbytes", "0\n"},
+    {"sys/vm/mmap_min_addr", "65536\n"},
+    {"sys/vm/swappiness", "60\n"},
+    {"sys/vm/nr_hugepages", "0\n"},
+    {"sys/fs/pipe-max-size", "1048576\n"},
+    {"sys/fs/file-nr", "0\t0\t1048576\n"},
+    {"sys/fs/inotify/max_user_watches", "65536\n"},
+    {"sys/fs/epoll/max_user_watches", "1048576\n"},
+    {"sys/kernel/version", "#1 SMP\n"},
+    {"sys/kernel/core_pattern", "core\n"},
+    {"sys/kernel/ngroups_max", "65536\n"},
+    {"sys/kernel/perf_event_paranoid", "4\n"},
+    {"sys/kernel/yama/ptrace_scope", "1\n"},
+    {"sys/kernel/random/entropy_avail", "256\n"},
+    {"sys/kernel/random/poolsize", "256\n"},
+    {"swaps", "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"},
+    {"self/oom_score", "0\n"},
+    {"self/personality", "00000000\n"},
+    {"self/coredump_filter", "00000033\n"},
+    {"self/setgroups", "allow\n"},
+    {"self/uid_map", "         0          0 4294967295\n"},
+    {"self/gid_map", "         0          0 4294967295\n"},
+    {"/sys/kernel/mm/transparent_hugepage/enabled", "always madvise [never]\n"},
+    {"/sys/kernel/mm/transparent_hugepage/defrag", "always defer defer+madvise madvise [never]\n"},
+    {"/sys/kernel/mm/transparent_hugepage/shmem_enabled",
+     "always within_size advise [never] deny force\n"},
+    {"/sys/kernel/mm/transparent_hugepage/hpage_pmd_size", "2097152\n"},
+    {"/sys/devices/system/clocksource/clocksource0/current_clocksource", "tsc\n"},
+    {"/sys/devices/system/clocksource/clocksource0/available_clocksource", "tsc\n"},
+    {"/sys/devices/system/node/online", "0\n"},
+    {"/sys/devices/system/node/possible", "0\n"},
+    {"/sys/devices/system/node/has_normal_memory", "0\n"},
     {"sys/fs/file-max", "1048576\n"},
     {"sys/fs/nr_open", "1048576\n"},
-    {"sys/kernel/pid_max", "32768\n"},
+    {"sys/kernel/pid_max", "4194304\n"},
     {"sys/kernel/threads-max", "32768\n"},
     {"sys/kernel/osrelease", "6.1.0-ops\n"},
     {"sys/kernel/ostype", "Linux\n"},
@@ -134,8 +171,8 @@ static const struct {
     {"self/mounts", mounts_text},
     {"self/mountinfo", mountinfo_text},
     {"uptime", uptime_text},
-    {"stat", stat_text},
     {"sys/kernel/random/uuid", uuid_text},
+    {"sys/kernel/random/boot_id", boot_id_text},
 };
 
 int proc_system_register(void)

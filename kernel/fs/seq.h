@@ -8,6 +8,7 @@ struct seq {
     char *buf; /* kmalloc'ed; not terminated */
     size_t len, cap;
     int err; /* -ENOMEM once memory was out; later writes do nothing */
+    int id;  /* of the numbered directory the file stands in (a thread), else -1 */
 };
 
 void seq_write(struct seq *s, const void *data, size_t n);

@@ -56,7 +56,7 @@ void *(memset)(void *dst, int c, size_t n)
     return dst;
 }
 
-int (memcmp)(const void *a, const void *b, size_t n)
+int(memcmp)(const void *a, const void *b, size_t n)
 {
     const uint8_t *x = a, *y = b;
     for (; n >= 8 && *(const word_t *)x == *(const word_t *)y; n -= 8, x += 8, y += 8)
@@ -75,7 +75,7 @@ void *memchr(const void *s, int c, size_t n)
     return NULL;
 }
 
-size_t (strlen)(const char *s)
+size_t(strlen)(const char *s)
 {
     const char *p = s;
     while (*p)

@@ -37,9 +37,10 @@ static struct spinlock page_lock;
 static struct page_cache caches[CPU_MAX];
 static page_reclaim_fn *page_reclaim;
 
+/* Both look from the top: the last region is the largest. */
 static struct region *region_of(uint64_t frame)
 {
-    for (unsigned i = 0; i < region_count; i++)
+    for (unsigned i = region_count; i-- > 0;)
         if (frame >= regions[i].first && frame < regions[i].last)
             return &regions[i];
     return NULL;
@@ -47,7 +48,7 @@ static struct region *region_of(uint64_t frame)
 
 static struct region *region_of_page(const struct page *p)
 {
-    for (unsigned i = 0; i < region_count; i++) {
+    for (unsigned i = region_count; i-- > 0;) {
         struct region *r = &regions[i];
         if (p >= r->pages && p < r->pages + (r->last - r->first))
             return r;
@@ -219,11 +220,22 @@ struct page *page_alloc(unsigned order)
     return p;
 }
 
+/* As memset, in longer strides: most of a page fault's instructions are here. */
+static void clear_frames(uint64_t *at, size_t bytes)
+{
+    for (const uint64_t *end = at + bytes / sizeof *at; at < end; at += 16) {
+        at[0] = 0, at[1] = 0, at[2] = 0, at[3] = 0;
+        at[4] = 0, at[5] = 0, at[6] = 0, at[7] = 0;
+        at[8] = 0, at[9] = 0, at[10] = 0, at[11] = 0;
+        at[12] = 0, at[13] = 0, at[14] = 0, at[15] = 0;
+    }
+}
+
 struct page *page_alloc_zero(unsigned order)
 {
     struct page *p = page_alloc(order);
     if (p)
-        memset(page_address(p), 0, PAGE_SIZE << order);
+        clear_frames(page_address(p), PAGE_SIZE << order);
     return p;
 }
 

@@ -12,6 +12,7 @@
 #include "mem/page.h"
 #include "ops/control.h"
 #include "proc/control.h"
+#include "proc/crash.h"
 #include "proc/process.h"
 #include "proc/signal.h"
 #include "proc/task.h"
@@ -56,13 +57,30 @@ void process_exit(int status)
     machine_end(status & 0xff);
 }
 
-void process_killed(int sig, const char *why)
+/* Signals that make Linux write a core file: a report is worth its lines. */
+static bool signal_is_crash(int sig)
+{
+    const uint64_t crashes = SIGNAL_BIT(SIGQUIT) | SIGNAL_BIT(SIGILL) | SIGNAL_BIT(SIGTRAP) |
+                             SIGNAL_BIT(SIGABRT) | SIGNAL_BIT(SIGBUS) | SIGNAL_BIT(SIGFPE) |
+                             SIGNAL_BIT(SIGSEGV) | SIGNAL_BIT(SIGSYS);
+    return SIGNAL_BIT(sig) & crashes;
+}
+
+/* `touched`: the address of a fault, else NULL. */
+static _Noreturn void killed(int sig, const char *why, const uint64_t *touched)
 {
     if (__atomic_exchange_n(&process.exiting, true, __ATOMIC_ACQ_REL))
         task_exit(0);
     stop_others();
+    if (signal_is_crash(sig) && task_current())
+        crash_report(task_frame(task_current()), touched);
     control_killed(sig, why ? why : signal_name(sig));
     machine_end(128 + sig);
+}
+
+void process_killed(int sig, const char *why)
+{
+    killed(sig, why, NULL);
 }
 
 /* "/bin/app+0x1136", or what else is known of a program address. */
@@ -87,14 +105,25 @@ static const char *access_of(const struct trap_frame *f)
     return f->error & 16 ? "jump to" : f->error & 2 ? "write to" : "read of";
 }
 
+/* How much there was, who has it, and what to try. */
+static void describe_shortage(char *buf, size_t n)
+{
+    size_t total = page_count_total() >> 8, more = 16;
+    while (more <= total + total / 8) /* the kernel's own part is not in `total` */
+        more *= 2;
+    snprintf(buf, n,
+             "out of memory: of %zu MiB the program has %zu MiB in use, %zu MiB are free; "
+             "try -m %zuM",
+             total, vm.resident >> 8, page_count_free() >> 8, more);
+}
+
 void process_killed_by_fault(int sig, int code, uint64_t addr, const struct trap_frame *f)
 {
     char why[REASON_MAX], at[160], from[160];
     describe_address(from, sizeof from, f->rip);
     describe_address(at, sizeof at, addr);
     if (thread_current()->fault == FAULT_OOM && sig == SIGKILL)
-        snprintf(why, sizeof why, "out of memory: %zu MiB were given and %zu MiB are free",
-                 page_count_total() >> 8, page_count_free() >> 8);
+        describe_shortage(why, sizeof why);
     else if (sig == SIGSEGV && f->vector == 14)
         snprintf(why, sizeof why, "%s %#lx (%s%s) at %#lx (%s)", access_of(f), addr, at,
                  code == SEGV_ACCERR ? ", not allowed" : "", f->rip, from);
@@ -103,5 +132,5 @@ void process_killed_by_fault(int sig, int code, uint64_t addr, const struct trap
                  access_of(f), addr, at, f->rip, from);
     else
         snprintf(why, sizeof why, "at %#lx (%s)", f->rip, from);
-    process_killed(sig, why);
+    killed(sig, why, f->vector == 14 ? &addr : NULL);
 }

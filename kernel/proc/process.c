@@ -102,6 +102,29 @@ uint64_t process_cpu_time(void)
     return sum;
 }
 
+uint64_t process_switches(void)
+{
+    irqflags_t flags = spin_lock_irq(&process.lock);
+    uint64_t sum = process.dead_switches + process.dead_preemptions;
+    LIST_FOR_EACH(l, &process.tasks)
+    {
+        const struct thread *t = LIST_ENTRY(l, struct task, link)->thread;
+        sum += t->switches + t->preemptions;
+    }
+    spin_unlock_irq(&process.lock, flags);
+    return sum;
+}
+
+unsigned process_running(void)
+{
+    unsigned n = 0;
+    irqflags_t flags = spin_lock_irq(&process.lock);
+    LIST_FOR_EACH(l, &process.tasks)
+    n += LIST_ENTRY(l, struct task, link)->thread->state != THREAD_BLOCKED;
+    spin_unlock_irq(&process.lock, flags);
+    return n;
+}
+
 static void task_main(void *arg)
 {
     trap_return(task_frame(arg));

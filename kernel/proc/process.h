@@ -66,3 +66,7 @@ bool process_privileged(void);
 void process_apply_limit(unsigned resource);
 /* CPU time of all threads, ns. */
 uint64_t process_cpu_time(void);
+/* Context switches of all threads, those that ended included. */
+uint64_t process_switches(void);
+/* Threads that run or could. */
+unsigned process_running(void);

@@ -1,82 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Generators of /proc files: formats of proc(5). */
+/* /proc files of the process and its threads: formats of proc(5). */
 #include "proc/procinfo.h"
 
-#include <asm/mman.h>
 #include <linux/errno.h>
 
-#include "arch/x86_64/features.h"
-#include "arch/x86_64/msr.h"
+#include "arch/x86_64/boot.h"
 #include "file/file.h"
 #include "fs/path.h"
 #include "fs/procfs.h"
 #include "lib/fmt.h"
 #include "lib/string.h"
-#include "mem/kmalloc.h"
 #include "mem/page.h"
 #include "proc/process.h"
 #include "proc/task.h"
-#include "proc/vdso.h"
 #include "sched/clock.h"
-#include "vm/map.h"
+#include "vm/range.h"
+#include "vm/vma.h"
 
 #define TICKS_PER_SEC 100
 #define NS_PER_TICK   (NSEC_PER_SEC / TICKS_PER_SEC)
-
-static const char *vma_label(const struct vma *v)
-{
-    if (v->flags & VMA_STACK)
-        return "[stack]";
-    if (v->flags & VMA_HEAP)
-        return "[heap]";
-    if (v->flags & VMA_VVAR)
-        return "[vvar]";
-    return v->flags & VMA_FIXED_PAGES ? "[vdso]" : "";
-}
-
-static void maps_line(struct seq *out, const struct vma *v)
-{
-    char name[256];
-    uint64_t dev = 0, ino = 0;
-    if (!v->object || v->object->ops->describe(v->object, name, sizeof name, &dev, &ino))
-        snprintf(name, sizeof name, "%s", vma_label(v));
-    char head[96];
-    int n = snprintf(head, sizeof head, "%08lx-%08lx %c%c%c%c %08lx %02x:%02x %lu ", v->start,
-                     v->end, v->prot & PROT_READ ? 'r' : '-', v->prot & PROT_WRITE ? 'w' : '-',
-                     v->prot & PROT_EXEC ? 'x' : '-', v->flags & VMA_SHARED ? 's' : 'p',
-                     v->object ? v->pgoff << PAGE_SHIFT : 0, (unsigned)(dev >> 8 & 0xfff),
-                     (unsigned)(dev & 0xff), ino);
-    seq_text(out, head);
-    for (; *name && n < 73; n++)
-        seq_text(out, " ");
-    seq_text(out, name);
-    seq_text(out, "\n");
-}
-
-/* A copy of the mapping at or above addr, its object referenced; false at the end. */
-static bool vma_copy_next(uint64_t addr, struct vma *out)
-{
-    mutex_lock(&vm.lock);
-    struct vma *v = vma_find(addr);
-    if (v) {
-        *out = *v;
-        if (v->object)
-            v->object->ops->get(v->object);
-    }
-    mutex_unlock(&vm.lock);
-    return v;
-}
-
-static int gen_maps(struct seq *out)
-{
-    struct vma v;
-    for (uint64_t at = 0; vma_copy_next(at, &v); at = v.end) {
-        maps_line(out, &v);
-        if (v.object)
-            v.object->ops->put(v.object);
-    }
-    return 0;
-}
 
 static int gen_user_bytes(struct seq *out, uint64_t start, uint64_t end)
 {
@@ -106,62 +48,247 @@ static int gen_auxv(struct seq *out)
     return 0;
 }
 
+/* What is told of one thread. */
+struct task_view {
+    int tid;
+    char name[16];
+    char state;
+    uint64_t cpu_time, switches, preemptions;
+    uint64_t sigmask, pending, affinity;
+    unsigned cpu;
+};
+
+/* Of the thread with that id; below 0: of the process, by its first thread. -ESRCH. */
+static int task_look(int id, struct task_view *out)
+{
+    irqflags_t flags = spin_lock_irq(&process.lock);
+    const struct task *t = task_find_locked(id < 0 ? PROCESS_PID : id);
+    if (!t && id < 0) /* the first thread has ended */
+        t = task_current();
+    if (t) {
+        const struct thread *th = t->thread;
+        *out = (struct task_view){.tid = t->tid,
+                                  .state = th->state == THREAD_BLOCKED ? 'S' : 'R',
+                                  .cpu_time = thread_cpu_time(th),
+                                  .switches = th->switches,
+                                  .preemptions = th->preemptions,
+                                  .sigmask = t->sigmask,
+                                  .pending = t->pending.set,
+                                  .affinity = th->affinity,
+                                  .cpu = th->cpu};
+        memcpy(out->name, th->name, sizeof out->name);
+    }
+    spin_unlock_irq(&process.lock, flags);
+    return t ? 0 : -ESRCH;
+}
+
+static int task_next(int after)
+{
+    int best = -1;
+    irqflags_t flags = spin_lock_irq(&process.lock);
+    LIST_FOR_EACH(l, &process.tasks)
+    {
+        int tid = LIST_ENTRY(l, struct task, link)->tid;
+        if (tid > after && (best < 0 || tid < best))
+            best = tid;
+    }
+    spin_unlock_irq(&process.lock, flags);
+    return best;
+}
+
 static int gen_comm(struct seq *out)
 {
-    seq_printf(out, "%s\n", thread_current()->name);
+    struct task_view t;
+    int err = task_look(out->id, &t);
+    if (!err)
+        seq_printf(out, "%s\n", t.name);
+    return err;
+}
+
+static int set_comm(int id, const char *text)
+{
+    irqflags_t flags = spin_lock_irq(&process.lock);
+    const struct task *t = task_find_locked(id < 0 ? PROCESS_PID : id);
+    if (t) {
+        size_t n = MIN(strlen(text), sizeof t->thread->name - 1);
+        memset(t->thread->name, 0, sizeof t->thread->name);
+        memcpy(t->thread->name, text, n);
+    }
+    spin_unlock_irq(&process.lock, flags);
+    return t ? 0 : -ESRCH;
+}
+
+static int oom_score_adj;
+
+static int gen_oom_score_adj(struct seq *out)
+{
+    seq_printf(out, "%d\n", oom_score_adj);
+    return 0;
+}
+
+static int set_oom_score_adj(int id, const char *text)
+{
+    int value = 0, sign = *text == '-' ? -1 : 1;
+    (void)id;
+    text += *text == '-';
+    if (!*text)
+        return -EINVAL;
+    for (; *text >= '0' && *text <= '9' && value <= 1000; text++)
+        value = value * 10 + (*text - '0');
+    if (*text || value > 1000)
+        return -EINVAL;
+    oom_score_adj = value * sign;
     return 0;
 }
 
 static int gen_stat(struct seq *out)
 {
-    uint64_t ticks = process_cpu_time() / NS_PER_TICK;
-    seq_printf(out, "%d (%s) R %d %d %d 0 -1 4194304 ", PROCESS_PID, thread_current()->name,
-               PROCESS_PPID, PROCESS_PID, PROCESS_PID);
-    seq_printf(out, "0 0 0 0 %lu 0 0 0 20 0 %u 0 %lu %lu %zu 18446744073709551615 ", ticks,
-               process.task_count, process.start_time / NS_PER_TICK, vm.mapped, vm.resident);
+    struct task_view t;
+    int err = task_look(out->id, &t);
+    if (err)
+        return err;
+    uint64_t ticks = (out->id < 0 ? process_cpu_time() : t.cpu_time) / NS_PER_TICK;
+    seq_printf(out, "%d (%s) %c %d %d %d 0 -1 4194304 ", t.tid, t.name, t.state, PROCESS_PPID,
+               PROCESS_PID, PROCESS_PID);
+    seq_printf(out, "%lu 0 0 0 %lu 0 0 0 20 0 %u 0 %lu %lu %zu 18446744073709551615 ", vm.faults,
+               ticks, process.task_count, process.start_time / NS_PER_TICK, vm.mapped, vm.resident);
     seq_printf(out, "%lu %lu %lu 0 0 0 0 0 0 0 0 0 17 %u 0 0 0 0 0 ", process.code_start,
-               process.code_end, process.stack_top, percpu()->id);
+               process.code_end, process.stack_top, t.cpu);
     seq_printf(out, "%lu %lu %lu %lu %lu %lu %lu 0\n", process.data_start, process.data_end,
                vm.brk_start, process.arg_start, process.arg_end, process.env_start,
                process.env_end);
     return 0;
 }
 
-static int gen_statm(struct seq *out)
+static void status_ids(struct seq *out, const struct task_view *t)
 {
-    uint64_t text = (process.code_end - process.code_start) >> PAGE_SHIFT;
-    seq_printf(out, "%lu %zu 0 %lu 0 %lu 0\n", vm.mapped >> PAGE_SHIFT, vm.resident, text,
-               vm.mapped >> PAGE_SHIFT);
-    return 0;
+    seq_printf(out, "Name:\t%s\nUmask:\t%04o\nState:\t%c (%s)\nTgid:\t%d\nNgid:\t0\n", t->name,
+               process.fs->umask, t->state, t->state == 'R' ? "running" : "sleeping", PROCESS_PID);
+    seq_printf(out, "Pid:\t%d\nPPid:\t%d\nTracerPid:\t0\n", t->tid, PROCESS_PPID);
+    seq_printf(out, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\n", process.uid, process.euid,
+               process.suid, process.fsuid, process.gid, process.egid, process.sgid, process.fsgid);
+    seq_text(out, "FDSize:\t256\nGroups:\t");
+    for (uint32_t i = 0; i < process.group_count; i++)
+        seq_printf(out, "%u ", process.groups[i]);
+    seq_printf(out, "\nNStgid:\t%d\nNSpid:\t%d\n", PROCESS_PID, t->tid);
 }
 
-static int gen_status(struct seq *out)
+static void status_memory(struct seq *out)
 {
-    const struct task *t = task_current();
-    seq_printf(out, "Name:\t%s\nUmask:\t%04o\nState:\tR (running)\nTgid:\t%d\nNgid:\t0\nPid:\t%d\n",
-               t->thread->name, process.fs->umask, PROCESS_PID, PROCESS_PID);
-    seq_printf(out, "PPid:\t%d\nTracerPid:\t0\nUid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\n",
-               PROCESS_PPID, process.uid, process.euid, process.suid, process.fsuid, process.gid,
-               process.egid, process.sgid, process.fsgid);
-    seq_printf(out,
-               "FDSize:\t256\nGroups:\t\nVmPeak:\t%8lu kB\nVmSize:\t%8lu kB\nVmHWM:\t%8zu kB\n",
-               vm.mapped >> 10, vm.mapped >> 10, vm.resident_max * 4);
-    seq_printf(out, "VmRSS:\t%8zu kB\nThreads:\t%u\n", vm.resident * 4, process.task_count);
-    seq_printf(out, "SigPnd:\t%016lx\nShdPnd:\t%016lx\nSigBlk:\t%016lx\n", t->pending.set,
-               process.signals.pending.set, t->sigmask);
+    struct vm_usage u;
+    vm_usage(0, UINT64_MAX, &u);
+    const struct {
+        const char *name;
+        uint64_t bytes;
+    } lines[] = {
+        {"VmPeak", vm.mapped_max},
+        {"VmSize", vm.mapped},
+        {"VmLck", vm.locked},
+        {"VmPin", 0},
+        {"VmHWM", vm.resident_max << PAGE_SHIFT},
+        {"VmRSS", vm.resident << PAGE_SHIFT},
+        {"RssAnon", u.anonymous},
+        {"RssFile", u.resident - u.anonymous},
+        {"RssShmem", 0},
+        {"VmData", vm.data},
+        {"VmStk", process.stack_top ? vm_stack_size() : 0},
+        {"VmExe", process.code_end - process.code_start},
+        {"VmLib", 0},
+        {"VmPTE", 0},
+        {"VmSwap", 0},
+        {"HugetlbPages", 0},
+    };
+    for (unsigned i = 0; i < ARRAY_SIZE(lines); i++)
+        seq_printf(out, "%s:\t%8lu kB\n", lines[i].name, lines[i].bytes >> 10);
+}
+
+static void status_signals(struct seq *out, const struct task_view *t)
+{
     uint64_t ignored = 0, caught = 0;
     for (int sig = 1; sig <= SIGNAL_COUNT; sig++) {
         uint64_t h = process.signals.action[sig - 1].handler;
         ignored |= h == (uint64_t)SIG_IGN ? SIGNAL_BIT(sig) : 0;
         caught |= h > (uint64_t)SIG_IGN ? SIGNAL_BIT(sig) : 0;
     }
+    seq_printf(out, "SigQ:\t0/%lu\nSigPnd:\t%016lx\nShdPnd:\t%016lx\nSigBlk:\t%016lx\n",
+               process.limits[RLIMIT_SIGPENDING].soft, t->pending, process.signals.pending.set,
+               t->sigmask);
+    seq_printf(out, "SigIgn:\t%016lx\nSigCgt:\t%016lx\n", ignored, caught);
+}
+
+static int gen_status(struct seq *out)
+{
+    const uint64_t all_caps = process_privileged() ? (1ull << 41) - 1 : 0;
+    struct task_view t;
+    int err = task_look(out->id, &t);
+    if (err)
+        return err;
+    status_ids(out, &t);
+    status_memory(out);
+    seq_printf(out, "CoreDumping:\t0\nTHP_enabled:\t0\nThreads:\t%u\n", process.task_count);
+    status_signals(out, &t);
+    seq_printf(out, "CapInh:\t%016x\nCapPrm:\t%016lx\nCapEff:\t%016lx\nCapBnd:\t%016lx\n", 0,
+               all_caps, all_caps, (1ul << 41) - 1);
+    seq_printf(out, "CapAmb:\t%016x\nNoNewPrivs:\t%d\nSeccomp:\t0\nSeccomp_filters:\t0\n", 0,
+               process.no_new_privs);
     uint64_t cpus = cpu_count() == 64 ? UINT64_MAX : (1ull << cpu_count()) - 1;
-    seq_printf(out,
-               "SigIgn:\t%016lx\nSigCgt:\t%016lx\nCpus_allowed:\t%lx\nCpus_allowed_list:\t0-%u\n",
-               ignored, caught, t->thread->affinity & cpus, cpu_count() - 1);
-    seq_printf(out, "voluntary_ctxt_switches:\t%lu\nnonvoluntary_ctxt_switches:\t%lu\n",
-               t->thread->switches, t->thread->preemptions);
+    seq_printf(out, "Cpus_allowed:\t%lx\nCpus_allowed_list:\t", t.affinity & cpus);
+    seq_printf(out, cpu_count() > 1 ? "0-%u\n" : "%u\n", cpu_count() - 1);
+    seq_text(out, "Mems_allowed:\t1\nMems_allowed_list:\t0\n");
+    seq_printf(out, "voluntary_ctxt_switches:\t%lu\nnonvoluntary_ctxt_switches:\t%lu\n", t.switches,
+               t.preemptions);
     return 0;
+}
+
+static int gen_loadavg(struct seq *out)
+{
+    seq_printf(out, "0.00 0.00 0.00 %u/%u %d\n", process_running(), process.task_count,
+               process.next_tid - 1);
+    return 0;
+}
+
+static int gen_vmstat(struct seq *out)
+{
+    seq_printf(out, "nr_free_pages %zu\nnr_mapped %zu\npgfault %lu\npgmajfault 0\n",
+               page_count_free(), vm.resident, vm.faults);
+    seq_text(out, "pswpin 0\npswpout 0\noom_kill 0\n");
+    return 0;
+}
+
+static int gen_boot_cmdline(struct seq *out)
+{
+    seq_printf(out, "%s\n", boot_info.cmdline);
+    return 0;
+}
+
+static int gen_hostname(struct seq *out)
+{
+    seq_printf(out, "%s\n", process.hostname);
+    return 0;
+}
+
+static int gen_domainname(struct seq *out)
+{
+    seq_printf(out, "%s\n", process.domainname);
+    return 0;
+}
+
+static int gen_schedstat(struct seq *out)
+{
+    struct task_view t;
+    int err = task_look(out->id, &t);
+    if (!err)
+        seq_printf(out, "%lu 0 %lu\n", t.cpu_time, t.switches + t.preemptions);
+    return err;
+}
+
+static int thread_self(char *buf, size_t n)
+{
+    char text[40];
+    int len = snprintf(text, sizeof text, "%d/task/%d", PROCESS_PID, task_current()->tid);
+    len = (int)MIN((size_t)len, n);
+    memcpy(buf, text, (size_t)len);
+    return len;
 }
 
 static int gen_limits(struct seq *out)
@@ -191,90 +318,6 @@ static int gen_limits(struct seq *out)
     return 0;
 }
 
-static void cpu_brand(char out[49])
-{
-    uint32_t r[4];
-    memset(out, 0, 49);
-    for (unsigned i = 0; i < 3; i++) {
-        cpu_cpuid(0x80000002 + i, 0, r);
-        memcpy(out + 16 * i, r, 16);
-    }
-}
-
-struct cpu_flag {
-    uint32_t leaf;
-    uint8_t reg, bit;
-    const char *name;
-};
-
-/* What programs look for in the flags line; CPUID leaf, register, bit. */
-static const struct cpu_flag cpu_flags[] = {
-    {1, 3, 0, "fpu"},          {1, 3, 4, "tsc"},
-    {1, 3, 8, "cx8"},          {1, 3, 15, "cmov"},
-    {1, 3, 19, "clflush"},     {1, 3, 23, "mmx"},
-    {1, 3, 24, "fxsr"},        {1, 3, 25, "sse"},
-    {1, 3, 26, "sse2"},        {1, 3, 28, "ht"},
-    {1, 2, 0, "pni"},          {1, 2, 1, "pclmulqdq"},
-    {1, 2, 9, "ssse3"},        {1, 2, 12, "fma"},
-    {1, 2, 13, "cx16"},        {1, 2, 19, "sse4_1"},
-    {1, 2, 20, "sse4_2"},      {1, 2, 22, "movbe"},
-    {1, 2, 23, "popcnt"},      {1, 2, 25, "aes"},
-    {1, 2, 26, "xsave"},       {1, 2, 28, "avx"},
-    {1, 2, 29, "f16c"},        {1, 2, 30, "rdrand"},
-    {1, 2, 31, "hypervisor"},  {7, 1, 0, "fsgsbase"},
-    {7, 1, 3, "bmi1"},         {7, 1, 5, "avx2"},
-    {7, 1, 8, "bmi2"},         {7, 1, 9, "erms"},
-    {7, 1, 16, "avx512f"},     {7, 1, 18, "rdseed"},
-    {7, 1, 19, "adx"},         {7, 1, 29, "sha_ni"},
-    {0x80000001, 2, 5, "abm"}, {0x80000001, 3, 11, "syscall"},
-    {0x80000001, 3, 20, "nx"}, {0x80000001, 3, 27, "rdtscp"},
-    {0x80000001, 3, 29, "lm"}, {0x80000001, 2, 0, "lahf_lm"},
-};
-
-static int gen_cpuinfo(struct seq *out)
-{
-    uint32_t id[4], v[4], r[4];
-    char vendor[13] = "", brand[49];
-    cpu_cpuid(0, 0, v);
-    memcpy(vendor, &v[1], 4);
-    memcpy(vendor + 4, &v[3], 4);
-    memcpy(vendor + 8, &v[2], 4);
-    cpu_cpuid(1, 0, id);
-    cpu_brand(brand);
-    unsigned family = (id[0] >> 8 & 15) + (id[0] >> 20 & 255);
-    unsigned model = (id[0] >> 4 & 15) | (id[0] >> 12 & 0xf0);
-    for (unsigned cpu = 0; cpu < cpu_count(); cpu++) {
-        seq_printf(out, "processor\t: %u\nvendor_id\t: %s\ncpu family\t: %u\nmodel\t\t: %u\n", cpu,
-                   vendor, family, model);
-        seq_printf(out, "model name\t: %s\nstepping\t: %u\ncpu MHz\t\t: %lu.%03lu\n", brand,
-                   id[0] & 15, clock_tsc_hz() / 1000000, clock_tsc_hz() / 1000 % 1000);
-        seq_printf(out,
-                   "physical id\t: 0\nsiblings\t: %u\ncore id\t\t: %u\ncpu cores\t: %u\nflags\t\t:",
-                   cpu_count(), cpu, cpu_count());
-        for (unsigned i = 0; i < ARRAY_SIZE(cpu_flags); i++) {
-            cpu_cpuid(cpu_flags[i].leaf, 0, r);
-            if (r[cpu_flags[i].reg] >> cpu_flags[i].bit & 1)
-                seq_printf(out, " %s", cpu_flags[i].name);
-        }
-        seq_printf(out, "\nclflush size\t: 64\ncache_alignment\t: 64\n\n");
-    }
-    return 0;
-}
-
-static int gen_cpu_stat(struct seq *out)
-{
-    uint64_t user = process_cpu_time() / NS_PER_TICK;
-    uint64_t all = clock_now() / NS_PER_TICK * cpu_count();
-    uint64_t idle = all > user ? all - user : 0;
-    seq_printf(out, "cpu  %lu 0 0 %lu 0 0 0 0 0 0\n", user, idle);
-    for (unsigned i = 0; i < cpu_count(); i++)
-        seq_printf(out, "cpu%u %lu 0 0 %lu 0 0 0 0 0 0\n", i, user / cpu_count(),
-                   idle / cpu_count());
-    seq_printf(out, "btime %lu\nprocesses 1\nprocs_running 1\nprocs_blocked 0\n",
-               (clock_wall() - clock_now()) / NSEC_PER_SEC);
-    return 0;
-}
-
 static int link_exe(struct path **out)
 {
     if (!process.exe || !process.exe->path)
@@ -284,19 +327,56 @@ static int link_exe(struct path **out)
     return 0;
 }
 
-int procinfo_init(void)
+struct text_file {
+    const char *path;
+    procfs_text_fn *fn;
+};
+
+static int register_texts(const struct text_file *files, size_t count)
 {
-    static const struct {
-        const char *path;
-        procfs_text_fn *fn;
-    } files[] = {
-        {"self/maps", gen_maps},   {"self/cmdline", gen_cmdline}, {"self/environ", gen_environ},
-        {"self/auxv", gen_auxv},   {"self/comm", gen_comm},       {"self/stat", gen_stat},
-        {"self/statm", gen_statm}, {"self/status", gen_status},   {"self/limits", gen_limits},
-        {"cpuinfo", gen_cpuinfo},  {"stat", gen_cpu_stat},
-    };
-    int err = procfs_register_link("self/exe", link_exe);
-    for (unsigned i = 0; i < ARRAY_SIZE(files) && !err; i++)
+    int err = 0;
+    for (size_t i = 0; i < count && !err; i++)
         err = procfs_register(files[i].path, files[i].fn);
     return err;
+}
+
+int procinfo_init(void)
+{
+    static const struct text_file files[] = {
+        {"self/cmdline", gen_cmdline},
+        {"self/environ", gen_environ},
+        {"self/auxv", gen_auxv},
+        {"self/comm", gen_comm},
+        {"self/stat", gen_stat},
+        {"self/status", gen_status},
+        {"self/limits", gen_limits},
+        {"self/oom_score_adj", gen_oom_score_adj},
+        {"self/schedstat", gen_schedstat},
+        {"loadavg", gen_loadavg},
+        {"vmstat", gen_vmstat},
+        {"cmdline", gen_boot_cmdline},
+        {"sys/kernel/hostname", gen_hostname},
+        {"sys/kernel/domainname", gen_domainname},
+    };
+    static const struct text_file thread_files[] = {
+        {"self/task/[n]/comm", gen_comm},       {"self/task/[n]/stat", gen_stat},
+        {"self/task/[n]/status", gen_status},   {"self/task/[n]/schedstat", gen_schedstat},
+        {"self/task/[n]/cmdline", gen_cmdline}, {"self/task/[n]/limits", gen_limits},
+    };
+    int err = procfs_register_link("self/exe", link_exe);
+    if (!err)
+        err = register_texts(files, ARRAY_SIZE(files));
+    if (!err)
+        err = procfs_register_numbers("self/task", task_next);
+    if (!err)
+        err = register_texts(thread_files, ARRAY_SIZE(thread_files));
+    if (!err)
+        err = procfs_register_write("self/comm", set_comm);
+    if (!err)
+        err = procfs_register_write("self/task/[n]/comm", set_comm);
+    if (!err)
+        err = procfs_register_write("self/oom_score_adj", set_oom_score_adj);
+    if (!err)
+        err = procfs_register_text_link("thread-self", thread_self);
+    return err ? err : procmem_init();
 }

@@ -1,6 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The files of /proc that tell about the process, its memory and the CPUs. */
+/* What the process tells about itself in /proc, and about the CPUs in /proc and /sys. */
 #pragma once
 
-/* Registers them; before the mounts. -ENOMEM. */
+#include "lib/types.h"
+
+/* Registers the files with procfs; before procfs_create(). -ENOMEM. */
 int procinfo_init(void);
+/* Its part about the address space. */
+int procmem_init(void);
+/* The line of /proc/self/maps for the mapping that holds addr; false if there is none. */
+bool procmem_describe(uint64_t addr, char *buf, size_t n);
+/* The CPUs' files, once all have started. -ENOMEM. */
+int cpuinfo_init(void);

@@ -219,6 +219,10 @@ static void schedule(bool requeue)
     next->cpu = p->id;
     next->on_cpu = true;
     p->current = next;
+    if (prev == q->idle)
+        tlb_idle_end();
+    else if (next == q->idle)
+        tlb_idle_begin();
     if (next != q->idle && q->count && !q->slice.armed)
         timer_arm(&q->slice, now + SLICE);
     if (UNLIKELY(thread_switch_hook) && next->task)

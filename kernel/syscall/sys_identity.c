@@ -314,6 +314,7 @@ long sys_getrusage(int who, struct uptr usage)
         r.ru_utime.tv_sec = (long)(ns / NSEC_PER_SEC);
         r.ru_utime.tv_usec = (long)(ns % NSEC_PER_SEC / 1000);
         r.ru_maxrss = (long)(vm.resident_max << (PAGE_SHIFT - 10));
+        r.ru_minflt = (long)vm.faults;
         r.ru_nvcsw = (long)(t->switches + (who == RUSAGE_SELF ? process.dead_switches : 0));
         r.ru_nivcsw = (long)(t->preemptions + (who == RUSAGE_SELF ? process.dead_preemptions : 0));
     }

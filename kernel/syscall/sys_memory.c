@@ -74,6 +74,11 @@ static int object_shared(uint64_t len, unsigned flags, struct vm_object **obj)
     return err;
 }
 
+static bool type_known(unsigned type, bool anonymous)
+{
+    return type == MAP_PRIVATE || type == MAP_SHARED || (type == MAP_SHARED_VALIDATE && !anonymous);
+}
+
 long sys_mmap(struct uptr addr, unsigned long len, int prot, unsigned flags, int fd, int64_t offset)
 {
     struct vm_object *obj = NULL;
@@ -89,7 +94,7 @@ long sys_mmap(struct uptr addr, unsigned long len, int prot, unsigned flags, int
         err = -ENOMEM;
     if (err)
         return err;
-    if (!len || (type != MAP_PRIVATE && type != MAP_SHARED && type != MAP_SHARED_VALIDATE))
+    if (!len || !type_known(type, flags & MAP_ANONYMOUS))
         err = -EINVAL;
     else if (n < len || n > USER_END)
         err = -ENOMEM;

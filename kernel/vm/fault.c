@@ -67,9 +67,11 @@ static struct vma *vma_for_fault(uint64_t addr)
 /* Pages to make at once: the length of the run below, while memory is plenty. */
 static unsigned run_length(const struct vma *v, uint64_t va)
 {
-    unsigned max = (unsigned)MIN((v->end - va) >> PAGE_SHIFT, page_count_free() / RUN_MAX);
-    max = MIN(max, RUN_MAX);
-    return max < 2 ? 1 : MAX(pages_run_below(va, max), 1u);
+    unsigned run = pages_run_below(va, RUN_MAX);
+    if (run < 2)
+        return 1;
+    uint64_t most = MIN((v->end - va) >> PAGE_SHIFT, page_count_free() / RUN_MAX);
+    return MAX((unsigned)MIN(run, most), 1u);
 }
 
 static int map_zero(const struct vma *v, uint64_t va, bool write, unsigned ahead)
@@ -186,6 +188,7 @@ static enum fault fault_resolve(uint64_t addr, bool write, bool exec)
         return FAULT_MAPERR;
     mutex_lock(&vm.lock);
     enum fault f = fault_locked(addr, write, exec);
+    vm.faults += f == FAULT_NONE;
     mutex_unlock(&vm.lock);
     return f;
 }

@@ -94,10 +94,19 @@ void pages_replace(uint64_t va, pte_t *pte, struct page *p, uint32_t prot)
 
 /* Entries taken out: their pages are freed only after no CPU can reach them. */
 struct batch {
+    uint64_t first, last; /* addresses that may be in a TLB */
+    struct list own;      /* pages of nobody else's, chained by `link` */
     unsigned count;
-    uint64_t first, last;
-    struct page *page[BATCH];
+    struct page *page[BATCH]; /* the others */
 };
+
+static void batch_init(struct batch *b)
+{
+    b->first = UINT64_MAX;
+    b->last = 0;
+    b->count = 0;
+    list_init(&b->own);
+}
 
 static void batch_flush(struct batch *b)
 {
@@ -105,9 +114,9 @@ static void batch_flush(struct batch *b)
         tlb_flush_range(b->first, b->last);
     for (unsigned i = 0; i < b->count; i++)
         page_put(b->page[i]);
-    b->count = 0;
-    b->first = UINT64_MAX;
-    b->last = 0;
+    for (struct list *l; (l = list_pop_head(&b->own));)
+        page_put(LIST_ENTRY(l, struct page, link));
+    batch_init(b);
 }
 
 static void drop_one(uint64_t va, pte_t *pte, void *arg)
@@ -120,7 +129,9 @@ static void drop_one(uint64_t va, pte_t *pte, void *arg)
     }
     *pte = 0;
     vm.resident--;
-    if (p)
+    if (p && !p->owner && __atomic_load_n(&p->refs, __ATOMIC_RELAXED) == 1)
+        list_add_tail(&b->own, &p->link);
+    else if (p)
         b->page[b->count++] = p;
     if (b->count == BATCH)
         batch_flush(b);
@@ -135,7 +146,8 @@ static void nothing(uint64_t va, pte_t *pte, void *arg)
 
 void pages_drop(uint64_t start, uint64_t end, bool prune)
 {
-    struct batch b = {.first = UINT64_MAX};
+    struct batch b;
+    batch_init(&b);
     paging_walk(start, end, drop_one, &b, false);
     batch_flush(&b);
     if (prune && end - start >= TABLE_SPAN)

@@ -124,3 +124,34 @@ int vm_resident(uint64_t addr, size_t pages, uint8_t *out)
     mutex_unlock(&vm.lock);
     return err;
 }
+
+static void usage_add(uint64_t va, pte_t *pte, void *arg)
+{
+    struct vm_usage *u = arg;
+    const struct page *p = page_of_paddr(*pte & PTE_ADDR);
+    (void)va;
+    u->resident += PAGE_SIZE;
+    u->anonymous += p && !p->owner ? PAGE_SIZE : 0;
+    u->dirty += p && (!p->owner || *pte & PTE_DIRTY) ? PAGE_SIZE : 0;
+}
+
+void vm_usage(uint64_t start, uint64_t end, struct vm_usage *out)
+{
+    *out = (struct vm_usage){0};
+    mutex_lock(&vm.lock);
+    paging_walk(start, MIN(end, USER_END), usage_add, out, false);
+    mutex_unlock(&vm.lock);
+}
+
+uint64_t vm_stack_size(void)
+{
+    uint64_t size = 0;
+    mutex_lock(&vm.lock);
+    for (struct rb_node *n = rb_last(&vm.root); n; n = rb_prev(n)) {
+        const struct vma *v = RB_ENTRY(n, struct vma, node);
+        if (v->flags & VMA_STACK)
+            size += v->end - v->start;
+    }
+    mutex_unlock(&vm.lock);
+    return size;
+}

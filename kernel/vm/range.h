@@ -23,6 +23,15 @@ void vm_lock_all(bool populate);
 int vm_check_mapped(uint64_t addr, uint64_t len);
 /* True if one of the mappings has one of the flags. */
 bool vm_range_has(uint64_t addr, uint64_t len, uint32_t flags);
+/* Bytes of a range that are in memory. */
+struct vm_usage {
+    uint64_t resident;
+    uint64_t anonymous; /* of these the program's own, not a file's */
+    uint64_t dirty;     /* of these may have been written */
+};
+void vm_usage(uint64_t start, uint64_t end, struct vm_usage *out);
+/* Bytes of the first thread's stack. */
+uint64_t vm_stack_size(void);
 /* One byte a page: 1 if it is in memory (mincore). */
 int vm_resident(uint64_t addr, size_t pages, uint8_t *out);
 

@@ -44,6 +44,7 @@ struct vm_space {
     uint64_t locked;                            /* of these with VMA_LOCKED */
     size_t resident;                            /* pages present */
     size_t resident_max;
+    uint64_t faults; /* resolved so far */
     unsigned count;
     uint32_t future_flags; /* VMA_LOCKED after mlockall(MCL_FUTURE) */
     bool future_populate;  /* and without MCL_ONFAULT */

@@ -30,6 +30,10 @@ static struct spinlock kernel_map_lock;
 static struct spinlock tlb_lock;
 static uint64_t tlb_start, tlb_end;
 static volatile uint32_t tlb_waiting;
+static struct tlb_cpu {
+    volatile bool idle;  /* nobody uses the translations now */
+    volatile bool stale; /* they have to go when somebody does */
+} tlb_cpus[CPU_MAX];
 
 static unsigned entry_index(uint64_t va, unsigned level)
 {
@@ -65,11 +69,14 @@ pte_t *paging_pte(uint64_t va, bool create)
     return paging_entry(va, 0, create);
 }
 
+static void tlb_flush(uint64_t start, uint64_t end, bool lazy);
+
 struct walk {
     uint64_t start, end;
     void (*fn)(uint64_t va, pte_t *pte, void *arg);
     void *arg;
     bool prune;
+    void *freed; /* empty tables, chained; a link looks like an entry that is not present */
 };
 
 static bool table_empty(const pte_t *table)
@@ -80,7 +87,7 @@ static bool table_empty(const pte_t *table)
     return true;
 }
 
-static void paging_walk_level(const struct walk *w, pte_t *table, unsigned level, uint64_t base)
+static void paging_walk_level(struct walk *w, pte_t *table, unsigned level, uint64_t base)
 {
     uint64_t span = 1ull << (PAGE_SHIFT + 9 * level);
     unsigned i = w->start > base ? (unsigned)((w->start - base) / span) : 0;
@@ -95,10 +102,10 @@ static void paging_walk_level(const struct walk *w, pte_t *table, unsigned level
         }
         paging_walk_level(w, entry_table(*e), level - 1, va);
         if (w->prune && table_empty(entry_table(*e))) {
-            void *t = entry_table(*e);
+            void **t = phys_to_virt(*e & PTE_ADDR);
             *e = 0;
-            tlb_flush_range(va, va + span); /* paging-structure caches may hold the table */
-            paging_table_free(t);
+            *t = w->freed;
+            w->freed = t;
         }
     }
 }
@@ -106,8 +113,15 @@ static void paging_walk_level(const struct walk *w, pte_t *table, unsigned level
 void paging_walk(uint64_t start, uint64_t end, void (*fn)(uint64_t, pte_t *, void *), void *arg,
                  bool prune)
 {
-    struct walk w = {start, end, fn, arg, prune};
+    struct walk w = {start, end, fn, arg, prune, NULL};
     paging_walk_level(&w, pml4, LEVELS - 1, 0);
+    if (w.freed) /* any CPU, also an idle one, may have them in its paging-structure cache */
+        tlb_flush(start, end, false);
+    while (w.freed) {
+        void **t = w.freed;
+        w.freed = *t;
+        paging_table_free(t);
+    }
 }
 
 void *paging_map_device(paddr_t pa, size_t size)
@@ -171,7 +185,25 @@ void tlb_interrupt(void)
     __atomic_sub_fetch(&tlb_waiting, 1, __ATOMIC_RELEASE);
 }
 
-void tlb_flush_range(uint64_t start, uint64_t end)
+/* The other CPUs that must be told; those without a thread only get a mark, if `lazy`. */
+static uint64_t tlb_targets(bool lazy)
+{
+    uint64_t targets = 0;
+    for (unsigned i = 0; i < cpu_count(); i++) {
+        struct tlb_cpu *c = &tlb_cpus[i];
+        if (i == percpu()->id)
+            continue;
+        if (lazy && c->idle) {
+            __atomic_store_n(&c->stale, true, __ATOMIC_SEQ_CST);
+            if (__atomic_load_n(&c->idle, __ATOMIC_SEQ_CST))
+                continue;
+        }
+        targets |= 1ull << i;
+    }
+    return targets;
+}
+
+static void tlb_flush(uint64_t start, uint64_t end, bool lazy)
 {
     if (cpu_count() == 1) {
         tlb_flush_local(start, end);
@@ -180,13 +212,36 @@ void tlb_flush_range(uint64_t start, uint64_t end)
     /* Interrupts stay on while waiting, so that two CPUs cannot wait for each other. */
     spin_lock(&tlb_lock);
     tlb_flush_local(start, end);
+    uint64_t targets = tlb_targets(lazy);
     tlb_start = start;
     tlb_end = end;
-    __atomic_store_n(&tlb_waiting, cpu_count() - 1, __ATOMIC_RELEASE);
-    lapic_ipi_others(VECTOR_TLB);
+    for (; targets; targets &= targets - 1) {
+        __atomic_add_fetch(&tlb_waiting, 1, __ATOMIC_RELEASE);
+        lapic_ipi(percpu_of((unsigned)__builtin_ctzll(targets))->apic_id, VECTOR_TLB);
+    }
     while (__atomic_load_n(&tlb_waiting, __ATOMIC_ACQUIRE))
         cpu_relax();
     spin_unlock(&tlb_lock);
+}
+
+void tlb_flush_range(uint64_t start, uint64_t end)
+{
+    tlb_flush(start, end, true);
+}
+
+void tlb_idle_begin(void)
+{
+    tlb_cpus[percpu()->id].idle = true;
+}
+
+void tlb_idle_end(void)
+{
+    struct tlb_cpu *c = &tlb_cpus[percpu()->id];
+    __atomic_store_n(&c->idle, false, __ATOMIC_SEQ_CST);
+    if (!__atomic_load_n(&c->stale, __ATOMIC_SEQ_CST))
+        return;
+    c->stale = false;
+    cpu_set_cr3(cpu_cr3());
 }
 
 static pte_t *paging_entry_boot(uint64_t va, unsigned level)

@@ -40,7 +40,14 @@ void *paging_map_stack(unsigned pages);
 /* The interrupt side of tlb_flush_range(), for apic.c. */
 void tlb_interrupt(void);
 
-/* Drops stale translations of [start, end) on this CPU, and on every other that may hold them. */
+/*
+ * Drops stale translations of [start, end) on this CPU, and on every other that
+ * may use them: a CPU without a thread is left alone and drops all of its own when
+ * it gets one.
+ */
 void tlb_flush_range(uint64_t start, uint64_t end);
+/* For the scheduler: this CPU has no thread to run, or has one again. Interrupts are off. */
+void tlb_idle_begin(void);
+void tlb_idle_end(void);
 /* Final protections: kernel text r-x, rodata r--, the rest rw- nx; boot mappings gone. */
 void paging_init(void);
