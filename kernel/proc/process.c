@@ -175,7 +175,7 @@ void task_exit(int status)
 {
     struct task *t = task_current();
     if (!process.exiting)
-        futex_thread_exit(t->clear_child_tid, t->robust_list, t->tid);
+        futex_thread_exit(t);
     irqflags_t flags = spin_lock_irq(&process.lock);
     bool last = process.task_count == 1 && !process.exiting;
     spin_unlock_irq(&process.lock, flags);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Threads: clone, futex, scheduling, exit; and the calls that would make a second process. */
+/* Threads: clone, scheduling, exit; and the calls that would make a second process. */
 #include <linux/errno.h>
-#include <linux/futex.h>
 #include <linux/sched.h>
 #include <linux/sched/types.h>
 
@@ -10,7 +9,6 @@
 #include "lib/string.h"
 #include "proc/control.h"
 #include "proc/exit.h"
-#include "proc/futex.h"
 #include "proc/process.h"
 #include "proc/restart.h"
 #include "proc/rseq.h"
@@ -157,99 +155,6 @@ long sys_set_tid_address(struct uptr addr)
 {
     task_current()->clear_child_tid = addr.addr;
     return task_current()->tid;
-}
-
-long sys_set_robust_list(struct uptr head, unsigned long size)
-{
-    if (size != sizeof(struct robust_list_head))
-        return -EINVAL;
-    task_current()->robust_list = head.addr;
-    return 0;
-}
-
-long sys_get_robust_list(int tid, struct uptr head, struct uptr size)
-{
-    uint64_t list = 0, len = sizeof(struct robust_list_head);
-    irqflags_t flags = spin_lock_irq(&process.lock);
-    const struct task *t = tid ? task_find_locked(tid) : task_current();
-    if (t)
-        list = t->robust_list;
-    spin_unlock_irq(&process.lock, flags);
-    if (!t)
-        return -ESRCH;
-    return copy_to_user(size, &len, sizeof len) ? -EFAULT : copy_to_user(head, &list, sizeof list);
-}
-
-/* Deadline of a futex wait: FUTEX_WAIT counts from now, the others name a moment. */
-static int futex_deadline(int op, struct uptr timeout, uint64_t *deadline)
-{
-    uint64_t ns;
-    *deadline = CLOCK_NEVER;
-    if (uptr_null(timeout))
-        return 0;
-    int err = timespec_from_user(&ns, timeout);
-    if (err)
-        return err;
-    if ((op & FUTEX_CMD_MASK) == FUTEX_WAIT)
-        *deadline = clock_now() + ns;
-    else if (op & FUTEX_CLOCK_REALTIME)
-        *deadline = ns > clock_wall() ? clock_now() + (ns - clock_wall()) : 0;
-    else
-        *deadline = ns;
-    return 0;
-}
-
-static long futex_restart(struct restart *r)
-{
-    int err = futex_wait(r->arg[0], (uint32_t)r->arg[1], (uint32_t)r->arg[2], r->deadline);
-    return err == -EINTR ? -ERESTART_RESTARTBLOCK : err;
-}
-
-static long futex_wait_call(struct uptr addr, int op, uint32_t value, struct uptr timeout,
-                            uint32_t bits)
-{
-    uint64_t deadline;
-    int err = futex_deadline(op, timeout, &deadline);
-    if (err)
-        return err;
-    if (!bits)
-        return -EINVAL;
-    err = futex_wait(addr.addr, value, bits, deadline);
-    if (err != -EINTR)
-        return err;
-    if (deadline == CLOCK_NEVER)
-        return -512; /* ERESTARTSYS: the same call again, if the handler allows */
-    task_current()->restart =
-        (struct restart){futex_restart, deadline, {addr.addr, value, bits, 0}};
-    return -ERESTART_RESTARTBLOCK;
-}
-
-long sys_futex(struct uptr addr, int op, unsigned value, struct uptr timeout, struct uptr addr2,
-               unsigned value3)
-{
-    unsigned value2 = (unsigned)timeout.addr; /* the operations without a timeout */
-    switch (op & FUTEX_CMD_MASK) {
-    case FUTEX_WAIT:
-        return futex_wait_call(addr, op, value, timeout, FUTEX_BITSET_MATCH_ANY);
-    case FUTEX_WAIT_BITSET:
-        return futex_wait_call(addr, op, value, timeout, value3);
-    case FUTEX_WAKE:
-        return futex_wake(addr.addr, value, FUTEX_BITSET_MATCH_ANY);
-    case FUTEX_WAKE_BITSET:
-        return value3 ? futex_wake(addr.addr, value, value3) : -EINVAL;
-    case FUTEX_REQUEUE:
-        if ((int)value < 0 || (int)value2 < 0)
-            return -EINVAL;
-        return futex_requeue(addr.addr, addr2.addr, value, value2, NULL);
-    case FUTEX_CMP_REQUEUE:
-        if ((int)value < 0 || (int)value2 < 0)
-            return -EINVAL;
-        return futex_requeue(addr.addr, addr2.addr, value, value2, &value3);
-    case FUTEX_WAKE_OP:
-        return futex_wake_op(addr.addr, addr2.addr, value, value2, value3);
-    default:
-        return -ENOSYS;
-    }
 }
 
 long sys_restart_syscall(void)
