@@ -11,6 +11,8 @@
 #include "lib/string.h"
 #include "mem/kmalloc.h"
 #include "mem/page.h"
+#include "net/options.h"
+#include "net/unix.h"
 #include "proc/exit.h"
 #include "proc/futex.h"
 #include "proc/task.h"
@@ -53,6 +55,23 @@ static void broken_pipe(void)
     signal_self(SIGPIPE);
 }
 
+/* For connect(2) of AF_UNIX: the path must lead to something. */
+static int socket_look_up(const char *path)
+{
+    struct path *p;
+    int err = path_walk(&fs_context, NULL, path, 0, NULL, &p);
+    if (!err)
+        path_put(p);
+    return err;
+}
+
+static void socket_credentials(uint32_t out[3])
+{
+    out[0] = PROCESS_PID;
+    out[1] = process.euid;
+    out[2] = process.egid;
+}
+
 int process_init(const struct manifest *m)
 {
     list_init(&process.tasks);
@@ -62,6 +81,8 @@ int process_init(const struct manifest *m)
     limits_init();
     process.manifest = m;
     file_broken_pipe = broken_pipe;
+    unix_look_up = socket_look_up;
+    option_credentials = socket_credentials;
     process.dumpable = true;
     process.uid = process.euid = process.suid = process.fsuid = (uint32_t)m->uid;
     process.gid = process.egid = process.sgid = process.fsgid = (uint32_t)m->gid;
