@@ -2,6 +2,7 @@
 /* The process and its threads: see process.h and task.h. */
 #include "proc/process.h"
 
+#include <linux/capability.h>
 #include <linux/errno.h>
 
 #include "arch/x86_64/features.h"
@@ -86,6 +87,8 @@ int process_init(const struct manifest *m)
     process.dumpable = true;
     process.uid = process.euid = process.suid = process.fsuid = (uint32_t)m->uid;
     process.gid = process.egid = process.sgid = process.fsgid = (uint32_t)m->gid;
+    process.caps.bounding = (2ull << CAP_LAST_CAP) - 1;
+    process.caps.permitted = process.uid ? 0 : process.caps.bounding;
     process.start_time = clock_now();
     copy_name(process.hostname, sizeof process.hostname, m->hostname);
     copy_name(process.domainname, sizeof process.domainname, "(none)");
@@ -98,8 +101,21 @@ int process_init(const struct manifest *m)
     return err;
 }
 
+static void capabilities_update(struct capabilities *c)
+{
+    bool euid_root = !process.euid, root = euid_root || !process.uid || !process.suid;
+    if (c->was_root && !root && !c->keep)
+        c->permitted = c->ambient = 0;
+    if (euid_root != c->was_euid_root)
+        c->effective = euid_root ? c->permitted : 0;
+    c->effective &= c->permitted;
+    c->was_root = root;
+    c->was_euid_root = euid_root;
+}
+
 void process_update_cred(void)
 {
+    capabilities_update(&process.caps);
     struct cred *c = &fs_context.cred;
     c->uid = process.fsuid;
     c->gid = process.fsgid;

@@ -33,7 +33,7 @@ struct task {
     uint64_t rseq;  /* user address of struct rseq, 0 if none */
     uint32_t rseq_signature;
     struct restart restart;
-    int sched_policy, sched_priority, nice;
+    int sched_policy, sched_priority, nice, ioprio;
     uint64_t timer_slack;
 };
 
