@@ -201,36 +201,13 @@ long sys_flock(int fd, int op)
     return kind && !(kind & ~LOCK_KINDS) && !(kind & (kind - 1)) ? 0 : -EINVAL;
 }
 
-/* Two descriptors for the ends of a pipe, written to user memory. */
-static long pipe_install(struct uptr fds, struct file *end[2], bool cloexec)
-{
-    int fd[2], err;
-    fd[0] = fd_reserve(process.fds, 0, cloexec);
-    fd[1] = fd[0] < 0 ? fd[0] : fd_reserve(process.fds, 0, cloexec);
-    err = fd[1] < 0 ? fd[1] : copy_to_user(fds, fd, sizeof fd);
-    for (int i = 0; i < 2; i++) {
-        if (!err)
-            fd_publish(process.fds, fd[i], end[i]);
-        else if (fd[i] >= 0)
-            fd_cancel(process.fds, fd[i]);
-    }
-    return err;
-}
-
 long sys_pipe2(struct uptr fds, unsigned flags)
 {
     struct file *end[2];
     if (flags & ~(unsigned)(O_CLOEXEC | O_NONBLOCK | O_DIRECT))
         return -EINVAL;
     int err = pipe_create(flags & O_NONBLOCK, &end[0], &end[1]);
-    if (err)
-        return err;
-    err = (int)pipe_install(fds, end, flags & O_CLOEXEC);
-    if (err) {
-        file_put(end[0]);
-        file_put(end[1]);
-    }
-    return err;
+    return err ? err : file_install_pair(end, fds, flags & O_CLOEXEC);
 }
 
 long sys_pipe(struct uptr fds)
