@@ -13,6 +13,7 @@
 #include <linux/mman.h>
 
 #include "vm/map.h"
+#include "mem/page.h"
 #include "vm/pages.h"
 #include "vm/range.h"
 #include "vm/remap.h"
@@ -58,6 +59,18 @@ int vm_populate(uint64_t addr, uint64_t len, enum populate how)
 {
     (void)addr, (void)len, (void)how;
     return 0;
+}
+
+struct page *page_of_paddr(paddr_t paddr)
+{
+    (void)paddr;
+    return NULL;
+}
+
+void paging_walk(uint64_t start, uint64_t end, void (*fn)(uint64_t, pte_t *, void *), void *arg,
+                 bool prune)
+{
+    (void)start, (void)end, (void)fn, (void)arg, (void)prune;
 }
 
 static int setup(void **state)

@@ -20,6 +20,7 @@ enum cpu_feature {
     CPU_ERMS = 1 << 12,
     CPU_HYPERVISOR_KVM = 1 << 13,
     CPU_HYPERVISOR_TCG = 1 << 14,
+    CPU_CRC32 = 1 << 15,
 };
 
 extern uint32_t cpu_features; /* bits of enum cpu_feature */

@@ -64,6 +64,7 @@ void cpu_detect(void)
     cpu_cpuid(1, 0, r);
     cpu_hwcap = r[3];
     feature_if(r[2] & 1u << 26, CPU_XSAVE);
+    feature_if(r[2] & 1u << 20, CPU_CRC32);
     feature_if(r[2] & 1u << 21, CPU_X2APIC);
     feature_if(r[2] & 1u << 24, CPU_TSC_DEADLINE);
     feature_if(r[2] & 1u << 30, CPU_RDRAND);
