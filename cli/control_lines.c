@@ -96,7 +96,7 @@ static void line_take(struct control *c, char *line)
     } words[] = {
         {"log", take_log},         {"trace", take_trace},   {"unsupported", take_unsupported},
         {"termios", take_termios}, {"killed", take_killed}, {"panic", take_panic},
-        {"exit", take_exit},   {"crash", take_crash},   {"frame", take_frame},
+        {"exit", take_exit},       {"crash", take_crash},   {"frame", take_frame},
     };
     char *rest = strchr(line, ' ');
     if (!rest)

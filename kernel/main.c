@@ -148,8 +148,8 @@ static void kernel_init(void *arg)
     if (process_init(&manifest)) /* descriptor table, limits, ids */
         panic("no memory for the process");
     procfs_set_process(process.fds, process.fs, PROCESS_PID);
-    control_init(); /* the channel to ops, and the log over it */
-    cpus_start();   /* the other CPUs */
+    control_init();     /* the channel to ops, and the log over it */
+    cpus_start();       /* the other CPUs */
     if (cpuinfo_init()) /* their files in /proc and /sys */
         panic("no memory for /sys");
     trace_init(manifest.trace);

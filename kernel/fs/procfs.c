@@ -432,8 +432,10 @@ static const struct vnode_ops proc_vnode_ops = {
 
 static void proc_statfs(struct fs *fs, struct fs_stats *st)
 {
-    *st = (struct fs_stats){
-        .type = fs == &sys_fs ? SYSFS_MAGIC : PROC_SUPER_MAGIC, .block_size = PAGE_SIZE, .name_max = 255, .id = fs->dev};
+    *st = (struct fs_stats){.type = fs == &sys_fs ? SYSFS_MAGIC : PROC_SUPER_MAGIC,
+                            .block_size = PAGE_SIZE,
+                            .name_max = 255,
+                            .id = fs->dev};
 }
 
 static const struct fs_ops proc_fs_ops = {.statfs = proc_statfs};

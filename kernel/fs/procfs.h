@@ -2,7 +2,8 @@
 /*
  * /proc. Content comes from registered generators: whoever has the data
  * registers a function for a path. "self/..." stands for the directory of the
- * one process, "/sys/..." for a file of sysfs, which is a second tree of the same kind. Registration is for boot only and takes no lock.
+ * one process, "/sys/..." for a file of sysfs, which is a second tree of the same kind.
+ * Registration is for boot only and takes no lock.
  */
 #pragma once
 

@@ -356,8 +356,7 @@ int tmpfs_anonymous(const char *label, uint32_t mode, uint64_t size, struct vnod
     struct tmp_node *n;
     struct vnode_new what = {.mode = S_IFREG | mode};
     mutex_lock(&lock);
-    int err = hidden ? 0
-                     : tmpfs_create(&hidden, "tmpfs", page_count_total() << PAGE_SHIFT, 0700);
+    int err = hidden ? 0 : tmpfs_create(&hidden, "tmpfs", page_count_total() << PAGE_SHIFT, 0700);
     mutex_unlock(&lock);
     if (!err)
         err = node_create(hidden, &what, &n);

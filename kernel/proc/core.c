@@ -78,9 +78,9 @@ static void notes_of_task(struct core *c, struct task *t, int sig)
         .ppid = PROCESS_PPID,
         .pgrp = PROCESS_PID,
         .sid = PROCESS_PID,
-        .regs = {f->r15, f->r14, f->r13, f->r12,      f->rbp, f->rbx, f->r11,    f->r10, f->r9,
-                 f->r8,  f->rax, f->rcx, f->rdx,      f->rsi, f->rdi, f->orig_rax, f->rip, f->cs,
-                 f->rflags, f->rsp, f->ss, fs, gs, 0, 0, 0, 0},
+        .regs = {f->r15,    f->r14, f->r13, f->r12, f->rbp, f->rbx, f->r11,      f->r10, f->r9,
+                 f->r8,     f->rax, f->rcx, f->rdx, f->rsi, f->rdi, f->orig_rax, f->rip, f->cs,
+                 f->rflags, f->rsp, f->ss,  fs,     gs,     0,      0,           0,      0},
         .fpvalid = 1,
     };
     note_add(&c->notes, NT_PRSTATUS, &s, sizeof s);
@@ -89,9 +89,13 @@ static void notes_of_task(struct core *c, struct task *t, int sig)
 
 static void notes_of_process(struct core *c)
 {
-    struct prpsinfo p = {
-        .sname = 'R', .uid = process.uid, .gid = process.gid, .pid = PROCESS_PID,
-        .ppid = PROCESS_PPID, .pgrp = PROCESS_PID, .sid = PROCESS_PID};
+    struct prpsinfo p = {.sname = 'R',
+                         .uid = process.uid,
+                         .gid = process.gid,
+                         .pid = PROCESS_PID,
+                         .ppid = PROCESS_PPID,
+                         .pgrp = PROCESS_PID,
+                         .sid = PROCESS_PID};
     const char *program = process.manifest->program, *slash = strrchr(program, '/');
     program = slash ? slash + 1 : program;
     memcpy(p.name, program, MIN(strlen(program), sizeof p.name - 1));
@@ -132,8 +136,12 @@ static void segment_add(uint64_t va, pte_t *pte, void *arg)
         last->p_filesz = last->p_memsz += PAGE_SIZE;
         return;
     }
-    const Elf64_Phdr h = {.p_type = PT_LOAD, .p_flags = flags, .p_vaddr = va,
-                          .p_filesz = PAGE_SIZE, .p_memsz = PAGE_SIZE, .p_align = PAGE_SIZE};
+    const Elf64_Phdr h = {.p_type = PT_LOAD,
+                          .p_flags = flags,
+                          .p_vaddr = va,
+                          .p_filesz = PAGE_SIZE,
+                          .p_memsz = PAGE_SIZE,
+                          .p_align = PAGE_SIZE};
     if (c->count == SEGMENTS_MAX)
         return;
     seq_write(&c->segments, &h, sizeof h);
@@ -162,8 +170,8 @@ static void headers_write(struct core *c)
         .e_phnum = (Elf64_Half)(c->count + 1),
     };
     uint64_t at = sizeof e + (c->count + 1) * sizeof(Elf64_Phdr);
-    const Elf64_Phdr note = {.p_type = PT_NOTE, .p_offset = at, .p_filesz = c->notes.len,
-                             .p_align = 4};
+    const Elf64_Phdr note = {
+        .p_type = PT_NOTE, .p_offset = at, .p_filesz = c->notes.len, .p_align = 4};
     Elf64_Phdr *h = (Elf64_Phdr *)c->segments.buf;
     uint64_t data = ALIGN_UP(at + c->notes.len, PAGE_SIZE), pad = data - at - c->notes.len;
     for (unsigned i = 0; i < c->count; i++) {

@@ -134,8 +134,7 @@ static int cpu_topology(unsigned cpu)
     snprintf(id, sizeof id, "%u\n", cpu);
     snprintf(list, sizeof list, "%u\n", cpu);
     snprintf(mask, sizeof mask, "%lx\n", 1ul << cpu);
-    snprintf(all, sizeof all, "%lx\n",
-             cpu_count() == CPU_MAX ? ~0ul : (1ul << cpu_count()) - 1);
+    snprintf(all, sizeof all, "%lx\n", cpu_count() == CPU_MAX ? ~0ul : (1ul << cpu_count()) - 1);
     const struct {
         const char *name, *text;
     } files[] = {

@@ -151,8 +151,7 @@ static int gen_stat(struct seq *out)
     seq_printf(out, "%d (%s) %c %d %d %d 0 -1 4194304 ", t.tid, t.name, t.state, PROCESS_PPID,
                PROCESS_PID, PROCESS_PID);
     seq_printf(out, "%lu 0 0 0 %lu 0 0 0 20 0 %u 0 %lu %lu %zu 18446744073709551615 ", vm.faults,
-               ticks, process.task_count, process.start_time / NS_PER_TICK, vm.mapped,
-               vm.resident);
+               ticks, process.task_count, process.start_time / NS_PER_TICK, vm.mapped, vm.resident);
     seq_printf(out, "%lu %lu %lu 0 0 0 0 0 0 0 0 0 17 %u 0 0 0 0 0 ", process.code_start,
                process.code_end, process.stack_top, t.cpu);
     seq_printf(out, "%lu %lu %lu %lu %lu %lu %lu 0\n", process.data_start, process.data_end,
@@ -167,8 +166,7 @@ static void status_ids(struct seq *out, const struct task_view *t)
                process.fs->umask, t->state, t->state == 'R' ? "running" : "sleeping", PROCESS_PID);
     seq_printf(out, "Pid:\t%d\nPPid:\t%d\nTracerPid:\t0\n", t->tid, PROCESS_PPID);
     seq_printf(out, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\n", process.uid, process.euid,
-               process.suid, process.fsuid, process.gid, process.egid, process.sgid,
-               process.fsgid);
+               process.suid, process.fsuid, process.gid, process.egid, process.sgid, process.fsgid);
     seq_text(out, "FDSize:\t256\nGroups:\t");
     for (uint32_t i = 0; i < process.group_count; i++)
         seq_printf(out, "%u ", process.groups[i]);
@@ -237,8 +235,8 @@ static int gen_status(struct seq *out)
     seq_printf(out, "Cpus_allowed:\t%lx\nCpus_allowed_list:\t", t.affinity & cpus);
     seq_printf(out, cpu_count() > 1 ? "0-%u\n" : "%u\n", cpu_count() - 1);
     seq_text(out, "Mems_allowed:\t1\nMems_allowed_list:\t0\n");
-    seq_printf(out, "voluntary_ctxt_switches:\t%lu\nnonvoluntary_ctxt_switches:\t%lu\n",
-               t.switches, t.preemptions);
+    seq_printf(out, "voluntary_ctxt_switches:\t%lu\nnonvoluntary_ctxt_switches:\t%lu\n", t.switches,
+               t.preemptions);
     return 0;
 }
 

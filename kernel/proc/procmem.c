@@ -30,12 +30,12 @@ static size_t maps_text(const struct vma *v, char *buf, size_t n)
     uint64_t dev = 0, ino = 0;
     if (!v->object || v->object->ops->describe(v->object, name, sizeof name, &dev, &ino))
         snprintf(name, sizeof name, "%s", vma_label(v));
-    size_t len = (size_t)snprintf(
-        buf, n, "%08lx-%08lx %c%c%c%c %08lx %02x:%02x %lu ", v->start, v->end,
-        v->prot & PROT_READ ? 'r' : '-', v->prot & PROT_WRITE ? 'w' : '-',
-        v->prot & PROT_EXEC ? 'x' : '-', v->flags & VMA_SHARED ? 's' : 'p',
-        v->object ? v->pgoff << PAGE_SHIFT : 0, (unsigned)(dev >> 8 & 0xfff),
-        (unsigned)(dev & 0xff), ino);
+    size_t len =
+        (size_t)snprintf(buf, n, "%08lx-%08lx %c%c%c%c %08lx %02x:%02x %lu ", v->start, v->end,
+                         v->prot & PROT_READ ? 'r' : '-', v->prot & PROT_WRITE ? 'w' : '-',
+                         v->prot & PROT_EXEC ? 'x' : '-', v->flags & VMA_SHARED ? 's' : 'p',
+                         v->object ? v->pgoff << PAGE_SHIFT : 0, (unsigned)(dev >> 8 & 0xfff),
+                         (unsigned)(dev & 0xff), ino);
     size_t pad = *name && len < NAME_COLUMN ? NAME_COLUMN - len : 0;
     len += (size_t)snprintf(buf + len, n - len, "%*s%s", (int)pad, "", name);
     return MIN(len, n - 1);
@@ -134,12 +134,12 @@ static void smaps_entry(struct seq *out, const struct vma *v)
         bool set;
         const char *name;
     } flags[] = {
-        {v->prot & PROT_READ, "rd"},          {v->prot & PROT_WRITE, "wr"},
-        {v->prot & PROT_EXEC, "ex"},          {v->flags & VMA_SHARED, "sh"},
-        {v->max_prot & PROT_READ, "mr"},      {v->max_prot & PROT_WRITE, "mw"},
-        {v->max_prot & PROT_EXEC, "me"},      {v->flags & VMA_GROWSDOWN, "gd"},
-        {v->flags & VMA_LOCKED, "lo"},        {v->flags & VMA_NORESERVE, "nr"},
-        {v->flags & VMA_FIXED_PAGES, "de"},   {v->flags & VMA_DONTDUMP, "dd"},
+        {v->prot & PROT_READ, "rd"},        {v->prot & PROT_WRITE, "wr"},
+        {v->prot & PROT_EXEC, "ex"},        {v->flags & VMA_SHARED, "sh"},
+        {v->max_prot & PROT_READ, "mr"},    {v->max_prot & PROT_WRITE, "mw"},
+        {v->max_prot & PROT_EXEC, "me"},    {v->flags & VMA_GROWSDOWN, "gd"},
+        {v->flags & VMA_LOCKED, "lo"},      {v->flags & VMA_NORESERVE, "nr"},
+        {v->flags & VMA_FIXED_PAGES, "de"}, {v->flags & VMA_DONTDUMP, "dd"},
     };
     for (unsigned i = 0; i < ARRAY_SIZE(flags); i++)
         if (flags[i].set)

@@ -266,7 +266,8 @@ long sys_memfd_create(struct uptr name, unsigned flags)
     char text[sizeof MEMFD_PREFIX + MEMFD_NAME_MAX] = MEMFD_PREFIX;
     struct vnode *v;
     struct file *f;
-    if (flags & MFD_HUGETLB && !(flags & ~(MFD_HUGETLB | MFD_ALL | MFD_HUGE_MASK << MFD_HUGE_SHIFT)))
+    if (flags & MFD_HUGETLB &&
+        !(flags & ~(MFD_HUGETLB | MFD_ALL | MFD_HUGE_MASK << MFD_HUGE_SHIFT)))
         return -ENODEV;
     if (flags & ~(unsigned)MFD_ALL)
         return -EINVAL;

@@ -99,9 +99,9 @@ static int remap_locked(struct remap *r)
         return r->new_len < r->old_len ? vm_unmap_locked(r->old + r->new_len, r->old + r->old_len)
                                        : 0;
     }
-    uint64_t more = r->flags & MREMAP_DONTUNMAP  ? r->new_len
-                    : r->new_len > r->old_len ? r->new_len - r->old_len
-                                              : 0;
+    uint64_t more = r->flags & MREMAP_DONTUNMAP ? r->new_len
+                    : r->new_len > r->old_len   ? r->new_len - r->old_len
+                                                : 0;
     int err = more ? expand_check(v, more) : 0;
     if (err)
         return err;

@@ -41,16 +41,11 @@ static int gettid_(void)
 TEST(constants)
 {
     static const char *const files[] = {
-        "/proc/sys/vm/overcommit_memory",
-        "/proc/sys/vm/max_map_count",
-        "/proc/sys/kernel/pid_max",
-        "/proc/sys/kernel/threads-max",
-        "/proc/sys/kernel/cap_last_cap",
-        "/proc/sys/kernel/ngroups_max",
-        "/proc/sys/fs/file-max",
-        "/proc/sys/fs/nr_open",
-        "/proc/sys/fs/pipe-max-size",
-        "/proc/sys/vm/mmap_min_addr",
+        "/proc/sys/vm/overcommit_memory", "/proc/sys/vm/max_map_count",
+        "/proc/sys/kernel/pid_max",       "/proc/sys/kernel/threads-max",
+        "/proc/sys/kernel/cap_last_cap",  "/proc/sys/kernel/ngroups_max",
+        "/proc/sys/fs/file-max",          "/proc/sys/fs/nr_open",
+        "/proc/sys/fs/pipe-max-size",     "/proc/sys/vm/mmap_min_addr",
     };
     for (size_t i = 0; i < COUNT(files); i++) {
         CHECK(slurp(files[i]) > 1);
@@ -278,9 +273,9 @@ TEST(oom_score_adj)
 TEST(status_fields)
 {
     static const char *const names[] = {
-        "VmPeak:", "VmSize:", "VmLck:",  "VmHWM:",  "VmRSS:",  "RssAnon:", "RssFile:",
-        "VmData:", "VmStk:",  "VmExe:",  "VmSwap:", "Threads:", "SigQ:",   "SigBlk:",
-        "CapEff:", "CapBnd:", "Seccomp:", "Cpus_allowed_list:",
+        "VmPeak:",  "VmSize:", "VmLck:",  "VmHWM:",  "VmRSS:",   "RssAnon:",
+        "RssFile:", "VmData:", "VmStk:",  "VmExe:",  "VmSwap:",  "Threads:",
+        "SigQ:",    "SigBlk:", "CapEff:", "CapBnd:", "Seccomp:", "Cpus_allowed_list:",
     };
     CHECK(slurp("/proc/self/status") > 0);
     for (size_t i = 0; i < COUNT(names); i++)

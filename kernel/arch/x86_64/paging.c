@@ -265,8 +265,8 @@ static void map_range(paddr_t start, paddr_t end)
     start = ALIGN_DOWN(start, m2);
     for (paddr_t pa = start; pa < end;) {
         const pte_t *top = paging_entry_boot(DIRECT_MAP + pa, 2);
-        bool giant = *top & PTE_LARGE ||
-                     (!*top && cpu_has(CPU_PAGE_1G) && !(pa % g1) && end - pa >= g1);
+        bool giant =
+            *top & PTE_LARGE || (!*top && cpu_has(CPU_PAGE_1G) && !(pa % g1) && end - pa >= g1);
         pte_t *e = paging_entry_boot(DIRECT_MAP + pa, giant ? 2 : 1);
         if (!(*e & PTE_PRESENT))
             *e = pa | PTE_PRESENT | PTE_WRITE | PTE_NX | PTE_LARGE | PTE_GLOBAL;
