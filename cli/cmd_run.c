@@ -14,6 +14,7 @@
 #include "cache.h"
 #include "child.h"
 #include "command.h"
+#include "debug.h"
 #include "kvm.h"
 #include "launch.h"
 #include "ops/exit.h"
@@ -33,6 +34,15 @@ static const struct option run_rows[] = {
      .offset = offsetof(struct request, accel),
      .argument = "auto|kvm|tcg",
      .help = "how the CPU is run; auto: KVM where it really works"},
+    {.name = "core",
+     .type = OPTION_TEXT,
+     .offset = offsetof(struct request, core),
+     .argument = "FILE",
+     .help = "if the program crashes, write an ELF core for gdb"},
+    {.name = "debug",
+     .type = OPTION_FLAG,
+     .offset = offsetof(struct request, debug),
+     .help = "wait for gdb and print the command that attaches it"},
     {.name = "dry-run",
      .type = OPTION_FLAG,
      .offset = offsetof(struct request, dry_run),
@@ -204,11 +214,26 @@ static bool image_take(struct plan *p, const struct request *r, struct cache_ima
     return true;
 }
 
+static bool debug_prepare(struct debug *d, const struct plan *p, const char *kernel,
+                          const struct request *r, struct machine *m, struct err *err)
+{
+    if (r->core && !debug_core_open(d, r->core, err))
+        return false;
+    if (r->debug && !debug_socket_make(d, err))
+        return false;
+    if (r->debug)
+        debug_print(d, kernel, p->program, stderr);
+    m->core = d->core;
+    m->debug = d->socket;
+    return true;
+}
+
 static bool plan_run(struct plan *p, const struct request *r, int *status, struct err *err)
 {
     static const char *const machines[] = {"microvm", "q35"};
     struct machine m = {0};
     struct cache_image image = {0};
+    struct debug debug = {0};
     char *qemu = NULL, *kernel = NULL, *manifest = NULL;
     size_t machine;
     bool ok = choice("machine", r->machine, machines, 2, &machine, err) &&
@@ -221,7 +246,8 @@ static bool plan_run(struct plan *p, const struct request *r, int *status, struc
         m.kernel = kernel;
         m.root = image.path;
         m.manifest = manifest;
-        ok = machine_run(&m, p, r, status, err);
+        ok = debug_prepare(&debug, p, kernel, r, &m, err) && machine_run(&m, p, r, status, err);
+        debug_end(&debug, p->program, stderr);
     }
     free(image.path);
     free(image.note);

@@ -198,7 +198,8 @@ bool plan_make(struct plan *p, const struct request *r, bool portable, struct er
     m->gid = p->config.gid;
     m->cwd = p->config.cwd ? p->config.cwd : m->cwd;
     m->hostname = p->config.hostname ? p->config.hostname : m->hostname;
-    m->aslr = !r->no_aslr;
+    m->aslr = !r->no_aslr && !r->debug; /* gdb is told fixed addresses */
+    m->core = r->core != NULL;
     m->trace = r->trace ? r->trace : m->trace;
     m->log = r->verbose ? "debug" : m->log;
     if (!env_make(p, r, portable, err) || !program_choose(p, r, err) || !files_add(p, r, err))

@@ -32,12 +32,14 @@ struct request {
     const char *kernel;
     const char *trace;
     const char *output;
+    const char *core;
     bool no_aslr;
     bool no_system_files;
     bool list_files;
     bool dry_run;
     bool print_manifest;
     bool verbose;
+    bool debug;
     char **operands; /* program and its arguments; may be empty */
 };
 

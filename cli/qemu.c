@@ -89,13 +89,32 @@ static void stream_arguments(const struct machine *m, struct strlist *argv)
     strlist_add(argv, "-chardev");
     strlist_addf(argv, "socket,id=serial,fd=%d", m->fds[STREAM_SERIAL]);
     arguments(argv, "-serial chardev:serial -device");
-    strlist_addf(argv, "virtio-serial-%s,max_ports=5", m->q35 ? "pci" : "device");
+    strlist_addf(argv, "virtio-serial-%s,max_ports=6", m->q35 ? "pci" : "device");
     for (size_t i = 0; i < sizeof ports / sizeof ports[0]; i++) {
         strlist_add(argv, "-chardev");
         strlist_addf(argv, "socket,id=%s,fd=%d", ports[i], m->fds[i]);
         strlist_add(argv, "-device");
         strlist_addf(argv, "virtserialport,chardev=%s,name=%s", ports[i], ports[i]);
     }
+}
+
+/* What only a developer asks for: a core file, a debugger. */
+static void debug_arguments(const struct machine *m, struct strlist *argv)
+{
+    char *core = m->core ? comma_escape(m->core) : NULL;
+    char *socket = m->debug ? comma_escape(m->debug) : NULL;
+    if (core) {
+        strlist_add(argv, "-chardev");
+        strlist_addf(argv, "file,id=core,path=%s", core);
+        arguments(argv, "-device virtserialport,chardev=core,name=" OPS_PORT_CORE);
+    }
+    if (socket) {
+        strlist_add(argv, "-chardev");
+        strlist_addf(argv, "socket,id=gdb,path=%s,server=on,wait=off", socket);
+        arguments(argv, "-gdb chardev:gdb -S");
+    }
+    free(core);
+    free(socket);
 }
 
 void qemu_command(const struct machine *m, struct strlist *argv)
@@ -116,6 +135,7 @@ void qemu_command(const struct machine *m, struct strlist *argv)
     strlist_add(argv, "-device");
     strlist_addf(argv, "virtio-rng-%s", bus);
     stream_arguments(m, argv);
+    debug_arguments(m, argv);
     strlist_add(argv, "-device");
     strlist_addf(argv, "isa-debug-exit,iobase=0x%x,iosize=4", OPS_DEBUG_EXIT_PORT);
 }

@@ -25,6 +25,8 @@ struct machine {
     const char *kernel;
     const char *root;     /* image file */
     const char *manifest; /* file */
+    const char *core;     /* file for a core; NULL: none */
+    const char *debug;    /* socket for gdb, the machine starts stopped; NULL: none */
     bool q35;             /* PCI instead of microvm's virtio-mmio */
     bool kvm;
     unsigned cpus;

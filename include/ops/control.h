@@ -8,6 +8,7 @@
  *                its end (PORT_OPEN 0) is end of file.
  *   ops.stdout   guest to host
  *   ops.stderr   guest to host
+ *   ops.core     guest to host, only with the manifest's `core`: an ELF core file
  *   ops.control  both ways: the lines below, each ended by '\n', fields
  *                separated by one space, at most OPS_CONTROL_LINE bytes; text
  *                is the rest of the line with the manifest's escapes.
@@ -45,6 +46,7 @@
 #define OPS_PORT_STDOUT  "ops.stdout"
 #define OPS_PORT_STDERR  "ops.stderr"
 #define OPS_PORT_CONTROL "ops.control"
+#define OPS_PORT_CORE    "ops.core"
 #define OPS_CONTROL_LINE 4096
 
 #define OPS_DEBUG_EXIT_PORT  0x501 /* QEMU's default for isa-debug-exit */

@@ -14,5 +14,8 @@
  */
 #pragma once
 
+/* Where a position-independent program is loaded when the manifest says `aslr=false`. */
+#define OPS_PIE_BASE 0x555555554000ull
+
 #define OPS_ROOT_LABEL "ops-root"
 #define OPS_BOOT_LABEL "ops-boot"

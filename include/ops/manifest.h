@@ -36,4 +36,5 @@
     X(NUM, rows, 24)         /* terminal size, where a stream is a tty */                          \
     X(NUM, columns, 80)      /* likewise */                                                        \
     X(STR, trace, "")        /* comma list of system calls to decode, or `all` */                  \
+    X(BOOL, core, false)     /* a crash writes a core file to the stream ops.core */               \
     X(STR, log, "warn")      /* lowest level that leaves the kernel: debug, info, warn, error */

@@ -14,6 +14,17 @@ static struct list streams = LIST_INIT(streams);
 static struct waitq registered = WAITQ_INIT(registered);
 static bool expected, emergency;
 
+void stream_write_all(struct stream *s, const void *data, size_t n)
+{
+    for (const char *p = data; n;) {
+        size_t done = s->ops->write(s, p, n);
+        if (!done)
+            s->ops->drain(s);
+        p += done;
+        n -= done;
+    }
+}
+
 void stream_register(struct stream *s)
 {
     irqflags_t flags = spin_lock_irq(&streams_lock);

@@ -34,6 +34,9 @@ struct stream {
     struct list link;
 };
 
+/* Writes everything, waiting for the host where it must; interrupts off: polls. */
+void stream_write_all(struct stream *s, const void *data, size_t n);
+
 void stream_register(struct stream *s);       /* any context */
 struct stream *stream_find(const char *name); /* NULL if nobody registered it */
 /*

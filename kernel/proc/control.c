@@ -23,17 +23,6 @@
 static struct stream *control;
 static struct spinlock control_lock;
 
-static void stream_write_all(struct stream *s, const char *p, size_t n)
-{
-    while (n) {
-        size_t done = s->ops->write(s, p, n);
-        if (!done)
-            s->ops->drain(s);
-        p += done;
-        n -= done;
-    }
-}
-
 /* Appends text with the manifest's escapes; leaves room for the newline. */
 static size_t escape(char *out, size_t len, const char *text)
 {

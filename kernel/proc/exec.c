@@ -4,6 +4,7 @@
  * program, interpreter, mmap and vDSO, 22 pages-bits for the stack, 32 MiB for
  * the break), the two ELF images, and the first stack (System V ABI §3.4.1).
  */
+#include "ops/image.h"
 #include "proc/exec.h"
 
 #include <asm/mman.h>
@@ -32,7 +33,6 @@
 #include "vm/map.h"
 #include "vm/uaccess.h"
 
-#define PIE_BASE      0x555555554000ull
 #define MMAP_BITS     28
 #define STACK_BITS    22
 #define BRK_RANGE     (32ull << 20)
@@ -93,7 +93,7 @@ static uint64_t program_bias(const struct elf *e)
 {
     if (e->header.e_type == ET_EXEC)
         return 0;
-    return ALIGN_DOWN(PIE_BASE + random_pages(MMAP_BITS), e->align) - e->low;
+    return ALIGN_DOWN(OPS_PIE_BASE + random_pages(MMAP_BITS), e->align) - e->low;
 }
 
 /* The interpreter goes where mmap would put it. */

@@ -12,6 +12,7 @@
 #include "mem/page.h"
 #include "ops/control.h"
 #include "proc/control.h"
+#include "proc/core.h"
 #include "proc/crash.h"
 #include "proc/process.h"
 #include "proc/signal.h"
@@ -36,7 +37,7 @@ static void stop_others(void)
     waiter_init(&w);
     for (;;) {
         waitq_add(&process.task_gone, &w);
-        if (process.task_count <= rest || thread_block(deadline, false))
+        if (process.task_count - process.parked <= rest || thread_block(deadline, false))
             break;
     }
     waitq_remove(&w);
@@ -69,11 +70,16 @@ static bool signal_is_crash(int sig)
 /* `touched`: the address of a fault, else NULL. */
 static _Noreturn void killed(int sig, const char *why, const uint64_t *touched)
 {
+    bool crash = signal_is_crash(sig) && task_current();
+    if (crash && process.manifest->core)
+        process.keep_threads = true;
     if (__atomic_exchange_n(&process.exiting, true, __ATOMIC_ACQ_REL))
         task_exit(0);
     stop_others();
-    if (signal_is_crash(sig) && task_current())
+    if (crash)
         crash_report(task_frame(task_current()), touched);
+    if (crash && process.keep_threads)
+        core_write(sig);
     control_killed(sig, why ? why : signal_name(sig));
     machine_end(128 + sig);
 }

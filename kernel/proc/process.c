@@ -250,6 +250,16 @@ void task_exit(int status)
     thread_exit();
 }
 
+void task_park(void)
+{
+    irqflags_t flags = spin_lock_irq(&process.lock);
+    process.parked++;
+    spin_unlock_irq(&process.lock, flags);
+    waitq_wake(&process.task_gone, 0);
+    for (;;)
+        thread_block(CLOCK_NEVER, false);
+}
+
 struct task *task_find_locked(int tid)
 {
     LIST_FOR_EACH(l, &process.tasks)

@@ -45,6 +45,8 @@ struct process {
     struct waitq task_gone; /* woken at each thread's end */
     int next_tid;
     bool exiting;
+    bool keep_threads; /* at the end they stand still instead, for a core file */
+    unsigned parked;   /* threads that do */
     struct limit limits[RLIM_NLIMITS];
     struct signal_state signals;
     uint64_t dead_cpu_time; /* of threads that ended, ns */

@@ -58,5 +58,7 @@ void task_start(struct task *t);
 void task_destroy(struct task *t);
 /* Ends the calling thread; the last one ends the process with `status`. */
 _Noreturn void task_exit(int status);
+/* Keeps the calling thread where it is until the machine ends. */
+_Noreturn void task_park(void);
 /* The task with that id, process.lock held; NULL. */
 struct task *task_find_locked(int tid);

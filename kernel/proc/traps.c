@@ -8,6 +8,7 @@
 #include "arch/x86_64/trap.h"
 #include "arch/x86_64/upcalls.h"
 #include "proc/exit.h"
+#include "proc/process.h"
 #include "proc/rseq.h"
 #include "proc/signal.h"
 #include "proc/task.h"
@@ -90,6 +91,8 @@ void user_return(struct trap_frame *f)
             continue;
         __atomic_and_fetch(&percpu()->work, ~WORK_NOTIFY, __ATOMIC_SEQ_CST);
         irq_enable();
+        if (process.exiting && process.keep_threads)
+            task_park();
         rseq_fixup(f);
         if (t->fault == FAULT_OOM)
             process_killed_by_fault(SIGKILL, SI_KERNEL, t->fault_addr, f);
