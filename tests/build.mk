@@ -41,4 +41,7 @@ check-unit: $(UNIT_TESTS:%=$(O)/tests/unit/%) ## unit tests, native, with saniti
 check-e2e: all ## the tool end to end, real programs, every way to boot
 	$(Q)O=$(O) tests/e2e/run
 
-.PHONY: check check-unit check-e2e
+check-long: all $(GUEST_TESTS) $(FUZZ_TESTS:%=$(O)/fuzz/%) $(O)/fuzz/guest/syscalls ## hours: suites in rounds, long fuzzing
+	$(Q)tests/run-long $(O)
+
+.PHONY: check check-unit check-e2e check-long
