@@ -23,6 +23,7 @@
 #include "size.h"
 #include "terminal.h"
 
+#define LEAST_MEMORY (UINT64_C(2) << 20)   /* the kernel, its tables and a small program */
 #define RUN_MEMORY   (UINT64_C(256) << 20) /* the default: this, or more for large programs */
 #define RUN_CPUS_MAX 64
 
@@ -120,6 +121,9 @@ static bool size_choose(struct machine *m, const struct request *r, const struct
         uint64_t need = (4 * p->program_bytes + (64 << 20) - 1) >> 26 << 26;
         m->memory = need > RUN_MEMORY ? need : RUN_MEMORY;
     }
+    if (m->memory < LEAST_MEMORY)
+        return err_set(err, OPS_EXIT_USAGE, "the least is 2M",
+                       "%llu bytes are too little for a machine", (unsigned long long)m->memory);
     m->memory = (m->memory + (1 << 20) - 1) >> 20 << 20;
     if (r->cpus)
         cpus = strtoull(r->cpus, &end, 10);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The KVM probe: flags, module, permission, KVM_CREATE_VM, and last a guest of
- * six bytes of real-mode code that runs 131 072 ring 0 instructions and halts. With hardware help
- * that takes microseconds; a software variant of KVM needs a thousand times as long or fails.
+ * six bytes of real-mode code that counts down from 65 536 in ring 0 and halts.
+ * With hardware help that takes microseconds; a software variant of KVM needs a
+ * thousand times as long or fails.
  */
 #include "kvm.h"
 
@@ -23,9 +24,16 @@
 #include "hostpath.h"
 
 #define KVM_TSS_ADDRESS                                                                            \
-    0xfffbd000                    /* three pages that Intel CPUs without unrestricted guests need */
-#define KVM_GUEST_NS    100000000 /* the guest may take a tenth of a second */
-#define KVM_GUEST_TICKS 300000    /* microseconds after which it is interrupted */
+    0xfffbd000 /* three pages that Intel CPUs without unrestricted guests need */
+
+/*
+ * The best of three runs counts: the first one also pays for setting up. It takes 0.1 ms on
+ * hardware, 20 ms and then less where svm is emulated itself (KVM nested in QEMU's TCG: slow,
+ * but real), and never below 80 ms in the software variant that this probe is to refuse.
+ */
+#define KVM_GUEST_NS    40000000
+#define KVM_GUEST_TRIES 3
+#define KVM_GUEST_TICKS 900000 /* microseconds after which it is interrupted */
 
 static bool cpu_has_flag(void)
 {
@@ -82,7 +90,7 @@ static bool registers_set(int vcpu)
 }
 
 /* The guest: xor cx,cx; 1: dec cx; jnz 1b; hlt. */
-static char *guest_try(int kvm, int vm, int *vcpu, unsigned char *memory)
+static char *guest_try(int kvm, int vm, int *vcpu, unsigned char *memory, int64_t *took)
 {
     static const unsigned char code[] = {0x31, 0xc9, 0x49, 0x75, 0xfd, 0xf4};
     struct kvm_userspace_memory_region region = {.memory_size = 4096,
@@ -97,19 +105,24 @@ static char *guest_try(int kvm, int vm, int *vcpu, unsigned char *memory)
     if (run == MAP_FAILED)
         return alloc_printf("a guest could not be made: %s", strerror(errno));
     char *problem = NULL;
-    int64_t start = clock_ns(), took;
-    int reason = registers_set(*vcpu) ? vcpu_run(*vcpu, run) : -1;
-    took = clock_ns() - start;
+    int reason = KVM_EXIT_HLT;
+    *took = INT64_MAX;
+    for (int i = 0; i < KVM_GUEST_TRIES && reason == KVM_EXIT_HLT && *took > KVM_GUEST_NS; i++) {
+        int64_t start = clock_ns(), spent;
+        reason = registers_set(*vcpu) ? vcpu_run(*vcpu, run) : -1;
+        spent = clock_ns() - start;
+        *took = spent < *took ? spent : *took;
+    }
     if (reason != KVM_EXIT_HLT)
         problem = alloc_printf("a tiny guest did not run (exit reason %d)", reason);
-    else if (took > KVM_GUEST_NS)
+    else if (*took > KVM_GUEST_NS)
         problem = alloc_printf("a tiny guest took %lld ms: this is not hardware virtualisation",
-                               (long long)(took / 1000000));
+                               (long long)(*took / 1000000));
     munmap(run, (size_t)size);
     return problem;
 }
 
-static char *device_try(int kvm)
+static char *device_try(int kvm, int64_t *took)
 {
     int vcpu = -1, vm = ioctl(kvm, KVM_CREATE_VM, 0);
     if (vm < 0)
@@ -117,7 +130,7 @@ static char *device_try(int kvm)
     unsigned char *memory =
         mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     char *problem = memory == MAP_FAILED ? alloc_string("no memory for a guest")
-                                         : guest_try(kvm, vm, &vcpu, memory);
+                                         : guest_try(kvm, vm, &vcpu, memory, took);
     if (vcpu >= 0)
         close(vcpu);
     close(vm);
@@ -129,6 +142,7 @@ static char *device_try(int kvm)
 bool kvm_probe(char **reason)
 {
     int kvm = -1;
+    int64_t took = 0;
     *reason = NULL;
     if (access("/dev/kvm", F_OK) < 0)
         *reason = alloc_string("there is no /dev/kvm");
@@ -140,11 +154,11 @@ bool kvm_probe(char **reason)
         *reason = alloc_printf("/dev/kvm cannot be opened: %s (is the user in group kvm?)",
                                strerror(errno));
     else
-        *reason = device_try(kvm);
+        *reason = device_try(kvm, &took);
     if (kvm >= 0)
         close(kvm);
     if (*reason)
         return false;
-    *reason = alloc_string("a test guest ran at full speed");
+    *reason = alloc_printf("a test guest ran at full speed (%lld us)", (long long)(took / 1000));
     return true;
 }

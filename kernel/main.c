@@ -7,6 +7,8 @@
 #include "arch/x86_64/features.h"
 #include "arch/x86_64/layout.h"
 #include "arch/x86_64/paging.h"
+#include "arch/x86_64/setup.h"
+#include "arch/x86_64/trap.h"
 #include "arch/x86_64/upcalls.h"
 #include "core/log.h"
 #include "core/manifest.h"
@@ -98,20 +100,29 @@ static void entropy_init(void)
         random_seed(&v, sizeof v, 64);
 }
 
-/* Rate of the TSC and the time of day, from whoever knows them. */
-static void clocks_init(void)
+static struct kvmclock kvmclock;
+
+static void wall_clock_init(void)
 {
-    struct kvmclock kvm;
     uint64_t ns, seconds;
-    bool known = !kvmclock_init(&kvm);
-    clock_calibrate(known ? kvm.tsc_hz : 0);
-    timer_restart();
-    if (known && !kvmclock_wall(&ns))
+    if (!kvmclock_init(&kvmclock) && !kvmclock_wall(&ns))
         clock_set_wall(ns);
     else if (!rtc_read(&seconds))
         clock_set_wall(seconds * NSEC_PER_SEC);
     else
         log_warn("no wall clock: time starts in 1970");
+}
+
+/* Late, so that the two readings it compares lie far apart; timers wait for it. */
+static void clock_rate_init(void)
+{
+    if (kvmclock.tsc_hz)
+        log_info("clock: kvmclock, %s",
+                 kvmclock.stable ? "the same TSC on all CPUs" : "a TSC for each CPU");
+    clock_calibrate(kvmclock.tsc_hz);
+    if (kvmclock.tsc_hz && !kvmclock.stable)
+        clock_set_source(kvmclock_now);
+    timer_restart();
 }
 
 static void cpus_start(void)
@@ -136,7 +147,7 @@ static void kernel_init(void *arg)
     (void)arg;
     interrupts_init();  /* the IO-APICs */
     device_probe_all(); /* virtio devices on mmio or PCI */
-    clocks_init();      /* TSC rate, time of day */
+    wall_clock_init();  /* time of day */
     if (!random_ready())
         panic("no entropy: the machine has neither virtio-rng nor RDRAND");
     __stack_chk_guard = random_u64() << 8;
@@ -149,6 +160,7 @@ static void kernel_init(void *arg)
         panic("no memory for the process");
     procfs_set_process(process.fds, process.fs, PROCESS_PID);
     control_init();     /* the channel to ops, and the log over it */
+    clock_rate_init();  /* TSC rate; timers run from here on */
     cpus_start();       /* the other CPUs */
     if (cpuinfo_init()) /* their files in /proc and /sys */
         panic("no memory for /sys");
@@ -157,14 +169,16 @@ static void kernel_init(void *arg)
     thread_exit();
 }
 
-void kernel_main(void)
+/* Until the control channel is there to tell the host. */
+static void panic_power_off(const char *reason)
 {
-    serial_init(); /* panics can be read from here on */
-    panic_set_output(serial_write);
-    acpi_init(boot_info.rsdp, BOOT_MAPPED); /* while the loader's map covers all tables */
-    memory_init(false);                     /* page frames below 4 GiB */
-    paging_init();                          /* final page tables */
-    memory_init(true);                      /* the frames above */
+    (void)reason;
+    power_off(OPS_DEBUG_EXIT_PANIC);
+}
+
+/* On a stack with a guard page, which becomes the idle thread's. */
+static _Noreturn void kernel_main_guarded(void)
+{
     lapic_setup();
     clock_init();
     manifest_load();
@@ -177,8 +191,24 @@ void kernel_main(void)
     thread_idle();
 }
 
+void kernel_main(void)
+{
+    serial_init(); /* panics can be read from here on */
+    panic_set_output(serial_write);
+    panic_set_hook(panic_power_off);
+    acpi_init(boot_info.rsdp, BOOT_MAPPED); /* while the loader's map covers all tables */
+    memory_init(false);                     /* page frames below 4 GiB */
+    paging_init();                          /* final page tables */
+    memory_init(true);                      /* the frames above */
+    void *stack = paging_map_stack(KSTACK_PAGES);
+    if (!stack || !cpu_map_stacks(0))
+        panic("no memory for the boot CPU's stacks");
+    cpu_run_on(stack, kernel_main_guarded);
+}
+
 void kernel_main_ap(void)
 {
+    kvmclock_start_cpu();
     thread_init();
     thread_idle();
 }

@@ -27,6 +27,8 @@ $(O)/unit-obj/%.o: %.c
 
 include tests/guest/build.mk
 include tests/fuzz/build.mk
+include tests/kvm/build.mk
+include tests/bench/build.mk
 
 check: ## install what is missing, build, run every test
 	$(Q)scripts/setup

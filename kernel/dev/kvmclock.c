@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * KVM's paravirtual clock (Linux Documentation/virt/kvm/x86/msr.rst): the host
- * keeps a page with the relation of the TSC to time. The boot CPU's page serves
- * all when the clock is stable. Main struct: pvclock_time, shared with the
- * host, whose version is odd while it writes. No lock.
+ * keeps a record with the relation of the TSC to time. The boot CPU's record
+ * serves all when the clock is stable; when it is not, TSCs differ between vCPUs
+ * and each reads its own. Main struct: pvclock_time, shared with the host, whose
+ * version is odd while it writes. No lock.
  */
 #include <asm/kvm_para.h>
 #include <errno.h>
@@ -11,6 +12,7 @@
 #include "arch/x86_64/cpu.h"
 #include "arch/x86_64/layout.h"
 #include "arch/x86_64/msr.h"
+#include "arch/x86_64/percpu.h"
 #include "dev/wallclock.h"
 #include "lib/string.h"
 
@@ -33,7 +35,7 @@ struct pvclock_wall {
     uint32_t seconds, nanoseconds; /* since 1970, when the guest's clock was 0 */
 };
 
-static struct pvclock_time shared_time __attribute__((aligned(64)));
+static struct pvclock_time shared_time[CPU_MAX] __attribute__((aligned(64))); /* by CPU */
 static struct pvclock_wall shared_wall __attribute__((aligned(16)));
 static bool running;
 
@@ -51,14 +53,15 @@ static uint32_t kvm_features(void)
     return r[0];
 }
 
-/* A consistent copy; false if the host never filled it. */
+/* A consistent copy of this CPU's record; false if the host never filled it. */
 static bool time_snapshot(struct pvclock_time *t)
 {
+    const struct pvclock_time *from = &shared_time[percpu()->id];
     for (unsigned i = 0; i < READ_TRIES; i++) {
-        uint32_t version = __atomic_load_n(&shared_time.version, __ATOMIC_ACQUIRE);
-        memcpy(t, &shared_time, sizeof *t);
+        uint32_t version = __atomic_load_n(&from->version, __ATOMIC_ACQUIRE);
+        memcpy(t, (const void *)from, sizeof *t);
         __atomic_thread_fence(__ATOMIC_ACQUIRE);
-        if (version && !(version & 1) && version == shared_time.version)
+        if (version && !(version & 1) && version == from->version)
             return t->mult && t->shift > -32 && t->shift < 32;
     }
     return false;
@@ -76,10 +79,11 @@ int kvmclock_init(struct kvmclock *clock)
     uint32_t features = kvm_features();
     if (!(features & 1u << KVM_FEATURE_CLOCKSOURCE2))
         return -ENODEV;
-    cpu_wrmsr(MSR_KVM_SYSTEM_TIME_NEW, virt_to_phys(&shared_time) | KVM_MSR_ENABLED);
-    if (!time_snapshot(&t))
-        return -ENODEV;
     running = true;
+    kvmclock_start_cpu();
+    running = time_snapshot(&t);
+    if (!running)
+        return -ENODEV;
     clock->base_tsc = t.tsc;
     clock->base_ns = t.ns;
     clock->mult = t.mult;
@@ -90,15 +94,29 @@ int kvmclock_init(struct kvmclock *clock)
     return 0;
 }
 
-int kvmclock_wall(uint64_t *ns)
+void kvmclock_start_cpu(void)
+{
+    if (running)
+        cpu_wrmsr(MSR_KVM_SYSTEM_TIME_NEW,
+                  virt_to_phys(&shared_time[percpu()->id]) | KVM_MSR_ENABLED);
+}
+
+uint64_t kvmclock_now(void)
 {
     struct pvclock_time t;
-    if (!running || !time_snapshot(&t))
+    irqflags_t flags = irq_save();
+    uint64_t ns = time_snapshot(&t) ? t.ns + scale(cpu_tsc() - t.tsc, t.mult, t.shift) : 0;
+    irq_restore(flags);
+    return ns;
+}
+
+int kvmclock_wall(uint64_t *ns)
+{
+    if (!running)
         return -ENODEV;
     cpu_wrmsr(MSR_KVM_WALL_CLOCK_NEW, virt_to_phys(&shared_wall));
     if (!shared_wall.version || shared_wall.version & 1) /* written before the MSR access ends */
         return -ENODEV;
-    *ns = shared_wall.seconds * NSEC + shared_wall.nanoseconds + t.ns +
-          scale(cpu_tsc() - t.tsc, t.mult, t.shift);
+    *ns = shared_wall.seconds * NSEC + shared_wall.nanoseconds + kvmclock_now();
     return 0;
 }

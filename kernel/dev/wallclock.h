@@ -23,5 +23,10 @@ struct kvmclock {
 
 /* -ENODEV: not under KVM, or without its clock. On the boot CPU. */
 int kvmclock_init(struct kvmclock *clock);
+/* On every other CPU as it starts, so that kvmclock_now() works there. Nothing without the clock.
+ */
+void kvmclock_start_cpu(void);
+/* Nanoseconds of KVM's clock by this CPU's record; any context. After kvmclock_init(). */
+uint64_t kvmclock_now(void);
 /* Nanoseconds since 1970 now. -ENODEV as above; after kvmclock_init(). */
 int kvmclock_wall(uint64_t *ns);

@@ -77,6 +77,7 @@ static void watch_add_queue(struct poll_table *pt, struct waitq *q)
     }
     waiter_init(&h->waiter);
     h->waiter.wake = watch_woken;
+    h->waiter.exclusive = w->events & EPOLLEXCLUSIVE;
     h->watch = w;
     h->next = w->hooks;
     w->hooks = h;
@@ -123,11 +124,72 @@ static void epoll_release(struct file *f)
     kfree(ep);
 }
 
+/* The bits that hold now of those the watch asks for; 0 while ONESHOT has disabled it. */
+static uint32_t watch_bits(const struct watch *w)
+{
+    uint32_t wanted = w->events & ~MODES;
+    return wanted ? file_poll(w->file, NULL) & (wanted | ALWAYS) : 0;
+}
+
+/* Moves all of `from` to the end of `to`. */
+static void list_append(struct list *to, struct list *from)
+{
+    for (struct list *l; (l = list_pop_head(from));)
+        list_add_tail(to, l);
+}
+
+/* Takes the first possibly ready watch off `from`. */
+static struct watch *ready_pop(struct epoll *ep, struct list *from)
+{
+    irqflags_t flags = spin_lock_irq(&ep->ready_lock);
+    struct list *l = list_pop_head(from);
+    spin_unlock_irq(&ep->ready_lock, flags);
+    return l ? LIST_ENTRY(l, struct watch, ready_link) : NULL;
+}
+
+/* ep->lock is held: takes the ready list to look at. */
+static void ready_begin(struct epoll *ep, struct list *look)
+{
+    list_init(look);
+    irqflags_t flags = spin_lock_irq(&ep->ready_lock);
+    list_append(look, &ep->ready);
+    spin_unlock_irq(&ep->ready_lock, flags);
+}
+
+/* Puts back what was not looked at, before what has come since. */
+static void ready_end(struct epoll *ep, struct list *look)
+{
+    irqflags_t flags = spin_lock_irq(&ep->ready_lock);
+    list_append(look, &ep->ready);
+    list_append(&ep->ready, look);
+    spin_unlock_irq(&ep->ready_lock, flags);
+}
+
+/* Whether epoll_wait() would find something; drops what is not ready any more. */
+static bool epoll_ready(struct epoll *ep)
+{
+    struct list look;
+    struct watch *w;
+    mutex_lock(&ep->lock);
+    ready_begin(ep, &look);
+    while ((w = ready_pop(ep, &look)) && !watch_bits(w))
+        ;
+    if (w) {
+        irqflags_t flags = spin_lock_irq(&ep->ready_lock);
+        if (list_empty(&w->ready_link))
+            list_add_head(&look, &w->ready_link);
+        spin_unlock_irq(&ep->ready_lock, flags);
+    }
+    ready_end(ep, &look);
+    mutex_unlock(&ep->lock);
+    return w;
+}
+
 static uint32_t epoll_poll(struct file *f, struct poll_table *pt)
 {
     struct epoll *ep = f->priv;
     poll_add(pt, &ep->queue);
-    return list_empty(&ep->ready) ? 0 : POLLIN | POLLRDNORM;
+    return epoll_ready(ep) ? POLLIN | POLLRDNORM : 0;
 }
 
 static int epoll_stat(struct file *f, struct file_stat *st)
@@ -217,19 +279,32 @@ static bool epoll_reaches(const struct file *from, const struct file *to, int de
     return false;
 }
 
+/* EPOLLEXCLUSIVE goes with few other flags, not with a nested epoll, and is never changed. */
+static bool exclusive_ok(const struct file *target, int op, const struct watch *w, uint32_t events)
+{
+    const uint32_t with = (uint32_t)(EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLWAKEUP |
+                                     EPOLLET | EPOLLEXCLUSIVE);
+    if (op == EPOLL_CTL_MOD)
+        return !(events & EPOLLEXCLUSIVE) && !(w && w->events & EPOLLEXCLUSIVE);
+    return op != EPOLL_CTL_ADD || !(events & EPOLLEXCLUSIVE) ||
+           (!(events & ~with) && target->ops != &epoll_ops);
+}
+
 int epoll_control(struct file *f, int op, int fd, struct file *target, uint32_t events,
                   uint64_t data)
 {
     int err;
-    if (f->ops != &epoll_ops || f == target)
-        return -EINVAL;
     if (!target->ops->poll)
         return -EPERM;
+    if (f->ops != &epoll_ops || f == target)
+        return -EINVAL;
     struct epoll *ep = f->priv;
     mutex_lock(&structure);
     mutex_lock(&ep->lock);
     struct watch *w = watch_find(target, ep, fd);
-    if (op == EPOLL_CTL_ADD) {
+    if (!exclusive_ok(target, op, w, events)) {
+        err = -EINVAL;
+    } else if (op == EPOLL_CTL_ADD) {
         if (w)
             err = -EEXIST;
         else if (target->ops == &epoll_ops && epoll_reaches(target, f, 0))
@@ -250,36 +325,17 @@ int epoll_control(struct file *f, int op, int fd, struct file *target, uint32_t 
     return err;
 }
 
-/* Moves all of `from` to the end of `to`. */
-static void list_append(struct list *to, struct list *from)
-{
-    for (struct list *l; (l = list_pop_head(from));)
-        list_add_tail(to, l);
-}
-
-/* Takes the first possibly ready watch off `from`. */
-static struct watch *ready_pop(struct epoll *ep, struct list *from)
-{
-    irqflags_t flags = spin_lock_irq(&ep->ready_lock);
-    struct list *l = list_pop_head(from);
-    spin_unlock_irq(&ep->ready_lock, flags);
-    return l ? LIST_ENTRY(l, struct watch, ready_link) : NULL;
-}
-
 /* Re-checks what may be ready; a level-triggered watch stays in the list, behind the others. */
 static int epoll_scan(struct epoll *ep, struct epoll_result *out, int max)
 {
     struct list look;
     struct watch *w;
     int n = 0;
-    list_init(&look);
     mutex_lock(&ep->lock);
-    irqflags_t flags = spin_lock_irq(&ep->ready_lock);
-    list_append(&look, &ep->ready);
-    spin_unlock_irq(&ep->ready_lock, flags);
+    ready_begin(ep, &look);
     while (n < max && (w = ready_pop(ep, &look))) {
-        uint32_t bits = file_poll(w->file, NULL) & ((w->events & ~MODES) | ALWAYS);
-        if (!bits || !(w->events & ~MODES))
+        uint32_t bits = watch_bits(w);
+        if (!bits)
             continue;
         out[n++] = (struct epoll_result){bits, w->data};
         if (w->events & EPOLLONESHOT)
@@ -287,10 +343,7 @@ static int epoll_scan(struct epoll *ep, struct epoll_result *out, int max)
         else if (!(w->events & (uint32_t)EPOLLET))
             watch_ready(w);
     }
-    flags = spin_lock_irq(&ep->ready_lock);
-    list_append(&look, &ep->ready);
-    list_append(&ep->ready, &look);
-    spin_unlock_irq(&ep->ready_lock, flags);
+    ready_end(ep, &look);
     mutex_unlock(&ep->lock);
     return n;
 }

@@ -85,7 +85,7 @@ static ssize_t write_op(struct file *f, void *arg)
 
 static ssize_t read_at(struct file *f, struct uio *u, uint64_t *pos)
 {
-    return file_wait(f, CLOCK_NEVER, read_op, &(struct transfer){u, pos});
+    return file_wait_patient(f, false, read_op, &(struct transfer){u, pos});
 }
 
 /* A blocking write ends when everything is written; an error counts only at the start. */
@@ -94,7 +94,7 @@ static ssize_t write_at(struct file *f, struct uio *u, uint64_t *pos)
     size_t start = u->done;
     ssize_t r;
     do {
-        r = file_wait(f, CLOCK_NEVER, write_op, &(struct transfer){u, pos});
+        r = file_wait_patient(f, true, write_op, &(struct transfer){u, pos});
     } while (r > 0 && u->left);
     if (r == -EPIPE && file_broken_pipe)
         file_broken_pipe();

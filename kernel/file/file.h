@@ -56,10 +56,11 @@ struct file {
     uint32_t flags; /* O_ACCMODE and status flags, as F_GETFL tells them */
     uint64_t pos;   /* under pos_lock */
     struct mutex pos_lock;
-    struct vnode *vnode; /* a file of a file system: referenced; else NULL */
-    struct path *path;   /* where it was found (fs/path.h): referenced; NULL for pipes and such */
-    void *priv;          /* the implementation's */
-    struct list watches; /* epoll's, under its lock (file/epoll.c) */
+    struct vnode *vnode;  /* a file of a file system: referenced; else NULL */
+    struct path *path;    /* where it was found (fs/path.h): referenced; NULL for pipes and such */
+    void *priv;           /* the implementation's */
+    uint64_t patience[2]; /* ns that one wait of a read, of a write may last; 0: for ever */
+    struct list watches;  /* epoll's, under its lock (file/epoll.c) */
 };
 
 /* One reference, no vnode. NULL when memory is out. */

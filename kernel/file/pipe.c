@@ -216,3 +216,114 @@ long pipe_resize(struct file *f, unsigned long size)
         waitq_wake(&p->writable, POLLOUT | POLLWRNORM);
     return r;
 }
+
+bool pipe_is(const struct file *f)
+{
+    return f->ops == &pipe_ops;
+}
+
+static void pipe_wake_readers(struct pipe *p)
+{
+    waitq_wake(&p->readable, POLLIN | POLLRDNORM);
+}
+
+static void pipe_wake_writers(struct pipe *p)
+{
+    waitq_wake(&p->writable, POLLOUT | POLLWRNORM);
+}
+
+ssize_t pipe_move_out(struct file *pipe, struct file *to, uint64_t *pos, size_t n)
+{
+    struct pipe *p = pipe->priv;
+    struct uio_vec vec;
+    struct uio u;
+    ssize_t r;
+    mutex_lock(&p->lock);
+    n = MIN(MIN(n, p->used), p->size - p->head);
+    if (n) {
+        uio_init_kernel(&u, &vec, p->data + p->head, n);
+        r = to->ops->write(to, &u, pos);
+        p->head = (p->head + u.done) & (p->size - 1);
+        p->used -= u.done;
+    } else {
+        r = p->writer ? -EAGAIN : 0;
+    }
+    mutex_unlock(&p->lock);
+    if (r > 0)
+        pipe_wake_writers(p);
+    return r;
+}
+
+/* Where the next bytes go and how many fit there in one piece: 0, -EPIPE, -EAGAIN, -ENOMEM. */
+static int ring_space(struct pipe *p, size_t want, char **at, size_t *n)
+{
+    int err = !p->reader ? -EPIPE : p->used >= p->capacity ? -EAGAIN : ring_grow(p, want);
+    if (err)
+        return err;
+    size_t tail = (p->head + p->used) & (p->size - 1);
+    *at = p->data + tail;
+    *n = MIN(MIN(want, MIN(p->size, p->capacity) - p->used), p->size - tail);
+    return *n ? 0 : -EAGAIN;
+}
+
+ssize_t pipe_move_in(struct file *pipe, struct file *from, uint64_t *pos, size_t n)
+{
+    struct pipe *p = pipe->priv;
+    struct uio_vec vec;
+    struct uio u;
+    char *at;
+    mutex_lock(&p->lock);
+    ssize_t r = ring_space(p, n, &at, &n);
+    if (!r) {
+        uio_init_kernel(&u, &vec, at, n);
+        r = from->ops->read(from, &u, pos);
+        p->used += u.done;
+    }
+    mutex_unlock(&p->lock);
+    if (r > 0)
+        pipe_wake_readers(p);
+    return r;
+}
+
+static size_t move_locked(struct pipe *from, struct pipe *to, size_t n, bool keep, ssize_t *err)
+{
+    size_t done = 0, room;
+    char *at;
+    while (done < MIN(n, from->used + (keep ? 0 : done))) {
+        size_t left = MIN(n - done, keep ? from->used - done : from->used);
+        *err = ring_space(to, left, &at, &room);
+        if (*err)
+            break;
+        size_t start = (from->head + (keep ? done : 0)) & (from->size - 1);
+        size_t part = MIN(room, from->size - start);
+        memcpy(at, from->data + start, part);
+        to->used += part;
+        done += part;
+        if (keep)
+            continue;
+        from->head = (from->head + part) & (from->size - 1);
+        from->used -= part;
+    }
+    return done;
+}
+
+ssize_t pipe_move(struct file *in, struct file *out, size_t n, bool keep)
+{
+    struct pipe *from = in->priv, *to = out->priv;
+    if (from == to)
+        return -EINVAL;
+    mutex_lock(from < to ? &from->lock : &to->lock);
+    mutex_lock(from < to ? &to->lock : &from->lock);
+    ssize_t err = from->used || !from->writer ? 0 : -EAGAIN;
+    if (!to->reader)
+        err = -EPIPE;
+    size_t done = err ? 0 : move_locked(from, to, n, keep, &err);
+    mutex_unlock(&from->lock);
+    mutex_unlock(&to->lock);
+    if (!done)
+        return err;
+    pipe_wake_readers(to);
+    if (!keep)
+        pipe_wake_writers(from);
+    return (ssize_t)done;
+}

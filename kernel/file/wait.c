@@ -151,6 +151,15 @@ ssize_t file_wait(struct file *f, uint64_t deadline, wait_op_fn *op, void *arg)
     return file_wait_slow(f, deadline, op, arg);
 }
 
+ssize_t file_wait_patient(struct file *f, bool write, wait_op_fn *op, void *arg)
+{
+    uint64_t patience = f->patience[write];
+    if (LIKELY(!patience))
+        return file_wait(f, CLOCK_NEVER, op, arg);
+    ssize_t r = file_wait(f, clock_now() + patience, op, arg);
+    return r == -ERESTARTSYS ? -EINTR : r; /* signal(7): with a timeout it is not restarted */
+}
+
 /* Fills revents; how many files have some. */
 static int poll_scan(struct poll_file *files, size_t count, struct poll_table *pt)
 {

@@ -24,6 +24,10 @@ typedef ssize_t wait_op_fn(struct file *f, void *arg);
  */
 ssize_t file_wait(struct file *f, uint64_t deadline, wait_op_fn *op, void *arg);
 
+/* The same for a read or a write: waits as long as f->patience says, and then -EINTR at a signal.
+ */
+ssize_t file_wait_patient(struct file *f, bool write, wait_op_fn *op, void *arg);
+
 #define WAIT_INLINE 8
 
 struct wait_entry {

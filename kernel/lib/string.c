@@ -7,7 +7,7 @@
 
 typedef uint64_t __attribute__((may_alias, aligned(1))) word_t;
 
-void *memcpy(void *restrict dst, const void *restrict src, size_t n)
+void *(memcpy)(void *restrict dst, const void *restrict src, size_t n)
 {
     uint8_t *d = dst;
     const uint8_t *s = src;
@@ -39,7 +39,7 @@ void *memmove(void *dst, const void *src, size_t n)
     return dst;
 }
 
-void *memset(void *dst, int c, size_t n)
+void *(memset)(void *dst, int c, size_t n)
 {
     uint8_t *d = dst;
     uint64_t v = 0x0101010101010101ull * (uint8_t)c;
@@ -56,7 +56,7 @@ void *memset(void *dst, int c, size_t n)
     return dst;
 }
 
-int memcmp(const void *a, const void *b, size_t n)
+int(memcmp)(const void *a, const void *b, size_t n)
 {
     const uint8_t *x = a, *y = b;
     for (; n >= 8 && *(const word_t *)x == *(const word_t *)y; n -= 8, x += 8, y += 8)
@@ -75,7 +75,7 @@ void *memchr(const void *s, int c, size_t n)
     return NULL;
 }
 
-size_t strlen(const char *s)
+size_t(strlen)(const char *s)
 {
     const char *p = s;
     while (*p)

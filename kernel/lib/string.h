@@ -15,3 +15,9 @@ int strcmp(const char *a, const char *b);
 int strncmp(const char *a, const char *b, size_t n);
 char *strchr(const char *s, int c);
 char *strrchr(const char *s, int c);
+
+/* -ffreestanding takes these from the compiler; given back, copies of a few bytes are moves. */
+#define memcpy(dst, src, n) __builtin_memcpy(dst, src, n)
+#define memset(dst, c, n)   __builtin_memset(dst, c, n)
+#define memcmp(a, b, n)     __builtin_memcmp(a, b, n)
+#define strlen(s)           __builtin_strlen(s)

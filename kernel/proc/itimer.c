@@ -1,39 +1,67 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ITIMER_REAL: one kernel timer that sends SIGALRM. Lock: itimer_lock, for changes by threads. */
+/*
+ * Interval timers: SIGALRM by the clock, SIGVTALRM and SIGPROF by the process's
+ * CPU time (time in the kernel counts for both). Lock: itimer_lock, for changes.
+ */
 #include "proc/itimer.h"
 
+#include <linux/time.h>
+
+#include "proc/cputimer.h"
 #include "proc/signal.h"
-#include "sched/clock.h"
 #include "sched/mutex.h"
-#include "sched/timer.h"
 
-static void fire(struct timer *t);
-
-static struct timer timer = {.fn = fire};
-static uint64_t interval;
+static struct ticker real;
+static struct cpu_timer by_cpu[2]; /* ITIMER_VIRTUAL, ITIMER_PROF */
+static bool ready;
 static struct mutex itimer_lock = MUTEX_INIT(itimer_lock);
 
-static void fire(struct timer *t)
+static void real_fired(struct ticker *t)
 {
-    if (interval)
-        timer_arm(t, t->deadline + interval);
-    signal_kernel(SIGALRM);
+    if (ticker_take(t))
+        signal_kernel(SIGALRM);
 }
 
-void itimer_get(struct itimer_state *out)
+static void virtual_fired(struct cpu_timer *t)
 {
-    uint64_t now = clock_now(), deadline = timer.deadline;
-    out->interval = interval;
-    out->value = !timer.armed ? 0 : deadline > now ? deadline - now : 1;
+    (void)t;
+    signal_kernel(SIGVTALRM);
 }
 
-void itimer_set(const struct itimer_state *new, struct itimer_state *old)
+static void prof_fired(struct cpu_timer *t)
+{
+    (void)t;
+    signal_kernel(SIGPROF);
+}
+
+static void init_locked(void)
+{
+    if (ready)
+        return;
+    ticker_init(&real, false, real_fired);
+    cpu_timer_init(&by_cpu[0], 0, virtual_fired);
+    cpu_timer_init(&by_cpu[1], 0, prof_fired);
+    ready = true;
+}
+
+void itimer_get(int which, struct ticker_time *out)
 {
     mutex_lock(&itimer_lock);
-    itimer_get(old);
-    timer_cancel(&timer);
-    interval = new->value ? new->interval : 0;
-    if (new->value)
-        timer_arm(&timer, clock_now() + new->value);
+    init_locked();
+    if (which == ITIMER_REAL)
+        ticker_get(&real, out);
+    else
+        cpu_timer_get(&by_cpu[which - ITIMER_VIRTUAL], out);
+    mutex_unlock(&itimer_lock);
+}
+
+void itimer_set(int which, const struct ticker_time *new, struct ticker_time *old)
+{
+    mutex_lock(&itimer_lock);
+    init_locked();
+    if (which == ITIMER_REAL)
+        ticker_set(&real, new, false, old);
+    else
+        cpu_timer_set(&by_cpu[which - ITIMER_VIRTUAL], new, false, old);
     mutex_unlock(&itimer_lock);
 }

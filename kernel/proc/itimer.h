@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The process's real-time interval timer: alarm(2), setitimer(2) ITIMER_REAL. */
+/* The process's interval timers: alarm(2), setitimer(2). */
 #pragma once
 
-#include "lib/types.h"
+#include "sched/ticker.h"
 
-struct itimer_state {
-    uint64_t value, interval; /* ns until it fires, 0: off; ns between firings */
-};
-
-void itimer_get(struct itimer_state *out);
-void itimer_set(const struct itimer_state *new, struct itimer_state *old);
+/* `which`: ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF. */
+void itimer_get(int which, struct ticker_time *out);
+void itimer_set(int which, const struct ticker_time *new, struct ticker_time *old);

@@ -2,6 +2,7 @@
 /* The process and its threads: see process.h and task.h. */
 #include "proc/process.h"
 
+#include <linux/capability.h>
 #include <linux/errno.h>
 
 #include "arch/x86_64/features.h"
@@ -11,6 +12,8 @@
 #include "lib/string.h"
 #include "mem/kmalloc.h"
 #include "mem/page.h"
+#include "net/options.h"
+#include "net/unix.h"
 #include "proc/exit.h"
 #include "proc/futex.h"
 #include "proc/task.h"
@@ -54,6 +57,23 @@ static void broken_pipe(void)
     signal_self(SIGPIPE);
 }
 
+/* For connect(2) of AF_UNIX: the path must lead to something. */
+static int socket_look_up(const char *path)
+{
+    struct path *p;
+    int err = path_walk(&fs_context, NULL, path, 0, NULL, &p);
+    if (!err)
+        path_put(p);
+    return err;
+}
+
+static void socket_credentials(uint32_t out[3])
+{
+    out[0] = PROCESS_PID;
+    out[1] = process.euid;
+    out[2] = process.egid;
+}
+
 int process_init(const struct manifest *m)
 {
     list_init(&process.tasks);
@@ -63,9 +83,13 @@ int process_init(const struct manifest *m)
     limits_init();
     process.manifest = m;
     file_broken_pipe = broken_pipe;
+    unix_look_up = socket_look_up;
+    option_credentials = socket_credentials;
     process.dumpable = true;
     process.uid = process.euid = process.suid = process.fsuid = (uint32_t)m->uid;
     process.gid = process.egid = process.sgid = process.fsgid = (uint32_t)m->gid;
+    process.caps.bounding = (2ull << CAP_LAST_CAP) - 1;
+    process.caps.permitted = process.uid ? 0 : process.caps.bounding;
     process.start_time = clock_now();
     copy_name(process.hostname, sizeof process.hostname, m->hostname);
     copy_name(process.domainname, sizeof process.domainname, "(none)");
@@ -78,8 +102,21 @@ int process_init(const struct manifest *m)
     return err;
 }
 
+static void capabilities_update(struct capabilities *c)
+{
+    bool euid_root = !process.euid, root = euid_root || !process.uid || !process.suid;
+    if (c->was_root && !root && !c->keep)
+        c->permitted = c->ambient = 0;
+    if (euid_root != c->was_euid_root)
+        c->effective = euid_root ? c->permitted : 0;
+    c->effective &= c->permitted;
+    c->was_root = root;
+    c->was_euid_root = euid_root;
+}
+
 void process_update_cred(void)
 {
+    capabilities_update(&process.caps);
     struct cred *c = &fs_context.cred;
     c->uid = process.fsuid;
     c->gid = process.fsgid;
@@ -199,7 +236,7 @@ void task_exit(int status)
 {
     struct task *t = task_current();
     if (!process.exiting)
-        futex_thread_exit(t->clear_child_tid, t->robust_list, t->tid);
+        futex_thread_exit(t);
     irqflags_t flags = spin_lock_irq(&process.lock);
     bool last = process.task_count == 1 && !process.exiting;
     spin_unlock_irq(&process.lock, flags);

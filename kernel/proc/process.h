@@ -24,6 +24,14 @@ struct limit {
     uint64_t soft, hard;
 };
 
+/* capabilities(7), kept for all threads together. What they allow depends on euid 0 alone. */
+struct capabilities {
+    uint64_t effective, permitted, inheritable, bounding, ambient;
+    bool keep; /* PR_SET_KEEPCAPS */
+    int securebits;
+    bool was_root, was_euid_root; /* at the last change of ids */
+};
+
 struct process {
     struct fd_table *fds;
     struct fs_context *fs;
@@ -46,7 +54,9 @@ struct process {
     uint64_t start_time; /* clock_now() */
     const struct manifest *manifest;
     struct file *exe;
-    bool dumpable, no_new_privs;
+    bool dumpable, no_new_privs, thp_disabled, subreaper;
+    struct capabilities caps;
+    unsigned personality;
     int death_signal;
     char hostname[65], domainname[65];
     /* What exec laid out, for /proc/self. */
@@ -60,7 +70,8 @@ extern struct process process;
 
 /* Fields, limits and ids from the manifest; the descriptor table and file system come first. */
 int process_init(const struct manifest *m);
-/* Copies fsuid, fsgid and groups to the file system's credentials, after a change. */
+/* After a change of ids: fsuid, fsgid and groups go to the file system's credentials, and the
+ * capabilities follow as capabilities(7) says. */
 void process_update_cred(void);
 /* True when the process may do what needs a capability: euid 0. */
 bool process_privileged(void);

@@ -12,6 +12,7 @@
 #include "mem/kmalloc.h"
 #include "proc/exit.h"
 #include "proc/process.h"
+#include "proc/ptimer.h"
 #include "proc/restart.h"
 #include "proc/task.h"
 
@@ -97,6 +98,8 @@ static bool queue_take(struct sigqueue *q, int sig, siginfo_t *info)
         *info = found->info;
         st->queued--;
         kfree(found);
+        if (info->si_code == SI_TIMER && info->si_sys_private)
+            ptimer_taken(info);
     }
     return true;
 }

@@ -29,10 +29,11 @@ struct task {
     uint32_t altstack_flags;
     uint64_t clear_child_tid; /* user address, 0 if none */
     uint64_t robust_list;
-    uint64_t rseq; /* user address of struct rseq, 0 if none */
+    bool pi_exited; /* its PI futexes were handed over: it owns none any more; process.lock */
+    uint64_t rseq;  /* user address of struct rseq, 0 if none */
     uint32_t rseq_signature;
     struct restart restart;
-    int sched_policy, sched_priority, nice;
+    int sched_policy, sched_priority, nice, ioprio;
     uint64_t timer_slack;
 };
 

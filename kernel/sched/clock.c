@@ -3,6 +3,7 @@
  * The clock: see clock.h. QEMU and KVM run the local APIC timer at 1 GHz, which
  * makes it the reference where the hypervisor does not tell the TSC's rate: two
  * readings, at clock_init() and at the end of boot, and no waiting in between.
+ * Where TSCs differ between CPUs time comes from a source that knows how.
  * Lock: clock_lock for writers of the page; readers use its sequence number.
  */
 #include "sched/clock.h"
@@ -26,6 +27,9 @@ static uint64_t tsc_hz;
 static uint64_t sample_tsc;
 static uint32_t sample_lapic;
 static bool calibrated;
+static uint64_t (*source)(void); /* read instead of the TSC */
+static uint64_t source_base;     /* what it said when the clock was at 0 */
+static uint64_t source_latest;   /* the highest time given out */
 
 /* The TSC and the APIC timer at one moment: the closest of a few attempts. */
 static void clock_sample(uint64_t *tsc, uint32_t *lapic)
@@ -93,7 +97,7 @@ void clock_calibrate(uint64_t hz)
         clock_set_rate(hz);
     else
         log_warn("no reference for the TSC's rate, taking 1 GHz");
-    shared.page.usable = 1;
+    shared.page.usable = !source;
     calibrated = true;
     log_info("clock: TSC at %lu kHz", tsc_hz / 1000);
 }
@@ -103,8 +107,30 @@ uint64_t clock_tsc_hz(void)
     return tsc_hz;
 }
 
+void clock_set_source(uint64_t (*read)(void))
+{
+    source_latest = clock_now();
+    source_base = read() - source_latest;
+    shared.page.usable = 0;
+    __atomic_store_n(&source, read, __ATOMIC_RELEASE);
+}
+
+/* CPUs disagree by some nanoseconds even so: nobody is told less than anybody before. */
+static uint64_t source_now(void)
+{
+    uint64_t now = source() - source_base;
+    uint64_t latest = __atomic_load_n(&source_latest, __ATOMIC_RELAXED);
+    while ((int64_t)(now - latest) > 0)
+        if (__atomic_compare_exchange_n(&source_latest, &latest, now, true, __ATOMIC_RELAXED,
+                                        __ATOMIC_RELAXED))
+            return now;
+    return latest;
+}
+
 uint64_t clock_now(void)
 {
+    if (source)
+        return source_now();
     const struct clock_page *p = &shared.page;
     uint32_t seq;
     uint64_t now;
@@ -124,9 +150,9 @@ uint64_t clock_wall(void)
 
 void clock_set_wall(uint64_t wall)
 {
+    uint64_t base = wall - clock_now();
     irqflags_t flags = spin_lock_irq(&clock_lock);
     struct clock_page *p = &shared.page;
-    uint64_t base = wall - clock_page_now(p, cpu_tsc());
     page_begin(p);
     p->wall_base = base;
     page_end(p);

@@ -18,6 +18,11 @@ void clock_init(void);
  */
 void clock_calibrate(uint64_t tsc_hz);
 uint64_t clock_tsc_hz(void);
+/*
+ * For machines whose TSCs differ between CPUs: from now on time is read from
+ * `read` (nanoseconds, any context), and programs have to ask the kernel for it.
+ */
+void clock_set_source(uint64_t (*read)(void));
 
 /* Since boot, never goes back; any context. */
 uint64_t clock_now(void);

@@ -29,6 +29,8 @@ struct run_queue {
     struct timer slice;
 };
 
+void (*thread_switch_hook)(void);
+
 static struct run_queue queues[CPU_MAX];
 static struct thread boot_idle; /* the boot CPU's; the heap does not exist yet */
 static struct spinlock stacks_lock;
@@ -208,6 +210,7 @@ static void schedule(bool requeue)
         return;
     uint64_t now = clock_now();
     prev->cpu_time += now - prev->started;
+    prev->started = now;
     if (requeue)
         prev->preemptions++;
     else
@@ -222,6 +225,8 @@ static void schedule(bool requeue)
         tlb_idle_begin();
     if (next != q->idle && q->count && !q->slice.armed)
         timer_arm(&q->slice, now + SLICE);
+    if (UNLIKELY(thread_switch_hook) && next->task)
+        thread_switch_hook();
     after_switch(context_switch(&prev->context, &next->context, prev));
 }
 

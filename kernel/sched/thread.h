@@ -81,5 +81,7 @@ void thread_yield(void);
 void thread_sleep_until(uint64_t deadline);
 /* Runs on `cpus` (bit per CPU) from now on; moves the caller if it must. */
 void thread_set_affinity(struct thread *t, uint64_t cpus);
+/* Set by proc/: a user thread comes onto this CPU; interrupts are off. NULL: nobody cares. */
+extern void (*thread_switch_hook)(void);
 /* CPU time so far, ns. */
 uint64_t thread_cpu_time(const struct thread *t);

@@ -21,6 +21,32 @@ int file_of_any(int fd, struct file **out)
     return fd_get_any(process.fds, fd, out);
 }
 
+int file_install(struct file *f, bool cloexec)
+{
+    int fd = fd_install(process.fds, f, 0, cloexec);
+    if (fd < 0)
+        file_put(f);
+    return fd;
+}
+
+int file_install_pair(struct file *end[2], struct uptr fds, bool cloexec)
+{
+    int fd[2], err;
+    fd[0] = fd_reserve(process.fds, 0, cloexec);
+    fd[1] = fd[0] < 0 ? fd[0] : fd_reserve(process.fds, 0, cloexec);
+    err = fd[1] < 0 ? fd[1] : copy_to_user(fds, fd, sizeof fd);
+    for (int i = 0; i < 2; i++) {
+        if (!err) {
+            fd_publish(process.fds, fd[i], end[i]);
+            continue;
+        }
+        if (fd[i] >= 0)
+            fd_cancel(process.fds, fd[i]);
+        file_put(end[i]);
+    }
+    return err;
+}
+
 /* Finds what relative paths start from. */
 static int at_start(struct at *at, int dirfd, bool empty)
 {

@@ -31,6 +31,10 @@ int at_walk(const struct at *at, unsigned flags, struct path **out);
 /* The process's file of a descriptor; pair with file_put(). */
 int file_of(int fd, struct file **out);
 int file_of_any(int fd, struct file **out);
+/* A descriptor for a file whose reference it takes over, also on failure. */
+int file_install(struct file *f, bool cloexec);
+/* The same for both ends of a pipe or a pair of sockets; the descriptors go to int fds[2]. */
+int file_install_pair(struct file *end[2], struct uptr fds, bool cloexec);
 
 /* A user's iovec array as a uio. */
 struct iov {

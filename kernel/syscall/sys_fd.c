@@ -22,15 +22,6 @@
 #define LOCK_KINDS         (1 | 2 | 8) /* LOCK_SH, LOCK_EX, LOCK_UN */
 #define LOCK_NOWAIT        4
 
-/* A descriptor for a file whose reference it takes over, also on failure. */
-static long install(struct file *f, bool cloexec)
-{
-    int fd = fd_install(process.fds, f, 0, cloexec);
-    if (fd < 0)
-        file_put(f);
-    return fd;
-}
-
 long sys_close(int fd)
 {
     return fd_close(process.fds, fd);
@@ -210,36 +201,13 @@ long sys_flock(int fd, int op)
     return kind && !(kind & ~LOCK_KINDS) && !(kind & (kind - 1)) ? 0 : -EINVAL;
 }
 
-/* Two descriptors for the ends of a pipe, written to user memory. */
-static long pipe_install(struct uptr fds, struct file *end[2], bool cloexec)
-{
-    int fd[2], err;
-    fd[0] = fd_reserve(process.fds, 0, cloexec);
-    fd[1] = fd[0] < 0 ? fd[0] : fd_reserve(process.fds, 0, cloexec);
-    err = fd[1] < 0 ? fd[1] : copy_to_user(fds, fd, sizeof fd);
-    for (int i = 0; i < 2; i++) {
-        if (!err)
-            fd_publish(process.fds, fd[i], end[i]);
-        else if (fd[i] >= 0)
-            fd_cancel(process.fds, fd[i]);
-    }
-    return err;
-}
-
 long sys_pipe2(struct uptr fds, unsigned flags)
 {
     struct file *end[2];
     if (flags & ~(unsigned)(O_CLOEXEC | O_NONBLOCK | O_DIRECT))
         return -EINVAL;
     int err = pipe_create(flags & O_NONBLOCK, &end[0], &end[1]);
-    if (err)
-        return err;
-    err = (int)pipe_install(fds, end, flags & O_CLOEXEC);
-    if (err) {
-        file_put(end[0]);
-        file_put(end[1]);
-    }
-    return err;
+    return err ? err : file_install_pair(end, fds, flags & O_CLOEXEC);
 }
 
 long sys_pipe(struct uptr fds)
@@ -253,7 +221,7 @@ long sys_eventfd2(unsigned count, unsigned flags)
     if (flags & ~(unsigned)(O_CLOEXEC | O_NONBLOCK | EFD_SEMAPHORE_FLAG))
         return -EINVAL;
     int err = eventfd_create(count, flags & EFD_SEMAPHORE_FLAG, flags & O_NONBLOCK, &f);
-    return err ? err : install(f, flags & O_CLOEXEC);
+    return err ? err : file_install(f, flags & O_CLOEXEC);
 }
 
 long sys_eventfd(unsigned count)
@@ -281,5 +249,5 @@ long sys_memfd_create(struct uptr name, unsigned flags)
         v->seals = 0;
     err = vnode_file_create(v, NULL, O_RDWR | O_LARGEFILE, &f);
     vnode_put(v);
-    return err ? err : install(f, flags & MFD_CLOEXEC);
+    return err ? err : file_install(f, flags & MFD_CLOEXEC);
 }

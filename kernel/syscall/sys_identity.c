@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who the process is: ids, groups, sessions, names, limits and usage. */
-#include <linux/capability.h>
 #include <linux/errno.h>
-#include <linux/prctl.h>
 #include <linux/random.h>
 #include <linux/resource.h>
 #include <linux/sysinfo.h>
@@ -321,32 +319,6 @@ long sys_getrusage(int who, struct uptr usage)
     return copy_to_user(usage, &r, sizeof r);
 }
 
-static int priority_target(int which, int who)
-{
-    if (which < PRIO_PROCESS || which > PRIO_USER)
-        return -EINVAL;
-    bool ours = which == PRIO_USER ? !who || (uint32_t)who == process.uid
-                                   : !who || who == PROCESS_PID || who == task_current()->tid;
-    return ours ? 0 : -ESRCH;
-}
-
-long sys_getpriority(int which, int who)
-{
-    int err = priority_target(which, who);
-    return err ? err : 20 - task_current()->nice;
-}
-
-long sys_setpriority(int which, int who, int priority)
-{
-    int err = priority_target(which, who), nice = MAX(-20, MIN(priority, 19));
-    if (err)
-        return err;
-    if (nice < task_current()->nice && !process_privileged())
-        return -EACCES;
-    task_current()->nice = nice;
-    return 0;
-}
-
 long sys_arch_prctl(int option, struct uptr addr)
 {
     struct context *c = &thread_current()->context;
@@ -365,60 +337,6 @@ long sys_arch_prctl(int option, struct uptr addr)
     case ARCH_GET_GS:
         value = option == ARCH_GET_FS ? context_get_fs(c) : context_get_gs(c);
         return copy_to_user(addr, &value, sizeof value);
-    default:
-        return -EINVAL;
-    }
-}
-
-static long name_set(struct uptr p)
-{
-    struct thread *t = thread_current();
-    char name[sizeof t->name];
-    memset(name, 0, sizeof name);
-    ssize_t n = string_from_user(name, p, sizeof name);
-    if (n == -EFAULT)
-        return -EFAULT;
-    name[sizeof name - 1] = '\0';
-    memcpy(t->name, name, sizeof name);
-    return 0;
-}
-
-long sys_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
-{
-    struct task *t = task_current();
-    switch (option) {
-    case PR_SET_NAME:
-        return name_set((struct uptr){a});
-    case PR_GET_NAME:
-        return copy_to_user((struct uptr){a}, t->thread->name, sizeof t->thread->name);
-    case PR_SET_DUMPABLE:
-        if (a > 1)
-            return -EINVAL;
-        process.dumpable = a;
-        return 0;
-    case PR_GET_DUMPABLE:
-        return process.dumpable;
-    case PR_SET_PDEATHSIG:
-        if (a > SIGNAL_COUNT)
-            return -EINVAL;
-        process.death_signal = (int)a;
-        return 0;
-    case PR_GET_PDEATHSIG:
-        return copy_to_user((struct uptr){a}, &process.death_signal, sizeof process.death_signal);
-    case PR_SET_NO_NEW_PRIVS:
-        if (a != 1 || b || c || d)
-            return -EINVAL;
-        process.no_new_privs = true;
-        return 0;
-    case PR_GET_NO_NEW_PRIVS:
-        return a || b || c || d ? -EINVAL : process.no_new_privs;
-    case PR_SET_TIMERSLACK:
-        t->timer_slack = a ? a : 50000;
-        return 0;
-    case PR_GET_TIMERSLACK:
-        return (long)t->timer_slack;
-    case PR_CAPBSET_READ:
-        return a > CAP_LAST_CAP ? -EINVAL : 1;
     default:
         return -EINVAL;
     }

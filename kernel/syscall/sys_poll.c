@@ -241,12 +241,7 @@ long sys_epoll_create1(unsigned flags)
     if (flags & ~(unsigned)EPOLL_CLOEXEC)
         return -EINVAL;
     int err = epoll_create(&f);
-    if (err)
-        return err;
-    int fd = fd_install(process.fds, f, 0, flags & EPOLL_CLOEXEC);
-    if (fd < 0)
-        file_put(f);
-    return fd;
+    return err ? err : file_install(f, flags & EPOLL_CLOEXEC);
 }
 
 long sys_epoll_create(int size)

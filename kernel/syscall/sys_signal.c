@@ -2,6 +2,7 @@
 /* Signal system calls: decoding around proc/signal.h. */
 #include <linux/errno.h>
 #include <linux/signal.h>
+#include <linux/signalfd.h>
 #include <linux/time_types.h>
 
 #include "file/wait.h"
@@ -9,7 +10,9 @@
 #include "proc/exit.h"
 #include "proc/process.h"
 #include "proc/signal.h"
+#include "proc/signalfd.h"
 #include "proc/task.h"
+#include "syscall/args.h"
 #include "syscall/syscalls.h"
 #include "syscall/timespec.h"
 
@@ -192,6 +195,8 @@ static int info_from_user(siginfo_t *info, struct uptr p, int sig)
     if (copy_from_user(info, p, sizeof *info))
         return -EFAULT;
     info->si_signo = sig;
+    if (info->si_code == SI_TIMER)
+        info->si_sys_private = 0; /* proc/ptimer.c's own mark */
     return 0;
 }
 
@@ -242,4 +247,30 @@ long sys_sigaltstack(struct uptr stack, struct uptr old)
         t->altstack_flags = (uint32_t) new.ss_flags &SS_AUTODISARM;
     }
     return uptr_null(old) ? 0 : copy_to_user(old, &before, sizeof before);
+}
+
+long sys_signalfd4(int fd, struct uptr set, unsigned long size, unsigned flags)
+{
+    struct file *f;
+    uint64_t mask;
+    if (flags & ~(unsigned)(SFD_CLOEXEC | SFD_NONBLOCK))
+        return -EINVAL;
+    int err = set_from_user(&mask, set, size);
+    if (err)
+        return err;
+    if (fd == -1) {
+        err = signalfd_create(mask, flags & SFD_NONBLOCK, &f);
+        return err ? err : file_install(f, flags & SFD_CLOEXEC);
+    }
+    err = file_of(fd, &f);
+    if (err)
+        return err;
+    err = signalfd_set_mask(f, mask);
+    file_put(f);
+    return err ? err : fd;
+}
+
+long sys_signalfd(int fd, struct uptr set, unsigned long size)
+{
+    return sys_signalfd4(fd, set, size, 0);
 }

@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Threads: clone, futex, scheduling, exit; and the calls that would make a second process. */
+/* Threads: clone, exit, rseq; and the calls that would make a second process. */
 #include <linux/errno.h>
-#include <linux/futex.h>
 #include <linux/sched.h>
-#include <linux/sched/types.h>
 
 #include "arch/x86_64/fpu.h"
 #include "arch/x86_64/layout.h"
 #include "lib/string.h"
 #include "proc/control.h"
 #include "proc/exit.h"
-#include "proc/futex.h"
 #include "proc/process.h"
 #include "proc/restart.h"
 #include "proc/rseq.h"
@@ -159,99 +156,6 @@ long sys_set_tid_address(struct uptr addr)
     return task_current()->tid;
 }
 
-long sys_set_robust_list(struct uptr head, unsigned long size)
-{
-    if (size != sizeof(struct robust_list_head))
-        return -EINVAL;
-    task_current()->robust_list = head.addr;
-    return 0;
-}
-
-long sys_get_robust_list(int tid, struct uptr head, struct uptr size)
-{
-    uint64_t list = 0, len = sizeof(struct robust_list_head);
-    irqflags_t flags = spin_lock_irq(&process.lock);
-    const struct task *t = tid ? task_find_locked(tid) : task_current();
-    if (t)
-        list = t->robust_list;
-    spin_unlock_irq(&process.lock, flags);
-    if (!t)
-        return -ESRCH;
-    return copy_to_user(size, &len, sizeof len) ? -EFAULT : copy_to_user(head, &list, sizeof list);
-}
-
-/* Deadline of a futex wait: FUTEX_WAIT counts from now, the others name a moment. */
-static int futex_deadline(int op, struct uptr timeout, uint64_t *deadline)
-{
-    uint64_t ns;
-    *deadline = CLOCK_NEVER;
-    if (uptr_null(timeout))
-        return 0;
-    int err = timespec_from_user(&ns, timeout);
-    if (err)
-        return err;
-    if ((op & FUTEX_CMD_MASK) == FUTEX_WAIT)
-        *deadline = clock_now() + ns;
-    else if (op & FUTEX_CLOCK_REALTIME)
-        *deadline = ns > clock_wall() ? clock_now() + (ns - clock_wall()) : 0;
-    else
-        *deadline = ns;
-    return 0;
-}
-
-static long futex_restart(struct restart *r)
-{
-    int err = futex_wait(r->arg[0], (uint32_t)r->arg[1], (uint32_t)r->arg[2], r->deadline);
-    return err == -EINTR ? -ERESTART_RESTARTBLOCK : err;
-}
-
-static long futex_wait_call(struct uptr addr, int op, uint32_t value, struct uptr timeout,
-                            uint32_t bits)
-{
-    uint64_t deadline;
-    int err = futex_deadline(op, timeout, &deadline);
-    if (err)
-        return err;
-    if (!bits)
-        return -EINVAL;
-    err = futex_wait(addr.addr, value, bits, deadline);
-    if (err != -EINTR)
-        return err;
-    if (deadline == CLOCK_NEVER)
-        return -512; /* ERESTARTSYS: the same call again, if the handler allows */
-    task_current()->restart =
-        (struct restart){futex_restart, deadline, {addr.addr, value, bits, 0}};
-    return -ERESTART_RESTARTBLOCK;
-}
-
-long sys_futex(struct uptr addr, int op, unsigned value, struct uptr timeout, struct uptr addr2,
-               unsigned value3)
-{
-    unsigned value2 = (unsigned)timeout.addr; /* the operations without a timeout */
-    switch (op & FUTEX_CMD_MASK) {
-    case FUTEX_WAIT:
-        return futex_wait_call(addr, op, value, timeout, FUTEX_BITSET_MATCH_ANY);
-    case FUTEX_WAIT_BITSET:
-        return futex_wait_call(addr, op, value, timeout, value3);
-    case FUTEX_WAKE:
-        return futex_wake(addr.addr, value, FUTEX_BITSET_MATCH_ANY);
-    case FUTEX_WAKE_BITSET:
-        return value3 ? futex_wake(addr.addr, value, value3) : -EINVAL;
-    case FUTEX_REQUEUE:
-        if ((int)value < 0 || (int)value2 < 0)
-            return -EINVAL;
-        return futex_requeue(addr.addr, addr2.addr, value, value2, NULL);
-    case FUTEX_CMP_REQUEUE:
-        if ((int)value < 0 || (int)value2 < 0)
-            return -EINVAL;
-        return futex_requeue(addr.addr, addr2.addr, value, value2, &value3);
-    case FUTEX_WAKE_OP:
-        return futex_wake_op(addr.addr, addr2.addr, value, value2, value3);
-    default:
-        return -ENOSYS;
-    }
-}
-
 long sys_restart_syscall(void)
 {
     struct restart *r = &task_current()->restart;
@@ -266,150 +170,6 @@ long sys_restart_syscall(void)
         *r = copy;
     }
     return result;
-}
-
-long sys_sched_yield(void)
-{
-    thread_yield();
-    return 0;
-}
-
-/* Runs fn on the thread with that id (0: the caller) under process.lock. */
-static long with_task(int tid, long (*fn)(struct task *t, void *arg), void *arg)
-{
-    if (tid < 0)
-        return -EINVAL;
-    irqflags_t flags = spin_lock_irq(&process.lock);
-    struct task *t = tid ? task_find_locked(tid) : task_current();
-    long r = t ? fn(t, arg) : -ESRCH;
-    spin_unlock_irq(&process.lock, flags);
-    return r;
-}
-
-static long affinity_get(struct task *t, void *arg)
-{
-    uint64_t all = cpu_count() >= 64 ? UINT64_MAX : (1ull << cpu_count()) - 1;
-    *(uint64_t *)arg = t->thread->affinity & all;
-    return 0;
-}
-
-long sys_sched_getaffinity(int pid, unsigned long size, struct uptr mask)
-{
-    uint64_t cpus;
-    if (size < sizeof cpus || size & (sizeof cpus - 1))
-        return -EINVAL;
-    long err = with_task(pid, affinity_get, &cpus);
-    if (!err)
-        err = copy_to_user(mask, &cpus, sizeof cpus);
-    return err ? err : (long)sizeof cpus;
-}
-
-static long affinity_set(struct task *t, void *arg)
-{
-    if (t != task_current())
-        thread_set_affinity(t->thread, *(uint64_t *)arg);
-    return t == task_current();
-}
-
-long sys_sched_setaffinity(int pid, unsigned long size, struct uptr mask)
-{
-    uint64_t cpus = 0, all = cpu_count() >= 64 ? UINT64_MAX : (1ull << cpu_count()) - 1;
-    if (copy_from_user(&cpus, mask, MIN(size, sizeof cpus)))
-        return -EFAULT;
-    cpus &= all;
-    if (!cpus)
-        return -EINVAL;
-    long self = with_task(pid, affinity_set, &cpus);
-    if (self == 1)
-        thread_set_affinity(thread_current(), cpus);
-    return MIN(self, 0);
-}
-
-static bool policy_valid(int policy)
-{
-    return policy == SCHED_NORMAL || policy == SCHED_FIFO || policy == SCHED_RR ||
-           policy == SCHED_BATCH || policy == SCHED_IDLE;
-}
-
-static bool policy_realtime(int policy)
-{
-    return policy == SCHED_FIFO || policy == SCHED_RR;
-}
-
-struct policy_change {
-    int policy; /* -1: as it is */
-    int priority;
-};
-
-static long policy_set(struct task *t, void *arg)
-{
-    const struct policy_change *c = arg;
-    int policy = c->policy < 0 ? t->sched_policy : c->policy;
-    int low = policy_realtime(policy) ? 1 : 0, high = policy_realtime(policy) ? 99 : 0;
-    if (!policy_valid(policy) || c->priority < low || c->priority > high)
-        return -EINVAL;
-    t->sched_policy = policy;
-    t->sched_priority = c->priority;
-    return 0;
-}
-
-static long policy_get(struct task *t, void *arg)
-{
-    *(struct policy_change *)arg = (struct policy_change){t->sched_policy, t->sched_priority};
-    return 0;
-}
-
-long sys_sched_setscheduler(int pid, int policy, struct uptr param)
-{
-    struct policy_change c = {.policy = policy & ~(int)SCHED_RESET_ON_FORK};
-    if (policy < 0 || uptr_null(param))
-        return -EINVAL;
-    if (copy_from_user(&c.priority, param, sizeof c.priority))
-        return -EFAULT;
-    return with_task(pid, policy_set, &c);
-}
-
-long sys_sched_getscheduler(int pid)
-{
-    struct policy_change c;
-    long err = with_task(pid, policy_get, &c);
-    return err ? err : c.policy;
-}
-
-long sys_sched_setparam(int pid, struct uptr param)
-{
-    struct policy_change c = {.policy = -1};
-    if (uptr_null(param))
-        return -EINVAL;
-    if (copy_from_user(&c.priority, param, sizeof c.priority))
-        return -EFAULT;
-    return with_task(pid, policy_set, &c);
-}
-
-long sys_sched_getparam(int pid, struct uptr param)
-{
-    struct policy_change c;
-    if (uptr_null(param))
-        return -EINVAL;
-    long err = with_task(pid, policy_get, &c);
-    return err ? err : copy_to_user(param, &c.priority, sizeof c.priority);
-}
-
-long sys_sched_get_priority_max(int policy)
-{
-    return policy_realtime(policy) ? 99 : policy_valid(policy) ? 0 : -EINVAL;
-}
-
-long sys_sched_get_priority_min(int policy)
-{
-    return policy_realtime(policy) ? 1 : policy_valid(policy) ? 0 : -EINVAL;
-}
-
-long sys_sched_rr_get_interval(int pid, struct uptr interval)
-{
-    struct policy_change c;
-    long err = with_task(pid, policy_get, &c);
-    return err ? err : timespec_to_user(interval, c.policy == SCHED_FIFO ? 0 : 4000000);
 }
 
 long sys_getcpu(struct uptr cpu, struct uptr node, struct uptr unused)

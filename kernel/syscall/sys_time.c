@@ -3,9 +3,11 @@
 #include <linux/errno.h>
 #include <linux/time.h>
 #include <linux/times.h>
+#include <linux/timex.h>
 
+#include "file/wait.h"
 #include "lib/string.h"
-#include "proc/itimer.h"
+#include "proc/cputimer.h"
 #include "proc/process.h"
 #include "proc/restart.h"
 #include "proc/task.h"
@@ -13,29 +15,6 @@
 #include "syscall/timespec.h"
 
 #define TICKS_PER_SEC 100
-/* A negative clock id names one thread's or process's CPU clock (clock_getcpuclockid(3)). */
-#define CPUCLOCK_PID(id)   (~(id) >> 3)
-#define CPUCLOCK_PERTHREAD 4
-
-static int cpu_clock(int id, uint64_t *ns)
-{
-    int tid = CPUCLOCK_PID(id);
-    if ((id & 3) == 3)
-        return -EINVAL;
-    if (!(id & CPUCLOCK_PERTHREAD)) {
-        if (tid && tid != PROCESS_PID)
-            return -EINVAL;
-        *ns = process_cpu_time();
-        return 0;
-    }
-    irqflags_t flags = spin_lock_irq(&process.lock);
-    const struct task *t = tid ? task_find_locked(tid) : task_current();
-    if (t)
-        *ns = thread_cpu_time(t->thread);
-    spin_unlock_irq(&process.lock, flags);
-    return t ? 0 : -EINVAL;
-}
-
 static int clock_read(int id, uint64_t *ns)
 {
     switch (id) {
@@ -52,14 +31,12 @@ static int clock_read(int id, uint64_t *ns)
     case CLOCK_BOOTTIME_ALARM:
         *ns = clock_now();
         return 0;
-    case CLOCK_PROCESS_CPUTIME_ID:
-        *ns = process_cpu_time();
-        return 0;
     case CLOCK_THREAD_CPUTIME_ID:
         *ns = thread_cpu_time(thread_current());
         return 0;
     default:
-        return id < 0 ? cpu_clock(id, ns) : -EINVAL;
+        id = cpu_clock_owner(id);
+        return id < 0 ? id : cpu_clock_read(id, ns);
     }
 }
 
@@ -89,6 +66,7 @@ long sys_clock_settime(int clock, struct uptr ts)
     if (!process_privileged())
         return -EPERM;
     clock_set_wall(ns);
+    ticker_clock_set();
     return 0;
 }
 
@@ -158,78 +136,77 @@ long sys_nanosleep(struct uptr request, struct uptr remain)
     return err ? err : sleep_for(ns, remain);
 }
 
+static long cpu_sleep_restart(struct restart *r)
+{
+    uint64_t left;
+    int err = cpu_clock_sleep((int)r->arg[1], r->deadline, r->arg[2], &left);
+    if (!err || r->arg[2])
+        return err ? -ERESTARTNOHAND : 0;
+    r->deadline = left;
+    if (r->arg[0] && timespec_to_user((struct uptr){r->arg[0]}, left))
+        return -EFAULT;
+    return -ERESTART_RESTARTBLOCK;
+}
+
+/* A sleep until a CPU clock has advanced; one's own would never do so. */
+static long cpu_sleep(int clock, bool absolute, uint64_t ns, struct uptr remain)
+{
+    int owner = cpu_clock_owner(clock);
+    if (owner == task_current()->tid)
+        return -EINVAL;
+    struct restart r = {cpu_sleep_restart, ns, {remain.addr, (uint64_t)owner, absolute, 0}};
+    long err = cpu_sleep_restart(&r);
+    if (err == -ERESTART_RESTARTBLOCK)
+        task_current()->restart = r;
+    return err;
+}
+
 long sys_clock_nanosleep(int clock, unsigned flags, struct uptr request, struct uptr remain)
 {
     uint64_t ns, now;
-    if (clock == CLOCK_THREAD_CPUTIME_ID)
-        return -EINVAL;
+    bool absolute = flags & TIMER_ABSTIME;
     if (clock_read(clock, &now))
         return -EINVAL;
-    if (clock == CLOCK_PROCESS_CPUTIME_ID || clock < 0 || clock == CLOCK_MONOTONIC_RAW ||
+    if (clock == CLOCK_THREAD_CPUTIME_ID || clock == CLOCK_MONOTONIC_RAW ||
         clock == CLOCK_REALTIME_COARSE || clock == CLOCK_MONOTONIC_COARSE)
         return -EOPNOTSUPP;
     int err = timespec_from_user(&ns, request);
     if (err)
         return err;
-    if (!(flags & TIMER_ABSTIME))
+    if (clock == CLOCK_PROCESS_CPUTIME_ID || clock < 0)
+        return cpu_sleep(clock, absolute, ns, remain);
+    if (!absolute)
         return sleep_for(ns, remain);
     if (ns <= now)
         return 0;
     err = sleep_until(clock_now() + (ns - now));
-    return err ? -514 : 0; /* ERESTARTNOHAND: the moment stays the same */
+    return err ? -ERESTARTNOHAND : 0; /* the moment stays the same */
 }
 
-static uint64_t timeval_ns(const struct __kernel_old_timeval *tv)
+/* Reading only: nobody steers this clock but the hypervisor and clock_settime(2). */
+long sys_clock_adjtime(int clock, struct uptr buf)
 {
-    uint64_t s = MIN((uint64_t)tv->tv_sec, CLOCK_NEVER / NSEC_PER_SEC / 4);
-    return s * NSEC_PER_SEC + (uint64_t)tv->tv_usec * 1000;
+    struct __kernel_timex t;
+    if (copy_from_user(&t, buf, sizeof t))
+        return -EFAULT;
+    if (clock != CLOCK_REALTIME)
+        return clock > CLOCK_TAI || clock < 0 ? -EINVAL : -EOPNOTSUPP;
+    if (t.modes && t.modes != ADJ_OFFSET_SS_READ)
+        return -EPERM;
+    uint64_t ns = clock_wall();
+    memset(&t, 0, sizeof t);
+    t.maxerror = t.esterror = 16000000;
+    t.status = STA_UNSYNC | STA_NANO;
+    t.constant = 2;
+    t.precision = 1;
+    t.tolerance = 32768000;
+    t.tick = 10000;
+    t.time.tv_sec = (long long)(ns / NSEC_PER_SEC);
+    t.time.tv_usec = (long long)(ns % NSEC_PER_SEC);
+    return copy_to_user(buf, &t, sizeof t) ? -EFAULT : TIME_ERROR;
 }
 
-static bool timeval_valid(const struct __kernel_old_timeval *tv)
+long sys_adjtimex(struct uptr buf)
 {
-    return tv->tv_sec >= 0 && tv->tv_usec >= 0 && tv->tv_usec < 1000000;
-}
-
-static long itimer_to_user(struct uptr p, const struct itimer_state *s)
-{
-    struct __kernel_old_itimerval v = {
-        .it_interval = {(long)(s->interval / NSEC_PER_SEC),
-                        (long)(s->interval % NSEC_PER_SEC / 1000)},
-        .it_value = {(long)(s->value / NSEC_PER_SEC), (long)(s->value % NSEC_PER_SEC / 1000)},
-    };
-    return copy_to_user(p, &v, sizeof v);
-}
-
-long sys_getitimer(int which, struct uptr value)
-{
-    struct itimer_state s;
-    if (which != ITIMER_REAL)
-        return -EINVAL;
-    itimer_get(&s);
-    return itimer_to_user(value, &s);
-}
-
-long sys_setitimer(int which, struct uptr new, struct uptr old)
-{
-    struct itimer_state s = {0, 0}, before;
-    struct __kernel_old_itimerval v;
-    if (!uptr_null(new)) {
-        if (copy_from_user(&v, new, sizeof v))
-            return -EFAULT;
-        if (!timeval_valid(&v.it_value) || !timeval_valid(&v.it_interval))
-            return -EINVAL;
-        s = (struct itimer_state){timeval_ns(&v.it_value), timeval_ns(&v.it_interval)};
-    }
-    if (which != ITIMER_REAL)
-        return -EINVAL;
-    itimer_set(&s, &before);
-    return uptr_null(old) ? 0 : itimer_to_user(old, &before);
-}
-
-long sys_alarm(unsigned seconds)
-{
-    struct itimer_state s = {seconds * NSEC_PER_SEC, 0}, before;
-    itimer_set(&s, &before);
-    uint64_t left = (before.value + NSEC_PER_SEC / 2) / NSEC_PER_SEC;
-    return before.value && !left ? 1 : (long)left;
+    return sys_clock_adjtime(CLOCK_REALTIME, buf);
 }

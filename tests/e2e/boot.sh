@@ -215,6 +215,51 @@ test_every_way_to_boot() {
     done
 }
 
+# A kernel without a manifest panics: reason, symbolised backtrace, power off.
+test_panic_report() {
+    timeout $E2E_LIMIT qemu-system-x86_64 -M microvm,acpi=off -accel tcg -cpu max -m 64 -nodefaults \
+        -display none -no-reboot -serial stdio -device isa-debug-exit,iobase=0x501,iosize=4 \
+        -kernel "$O/kernel.elf" >out 2>err </dev/null
+    STATUS=$?
+    [ $STATUS = 35 ] || fail "status $STATUS, not 35: $(cat out err)"
+    want_out_has '^ops: kernel panic on cpu 0: manifest, line 0: no manifest'
+    want_out_has '^ *by 0x[0-9a-f]{16} (manifest_load|kernel_main_guarded)\+0x'
+}
+
+address_of_main() { # OPTION...
+    ops run "$@" ./app
+    want_status 0
+    cat out
+}
+
+test_address_space_randomisation() {
+    cc_program app <<<'#include <stdio.h>
+#include <stdlib.h>
+#include <sys/auxv.h>
+int main(void) {
+    int local;
+    printf("%p %p %p %p %lx\n", (void *)main, (void *)puts, (void *)&local, malloc(1), getauxval(AT_SYSINFO_EHDR));
+}'
+    address_of_main >first
+    address_of_main >second
+    for i in 1 2 3 4 5; do
+        [ "$(cut -d' ' -f$i first)" != "$(cut -d' ' -f$i second)" ] || fail "address $i stays: $(cat first second)"
+    done
+    address_of_main --no-aslr >first
+    address_of_main --no-aslr >second
+    cmp -s first second || fail "--no-aslr: $(cat first second)"
+}
+
+test_out_of_memory() {
+    cc_program app <<<'#include <stdlib.h>
+#include <string.h>
+int main(void) { for (;;) { char *p = malloc(1 << 20); if (!p) return 5; memset(p, 1, 1 << 20); } }'
+    for smp in 1 2; do
+        ops run -m 32M --smp $smp ./app
+        want_error 137 'out of memory: 3[01] MiB were given' '-m'
+    done
+}
+
 test_disk_boots_by_grub() {
     cc_program app <<<"$HELLO"
     ops build ./app -o disk x

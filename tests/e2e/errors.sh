@@ -49,6 +49,8 @@ test_mistyped_option() {
 test_bad_option_values() {
     ops run -m lots /bin/true
     want_error 2 '-m lots is not a size' '64M'
+    ops run -m 1M /bin/true
+    want_error 2 'too little for a machine' 'least is 2M'
     ops run --smp 0 /bin/true
     want_error 2 '--smp must be a number'
     ops run --smp x /bin/true

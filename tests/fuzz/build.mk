@@ -45,7 +45,13 @@ $(O)/fuzz/ext4-image.o: $(O)/fuzz/ext4.img
 	$(Q)printf '.section .rodata\n.globl fuzz_ext4_image, fuzz_ext4_image_end\nfuzz_ext4_image: .incbin "$<"\nfuzz_ext4_image_end:\n.section .note.GNU-stack,"",@progbits\n' \
 		| $(CC) -x assembler -c -o $@ -
 
-fuzz: $(FUZZ_TESTS:%=$(O)/fuzz/%) ## fuzz every parser for FUZZ_SECONDS each
+# The system-call fuzzer is a program for the guest.
+$(O)/fuzz/guest/syscalls: tests/fuzz/syscalls.c
+	@mkdir -p $(@D)
+	$(call say,FUZZ,$@)
+	$(Q)$(CC) -std=gnu11 -O1 -g $(WARN) -pthread -static -o $@ $<
+
+fuzz: $(FUZZ_TESTS:%=$(O)/fuzz/%) $(O)/fuzz/guest/syscalls all ## fuzz parsers and system calls, FUZZ_SECONDS each
 	$(Q)tests/run-fuzz $(O) $(FUZZ_SECONDS)
 
 check-fuzz: fuzz

@@ -24,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(text, OPS_MANIFEST_MAGIC "\n", head);
     memcpy(text + head, data, size);
     if (!manifest_parse(&m, text, head + size, alloc, &line, &why)) {
-        size_t sum = strlen(m.program) + strlen(m.cwd);
+        size_t sum = 0;
         for (unsigned i = 0; i < m.arg.count; i++)
             sum += strlen(m.arg.item[i]);
         if (sum > size) /* no text can be longer than what it came from */

@@ -55,10 +55,11 @@ static inline void cpu_barrier(void)
     __asm__ volatile("mfence" ::: "memory");
 }
 
+/* Not read before what stands before it: times taken under a lock stay in its order. */
 static inline uint64_t cpu_tsc(void)
 {
     uint32_t lo, hi;
-    __asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
+    __asm__ volatile("lfence; rdtsc" : "=a"(lo), "=d"(hi)::"memory");
     return (uint64_t)hi << 32 | lo;
 }
 

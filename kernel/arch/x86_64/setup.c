@@ -12,7 +12,6 @@
 #include "arch/x86_64/trap.h"
 #include "lib/string.h"
 
-#define IST_SIZE  4096
 #define IST_COUNT 4 /* double fault, NMI, machine check, debug */
 
 struct tss {
@@ -29,13 +28,14 @@ struct cpu_block {
     struct percpu percpu;
     struct tss tss;
     uint64_t gdt[10];
-    uint8_t ist[IST_COUNT][IST_SIZE] __attribute__((aligned(16)));
 };
 
 uint32_t cpu_features;
 uint32_t cpu_hwcap;
 
 static struct cpu_block boot_block;
+static uint8_t early_stack[PAGE_SIZE]
+    __attribute__((aligned(16))); /* until there are mapped ones */
 static struct percpu *cpus[CPU_MAX] = {&boot_block.percpu};
 static unsigned cpus_running;
 
@@ -98,8 +98,8 @@ static void gdt_setup(struct cpu_block *b)
                           (tss >> 24 & 0xff) << 56;
     b->gdt[GDT_TSS / 8 + 1] = tss >> 32;
     b->tss.iomap = sizeof(struct tss);
-    for (unsigned i = 0; i < IST_COUNT; i++)
-        b->tss.ist[i] = (uint64_t)b->ist[i] + IST_SIZE;
+    for (unsigned i = 0; i < IST_COUNT && !b->tss.ist[i]; i++)
+        b->tss.ist[i] = (uint64_t)early_stack + sizeof early_stack;
 
     struct {
         uint16_t limit;
@@ -143,6 +143,18 @@ static void cr_setup(void)
     cpu_set_cr4(cr4);
 }
 
+bool cpu_map_stacks(unsigned id)
+{
+    struct cpu_block *b = CONTAINER_OF(cpus[id], struct cpu_block, percpu);
+    for (unsigned i = 0; i < IST_COUNT; i++) {
+        void *top = paging_map_stack(1);
+        if (!top)
+            return false;
+        b->tss.ist[i] = (uint64_t)top;
+    }
+    return true;
+}
+
 void *cpu_block_create(unsigned id)
 {
     const unsigned pages = (sizeof(struct cpu_block) + PAGE_SIZE - 1) / PAGE_SIZE;
@@ -151,7 +163,15 @@ void *cpu_block_create(unsigned id)
         return NULL;
     struct cpu_block *b = (void *)(top - pages * PAGE_SIZE);
     cpus[id] = &b->percpu;
-    return b;
+    return cpu_map_stacks(id) ? b : NULL;
+}
+
+void cpu_run_on(void *stack_top, void (*fn)(void))
+{
+    __asm__ volatile("movq %0, %%rsp\n\txorl %%ebp, %%ebp\n\tcall *%1\n\tud2" ::"r"(stack_top),
+                     "r"(fn)
+                     : "memory");
+    __builtin_unreachable();
 }
 
 void cpu_setup(unsigned id, uint32_t apic_id)

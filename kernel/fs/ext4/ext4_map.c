@@ -99,7 +99,7 @@ static int extent_map(struct ext4_inode *n, struct ext4_run *run)
 {
     struct ext4_fs *fs = ext4_fs(&n->v);
     struct ext4_block b = {0};
-    struct extent_node e;
+    struct extent_node e = {0};
     uint64_t end = LOGICAL_END;
     unsigned depth = le16(n->block + 6);
     if (depth > EXTENT_DEPTH_MAX)

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The numbers of Linux' socket interface that no UAPI header holds. */
+#pragma once
+
+#define AF_UNSPEC 0
+#define AF_UNIX   1
+#define AF_MAX    46
+
+#define SOCK_STREAM    1
+#define SOCK_DGRAM     2
+#define SOCK_RAW       3
+#define SOCK_SEQPACKET 5
+#define SOCK_PACKET    10
+#define SOCK_TYPE_MASK 15
+#define SOCK_NONBLOCK  04000
+#define SOCK_CLOEXEC   02000000
+
+#define SOL_SOCKET 1
+
+#define MSG_OOB          1u
+#define MSG_PEEK         2u
+#define MSG_CTRUNC       8u
+#define MSG_TRUNC        0x20u
+#define MSG_DONTWAIT     0x40u
+#define MSG_EOR          0x80u
+#define MSG_WAITALL      0x100u
+#define MSG_NOSIGNAL     0x4000u
+#define MSG_ERRQUEUE     0x2000u
+#define MSG_CMSG_CLOEXEC 0x40000000u
+
+#define SHUT_RD   0
+#define SHUT_WR   1
+#define SHUT_RDWR 2

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What all families share: see socket.h. No lock of its own; options are single words. */
+#include "net/socket.h"
+
+#include <asm/ioctls.h>
+#include <linux/errno.h>
+#include <linux/fcntl.h>
+#include <linux/sockios.h>
+
+#include "file/mode.h"
+#include "file/wait.h"
+#include "net/abi.h"
+#include "net/unix.h"
+
+static ssize_t send_op(struct file *f, void *arg)
+{
+    struct socket *s = f->priv;
+    return s->ops->send(s, arg);
+}
+
+static ssize_t receive_op(struct file *f, void *arg)
+{
+    struct socket *s = f->priv;
+    return s->ops->receive(s, arg);
+}
+
+/* One step, waiting as the message's flags and the file's timeout say. */
+static ssize_t step(struct socket *s, struct message *m, bool write)
+{
+    wait_op_fn *op = write ? send_op : receive_op;
+    if (m->flags & MSG_DONTWAIT)
+        return op(s->file, m);
+    return file_wait_patient(s->file, write, op, m);
+}
+
+ssize_t socket_send(struct socket *s, struct message *m)
+{
+    size_t start = m->uio->done;
+    ssize_t r;
+    if (!s->ops->send || m->flags & MSG_OOB)
+        return -EOPNOTSUPP;
+    do {
+        r = step(s, m, true);
+    } while (r > 0 && m->uio->left && s->type == SOCK_STREAM);
+    if (m->uio->done > start)
+        return (ssize_t)(m->uio->done - start);
+    if (r == -EPIPE && s->type == SOCK_STREAM && !(m->flags & MSG_NOSIGNAL) && file_broken_pipe)
+        file_broken_pipe();
+    return r;
+}
+
+ssize_t socket_receive(struct socket *s, struct message *m)
+{
+    size_t start = m->uio->done;
+    ssize_t r;
+    if (!s->ops->receive || m->flags & MSG_OOB)
+        return -EOPNOTSUPP;
+    bool all = m->flags & MSG_WAITALL && s->type == SOCK_STREAM && !(m->flags & MSG_PEEK);
+    do {
+        r = step(s, m, false);
+    } while (all && r > 0 && m->uio->left);
+    return all && m->uio->done > start ? (ssize_t)(m->uio->done - start) : r;
+}
+
+/* read(2) and write(2): file.c waits and repeats. */
+static ssize_t socket_read(struct file *f, struct uio *u, uint64_t *pos)
+{
+    struct message m = {.uio = u};
+    (void)pos;
+    return receive_op(f, &m);
+}
+
+static ssize_t socket_write(struct file *f, struct uio *u, uint64_t *pos)
+{
+    struct message m = {.uio = u};
+    (void)pos;
+    return send_op(f, &m);
+}
+
+static uint32_t socket_poll(struct file *f, struct poll_table *pt)
+{
+    struct socket *s = f->priv;
+    return s->ops->poll(s, pt);
+}
+
+static long socket_ioctl(struct file *f, unsigned cmd, struct uptr arg)
+{
+    struct socket *s = f->priv;
+    if ((cmd != FIONREAD && cmd != SIOCOUTQ) || !s->ops->queued)
+        return -ENOTTY;
+    int n = (int)s->ops->queued(s, cmd == SIOCOUTQ);
+    return copy_to_user(arg, &n, sizeof n);
+}
+
+static int socket_stat(struct file *f, struct file_stat *st)
+{
+    file_stat_anonymous(st, S_IFSOCK | 0777, ((struct socket *)f->priv)->ino);
+    return 0;
+}
+
+static void socket_release(struct file *f)
+{
+    struct socket *s = f->priv;
+    s->ops->release(s);
+}
+
+static const struct file_ops socket_file_ops = {
+    .read = socket_read,
+    .write = socket_write,
+    .poll = socket_poll,
+    .ioctl = socket_ioctl,
+    .stat = socket_stat,
+    .release = socket_release,
+};
+
+void socket_init(struct socket *s, const struct socket_ops *ops, int family, int type, int protocol)
+{
+    *s = (struct socket){.ops = ops,
+                         .family = family,
+                         .type = type,
+                         .protocol = protocol,
+                         .ino = file_next_ino(),
+                         .send_size = SOCKET_BUFFER,
+                         .receive_size = SOCKET_BUFFER};
+}
+
+int socket_file(struct socket *s, uint32_t flags, struct file **out)
+{
+    *out = file_create(&socket_file_ops, O_RDWR | flags, s);
+    s->file = *out;
+    return *out ? 0 : -ENOMEM;
+}
+
+struct socket *socket_of(struct file *f)
+{
+    return f->ops == &socket_file_ops ? f->priv : NULL;
+}
+
+static int type_check(int family, int type)
+{
+    if (type < SOCK_STREAM || type > SOCK_PACKET)
+        return -EINVAL;
+    return family < 0 || family != AF_UNIX ? -EAFNOSUPPORT : 0;
+}
+
+int socket_create(int family, int type, int protocol, uint32_t flags, struct file **out)
+{
+    int err = type_check(family, type);
+    return err ? err : unix_create(type, protocol, flags, out);
+}
+
+int socket_create_pair(int family, int type, int protocol, uint32_t flags, struct file *out[2])
+{
+    int err = type_check(family, type);
+    return err ? err : unix_create_pair(type, protocol, flags, out);
+}

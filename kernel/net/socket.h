@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A socket: what all families share. It is a struct file whose operations end in
+ * those of its family (socket_ops), which embeds struct socket in its own. As
+ * with files, an operation never sleeps for readiness: it answers -EAGAIN, and
+ * THE wait loop sleeps (file/wait.h).
+ */
+#pragma once
+
+#include <linux/socket.h>
+
+#include "file/file.h"
+
+struct socket;
+
+/* One send or receive. */
+struct message {
+    struct uio *uio;
+    unsigned flags;     /* MSG_* that the caller asked for */
+    unsigned out_flags; /* MSG_TRUNC, MSG_EOR, MSG_CTRUNC that it is told */
+    unsigned name_len;  /* of `name`, 0: none; a receive sets it */
+    struct __kernel_sockaddr_storage name;
+};
+
+/* NULL: -EOPNOTSUPP. */
+struct socket_ops {
+    /* Bytes; -EAGAIN; -EPIPE raises SIGPIPE on stream sockets. May send less than there is. */
+    ssize_t (*send)(struct socket *s, struct message *m);
+    /* Bytes, 0 at the end. */
+    ssize_t (*receive)(struct socket *s, struct message *m);
+    uint32_t (*poll)(struct socket *s, struct poll_table *pt); /* required */
+    int (*connect)(struct socket *s, const struct message *to);
+    int (*shutdown)(struct socket *s, int how);
+    /* The own or the peer's address; -ENOTCONN. */
+    int (*name)(struct socket *s, bool peer, struct __kernel_sockaddr_storage *out, unsigned *len);
+    /* Options of the family's own levels. [-EOPNOTSUPP] */
+    int (*set_option)(struct socket *s, int level, int name, struct uptr value, unsigned len);
+    int (*get_option)(struct socket *s, int level, int name, struct uptr value, unsigned *len);
+    /* Bytes that can be read; that are not taken yet by the other side. */
+    size_t (*queued)(struct socket *s, bool out);
+    /* Takes the error that SO_ERROR tells: a positive errno or 0. */
+    int (*error)(struct socket *s);
+    void (*release)(struct socket *s); /* frees it */
+};
+
+struct socket {
+    const struct socket_ops *ops;
+    struct file *file; /* not referenced: it owns the socket */
+    int family, type, protocol;
+    uint64_t ino;
+    unsigned send_size, receive_size; /* SO_SNDBUF, SO_RCVBUF as getsockopt tells them */
+    uint32_t options;                 /* bit per SO_* that is on or off (net/options.c) */
+    int priority;
+    int linger[2]; /* on, seconds */
+};
+
+#define SOCKET_BUFFER 212992u /* default SO_SNDBUF and SO_RCVBUF */
+
+/* Fills in what is common; the family calls it first. */
+void socket_init(struct socket *s, const struct socket_ops *ops, int family, int type,
+                 int protocol);
+/* The file of a socket; flags: O_NONBLOCK. On failure the socket is left to the caller. -ENOMEM. */
+int socket_file(struct socket *s, uint32_t flags, struct file **out);
+/* NULL: the file is none. */
+struct socket *socket_of(struct file *f);
+/* A new socket. -EAFNOSUPPORT, -EPROTONOSUPPORT, -ESOCKTNOSUPPORT, -EINVAL, -ENOMEM. */
+int socket_create(int family, int type, int protocol, uint32_t flags, struct file **out);
+int socket_create_pair(int family, int type, int protocol, uint32_t flags, struct file *out[2]);
+/* send(2) and recv(2) with everything: they wait as flags, O_NONBLOCK and timeouts say. */
+ssize_t socket_send(struct socket *s, struct message *m);
+ssize_t socket_receive(struct socket *s, struct message *m);

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+# The benchmark: tests/bench/run, its guest program and the empty guest.
+BENCH_CC ?= $(shell command -v musl-gcc || echo $(CC))
+
+$(O)/bench/guest: tests/bench/guest.c
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(BENCH_CC) -O2 $(WARN) -static -no-pie -o $@ $<
+
+$(O)/bench/empty.elf: tests/bench/empty.S
+	@mkdir -p $(@D)
+	$(call say,AS,$@)
+	$(Q)$(CC) -nostdlib -static -no-pie -Wl,--build-id=none,-N,-Ttext=0x100000,-e,entry -o $@ $<
+
+bench: all $(O)/bench/guest $(O)/bench/empty.elf ## figures beside a distribution's Linux under the same QEMU
+	$(Q)scripts/fetch-linux $(O) || [ $$? -eq 77 ]
+	$(Q)scripts/initramfs $(O)/bench/initramfs init=$(O)/bench/guest dev/console=c:5:1 dev/zero=c:1:5
+	$(Q)tests/bench/run $(O)
+
+.PHONY: bench

@@ -1,0 +1,37 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# The README tells the truth: its transcript is run and compared, its commands exist.
+. "$(dirname "$0")/lib.sh"
+
+test_transcript() {
+    PATH=$(dirname "$OPS"):$PATH
+    sed -n '/^```console$/,/^```$/p' "$E2E_TREE/README.md" | sed '1d;$d' >transcript
+    [ -s transcript ] || fail "no transcript in README.md"
+    while IFS= read -r line; do
+        case $line in
+        '$ '*)
+            printf '%s\n' "$line"
+            timeout -k 5 $E2E_LIMIT bash -c "${line#\$ }" </dev/null 2>&1
+            ;;
+        esac
+    done <transcript >got
+    diff transcript got >why || fail "README's transcript differs: $(head -c 400 why)"
+}
+
+test_make_targets() {
+    make -s -C "$E2E_TREE" help >targets
+    for t in $(grep -oE '\bmake [a-z-]+' "$E2E_TREE/README.md" | cut -d' ' -f2 | sort -u); do
+        [ "$t" = needs ] || grep -qE "^ *make $t " targets || fail "README names 'make $t'; 'make help' does not"
+    done
+}
+
+test_configuration_example() {
+    sed -n '/^```json$/,/^```$/p' "$E2E_TREE/README.md" | sed '1d;$d' >ops.json
+    mkdir input
+    echo '{"a": [1, 2]}' >input/in.json
+    ops run -c ops.json
+    want_status 0
+    want_out "$(python3 -m json.tool input/in.json)"
+}
+
+e2e_main "$@"
