@@ -50,6 +50,18 @@ static void test_killed_without_reason(void **state)
     assert_err(&err, 139, "ended by SIGSEGV");
 }
 
+static void test_crash_report(void **state)
+{
+    (void)state;
+    feed("crash rip 0000\nframe pc 401136 1136 /nowhere/app\nframe scan 402000 0 \n"
+         "frame nonsense\nkilled 11 x\nexit 139\n");
+    buf_add(&c.crash.text, "", 0);
+    assert_string_equal(c.crash.text.data, "  rip 0000\n"
+                                           "  #0    0x000000401136 (/nowhere/app+0x1136)\n"
+                                           "  #1  ? 0x000000402000\n"
+                                           "  nonsense\n");
+}
+
 static void test_unsupported(void **state)
 {
     (void)state;
@@ -89,6 +101,7 @@ int main(void)
         cmocka_unit_test_teardown(test_exit_in_pieces, teardown),
         cmocka_unit_test_teardown(test_killed, teardown),
         cmocka_unit_test_teardown(test_killed_without_reason, teardown),
+        cmocka_unit_test_teardown(test_crash_report, teardown),
         cmocka_unit_test_teardown(test_unsupported, teardown),
         cmocka_unit_test_teardown(test_panic, teardown),
         cmocka_unit_test_teardown(test_nonsense, teardown),

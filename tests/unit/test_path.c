@@ -272,9 +272,16 @@ static void devices(void **state)
 
 static void proc_texts(void **state)
 {
-    static const char *const names[] = {
-        "version",        "meminfo",     "mounts",  "uptime",
-        "self/mountinfo", "filesystems", "cmdline", "sys/vm/overcommit_memory"};
+    static const char *const names[] = {"version",
+                                        "meminfo",
+                                        "mounts",
+                                        "filesystems",
+                                        "uptime",
+                                        "swaps",
+                                        "sys/vm/overcommit_memory",
+                                        "self/mountinfo",
+                                        "self/cgroup",
+                                        "sys/kernel/osrelease"};
     char path[64], buf[4096];
     struct file *f;
     (void)state;

@@ -12,8 +12,8 @@
 #include <linux/errno.h>
 #include <linux/mman.h>
 
-#include "vm/map.h"
 #include "mem/page.h"
+#include "vm/map.h"
 #include "vm/pages.h"
 #include "vm/range.h"
 #include "vm/remap.h"
@@ -23,6 +23,8 @@
 #define PAGES 256
 #define RW    (PROT_READ | PROT_WRITE)
 #define FIXED (MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED)
+
+extern int fake_mem_fail_after;
 
 static size_t dropped; /* pages the map asked to drop */
 
@@ -61,16 +63,16 @@ int vm_populate(uint64_t addr, uint64_t len, enum populate how)
     return 0;
 }
 
-struct page *page_of_paddr(paddr_t paddr)
-{
-    (void)paddr;
-    return NULL;
-}
-
 void paging_walk(uint64_t start, uint64_t end, void (*fn)(uint64_t, pte_t *, void *), void *arg,
                  bool prune)
 {
     (void)start, (void)end, (void)fn, (void)arg, (void)prune;
+}
+
+struct page *page_of_paddr(paddr_t paddr)
+{
+    (void)paddr;
+    return NULL;
 }
 
 static int setup(void **state)
@@ -227,12 +229,92 @@ static void breaks(void **state)
     assert_int_equal(vm_set_brk(start), start);
 }
 
+/* Highest gap below `top`, by walking over everything. */
+static uint64_t slow_gap(uint64_t len, uint64_t top)
+{
+    uint64_t found = 0, end = VM_MIN_ADDR;
+    for (struct vma *v = vma_find(0); v; v = vma_next(v)) {
+        uint64_t limit = vma_floor(v) < top ? vma_floor(v) : top;
+        if (limit > end && limit - end >= len)
+            found = limit - len;
+        end = v->end;
+    }
+    return end < top && top - end >= len ? top - len : found;
+}
+
+static void gaps(void **state)
+{
+    (void)state;
+    srand(11);
+    for (int step = 0; step < 4000; step++) {
+        uint64_t at = BASE + (uint64_t)(rand() % 4096) * PAGE_SIZE, n = 1 + (uint64_t)rand() % 8;
+        uint32_t grows = rand() % 8 ? 0 : MAP_GROWSDOWN;
+        if (rand() % 3)
+            map(at, n, rand() % 2 ? RW : PROT_READ, FIXED | grows);
+        else
+            assert_int_equal(vm_unmap(at, n << PAGE_SHIFT), 0);
+        uint64_t len = (1 + (uint64_t)rand() % 64) << PAGE_SHIFT;
+        uint64_t top = rand() % 2 ? TOP : BASE + (uint64_t)(rand() % 4200) * PAGE_SIZE;
+        assert_int_equal(vma_find_gap(len, top), slow_gap(len, top));
+    }
+}
+
+static void sums(void **state)
+{
+    (void)state;
+    map(BASE, 10, RW, FIXED);
+    map(BASE + 20 * PAGE_SIZE, 5, PROT_READ, FIXED);
+    assert_int_equal(vm.mapped, 15 * PAGE_SIZE);
+    assert_int_equal(vm.data, 10 * PAGE_SIZE);
+    assert_int_equal(vm_protect(BASE, 4 * PAGE_SIZE, PROT_READ), 0);
+    assert_int_equal(vm.data, 6 * PAGE_SIZE);
+    assert_int_equal(vm_change_flags(BASE + 2 * PAGE_SIZE, 3 * PAGE_SIZE, VMA_LOCKED, 0), 0);
+    assert_int_equal(vm.locked, 3 * PAGE_SIZE);
+    vm_unmap(BASE + 3 * PAGE_SIZE, PAGE_SIZE);
+    assert_int_equal(vm.locked, 2 * PAGE_SIZE);
+    vm.data_limit = 7 * PAGE_SIZE;
+    uint64_t a = 0;
+    assert_int_equal(vm_map(&a, 2 * PAGE_SIZE, RW, MAP_PRIVATE | MAP_ANONYMOUS, 7, NULL, 0),
+                     -ENOMEM);
+    assert_int_equal(vm_map(&a, PAGE_SIZE, RW, MAP_PRIVATE | MAP_ANONYMOUS, 7, NULL, 0), 0);
+    vm_unmap(BASE, 100 * PAGE_SIZE);
+    vm_unmap(a, PAGE_SIZE);
+    assert_int_equal(vm.data, 0);
+    assert_int_equal(vm.locked, 0);
+}
+
+/* Each allocation of each call fails once: an error, and nothing lost or left over. */
+static void no_memory(void **state)
+{
+    (void)state;
+    for (int fail = 0; fail < 3; fail++) {
+        for (int what = 0; what < 5; what++) {
+            uint64_t a = BASE;
+            map(BASE, 8, RW, FIXED);
+            fake_mem_fail_after = fail;
+            int err = what == 0   ? vm_map(&a, PAGE_SIZE, PROT_READ, FIXED, 7, NULL, 0)
+                      : what == 1 ? vm_unmap(BASE + PAGE_SIZE, PAGE_SIZE)
+                      : what == 2 ? vm_protect(BASE + PAGE_SIZE, PAGE_SIZE, PROT_READ)
+                      : what == 3 ? vm_change_flags(BASE + PAGE_SIZE, PAGE_SIZE, VMA_LOCKED, 0)
+                                  : vm_remap(&a, 8 * PAGE_SIZE, 9 * PAGE_SIZE,
+                                             MREMAP_MAYMOVE | MREMAP_FIXED, BASE + 99 * PAGE_SIZE);
+            fake_mem_fail_after = -1;
+            assert_true(err == 0 || err == -ENOMEM);
+            if (err)
+                assert_int_equal(vm_check_mapped(BASE, 8 * PAGE_SIZE), 0);
+            vm_unmap(BASE, 200 * PAGE_SIZE);
+            assert_int_equal(vm.mapped, 0);
+        }
+    }
+}
+
 int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         CASE(places),        CASE(errors), CASE(split_and_merge),
         CASE(against_model), CASE(remaps), CASE(breaks),
+        CASE(gaps),          CASE(sums),   CASE(no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
