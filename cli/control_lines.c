@@ -48,6 +48,17 @@ static void take_unsupported(struct control *c, char *rest)
         strlist_add(&c->unsupported, rest);
 }
 
+static void take_refused(struct control *c, char *rest)
+{
+    char *address = strchr(rest, ' ');
+    (void)c;
+    if (!address)
+        return;
+    *address++ = 0;
+    fprintf(stderr, "ops: the program called %s at %s: refused, one image is one process\n", rest,
+            address);
+}
+
 static void take_termios(struct control *c, char *rest)
 {
     (void)c;
@@ -83,6 +94,7 @@ static void line_take(struct control *c, char *line)
         void (*take)(struct control *, char *);
     } words[] = {
         {"log", take_log},         {"trace", take_trace},   {"unsupported", take_unsupported},
+        {"refused", take_refused},
         {"termios", take_termios}, {"killed", take_killed}, {"panic", take_panic},
         {"exit", take_exit},
     };
