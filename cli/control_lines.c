@@ -93,10 +93,9 @@ static void line_take(struct control *c, char *line)
         const char *name;
         void (*take)(struct control *, char *);
     } words[] = {
-        {"log", take_log},         {"trace", take_trace},   {"unsupported", take_unsupported},
-        {"refused", take_refused},
-        {"termios", take_termios}, {"killed", take_killed}, {"panic", take_panic},
-        {"exit", take_exit},
+        {"log", take_log},         {"trace", take_trace},     {"unsupported", take_unsupported},
+        {"refused", take_refused}, {"termios", take_termios}, {"killed", take_killed},
+        {"panic", take_panic},     {"exit", take_exit},
     };
     char *rest = strchr(line, ' ');
     if (!rest)

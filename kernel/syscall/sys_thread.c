@@ -27,9 +27,9 @@ struct thread_spec {
 };
 
 /*
- * There is one process and no second. -EPERM, because it is what programs take as final: with
- * -EAGAIN bash and others try again for half a minute, -ENOSYS makes glibc try other calls first.
- * The user is told about the first one.
+ * There is one process and no second. -EPERM, because programs take it as final (Python:
+ * PermissionError; posix_spawn(3), system(3), popen(3): an error at once); with -EAGAIN bash tries
+ * again for 15 seconds. The user is told about the first one.
  */
 static long refuse_process(const char *name)
 {
