@@ -48,6 +48,17 @@ static void take_unsupported(struct control *c, char *rest)
         strlist_add(&c->unsupported, rest);
 }
 
+static void take_refused(struct control *c, char *rest)
+{
+    char *address = strchr(rest, ' ');
+    (void)c;
+    if (!address)
+        return;
+    *address++ = 0;
+    fprintf(stderr, "ops: the program called %s at %s: refused, one image is one process\n", rest,
+            address);
+}
+
 static void take_termios(struct control *c, char *rest)
 {
     (void)c;
@@ -94,9 +105,10 @@ static void line_take(struct control *c, char *line)
         const char *name;
         void (*take)(struct control *, char *);
     } words[] = {
-        {"log", take_log},         {"trace", take_trace},   {"unsupported", take_unsupported},
-        {"termios", take_termios}, {"killed", take_killed}, {"panic", take_panic},
-        {"exit", take_exit},       {"crash", take_crash},   {"frame", take_frame},
+        {"log", take_log},         {"trace", take_trace},     {"unsupported", take_unsupported},
+        {"refused", take_refused}, {"termios", take_termios}, {"killed", take_killed},
+        {"panic", take_panic},     {"exit", take_exit},       {"crash", take_crash},
+        {"frame", take_frame},
     };
     char *rest = strchr(line, ' ');
     if (!rest)

@@ -5,6 +5,7 @@
 
 #include "arch/x86_64/fpu.h"
 #include "arch/x86_64/layout.h"
+#include "lib/fmt.h"
 #include "lib/string.h"
 #include "proc/control.h"
 #include "proc/exit.h"
@@ -25,9 +26,19 @@ struct thread_spec {
     uint64_t flags, stack, tls, parent_tid, child_tid;
 };
 
+/*
+ * There is one process and no second. -EPERM, because programs take it as final (Python:
+ * PermissionError; posix_spawn(3), system(3), popen(3): an error at once); with -EAGAIN bash tries
+ * again for 15 seconds. The user is told about the first one.
+ */
 static long refuse_process(const char *name)
 {
-    control_send("unsupported", name);
+    static bool told;
+    char text[64];
+    if (!__atomic_exchange_n(&told, true, __ATOMIC_RELAXED)) {
+        snprintf(text, sizeof text, "%s %#lx", name, task_frame(task_current())->rip);
+        control_send("refused", text);
+    }
     return -EPERM;
 }
 
