@@ -125,13 +125,13 @@ static bool any_woken(const struct futex_waiter *w, unsigned n)
 int futex_sleep(const struct futex_waiter *w, unsigned n, uint64_t deadline)
 {
     int err = 0;
-    do {
-        err = thread_block(deadline, true);
-        if (any_woken(w, n))
+    for (;;) {
+        thread_prepare_sleep(); /* before the look: a wake-up may have come since the first was
+                                   queued */
+        if (err || any_woken(w, n))
             break;
-        if (!err)
-            thread_prepare_sleep();
-    } while (!err && !any_woken(w, n));
+        err = thread_block(deadline, true);
+    }
     thread_cancel_sleep();
     return err;
 }
