@@ -9,6 +9,7 @@
 #include <linux/errno.h>
 
 #include "fs/path.h"
+#include "fs/inotify.h"
 #include "lib/string.h"
 #include "mem/page.h"
 #include "sched/clock.h"
@@ -238,6 +239,8 @@ int vnode_truncate(struct vnode *v, uint64_t size)
         v->mode &= ~06000u;
     }
     mutex_unlock(&v->lock);
+    if (!err)
+        inotify_vnode(v, IN_MODIFY);
     return err;
 }
 
