@@ -125,13 +125,11 @@ static bool any_woken(const struct futex_waiter *w, unsigned n)
 int futex_sleep(const struct futex_waiter *w, unsigned n, uint64_t deadline)
 {
     int err = 0;
-    do {
+    /* Looked at first: one may have been woken while the next was queued. */
+    while (!err && !any_woken(w, n)) {
         err = thread_block(deadline, true);
-        if (any_woken(w, n))
-            break;
-        if (!err)
-            thread_prepare_sleep();
-    } while (!err && !any_woken(w, n));
+        thread_prepare_sleep();
+    }
     thread_cancel_sleep();
     return err;
 }
