@@ -10,6 +10,7 @@
 #include <linux/fcntl.h>
 
 #include "fs/devfs.h"
+#include "fs/inotify.h"
 #include "sched/clock.h"
 
 #define OPEN_ONCE (O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC)
@@ -39,6 +40,7 @@ static int make_locked(struct fs_context *ctx, struct path *dir, struct path **c
     if (err) {
         d->ops->unlink(d, &name, v);
     } else {
+        inotify_entry(d, old->name, old->len, v, IN_CREATE, 0);
         path_put(old);
         *child = fresh;
     }
@@ -180,7 +182,10 @@ static int open_found(struct fs_context *ctx, struct path *p, uint32_t flags, bo
         err = vnode_truncate(v, 0);
     if (err)
         return err;
-    return open_vnode(p, (flags & ~(uint32_t)OPEN_ONCE) | O_LARGEFILE, out);
+    err = open_vnode(p, (flags & ~(uint32_t)OPEN_ONCE) | O_LARGEFILE, out);
+    if (!err && !(flags & O_PATH))
+        inotify_vnode(v, IN_OPEN);
+    return err;
 }
 
 int fs_open_path(struct fs_context *ctx, struct path *p, uint32_t flags, struct file **out)
@@ -326,7 +331,10 @@ int fs_setattr(struct fs_context *ctx, struct vnode *v, const struct vnode_attr 
         change.mask |= ATTR_MODE;
         change.mode = v->mode & 07777 & (v->mode & 010 ? ~06000u : ~04000u);
     }
-    return vnode_setattr(v, &change);
+    int err = vnode_setattr(v, &change);
+    if (!err)
+        inotify_vnode(v, IN_ATTRIB);
+    return err;
 }
 
 int fs_truncate(struct fs_context *ctx, struct vnode *v, uint64_t size)

@@ -7,6 +7,7 @@
 #include <linux/errno.h>
 
 #include "fs/fs.h"
+#include "fs/inotify.h"
 
 /* May cred change entries of dir, in particular remove `victim` (NULL: none) from it? */
 static int tree_may_change(struct vnode *dir, const struct vnode *victim, const struct cred *cred)
@@ -54,6 +55,8 @@ int fs_link(struct fs_context *ctx, struct path *target, struct path *start, con
         path_detach(child); /* "no such name" is not true any more */
         if (!path_attach(last.dir, last.name, last.len, v, &fresh))
             path_put(fresh);
+        inotify_vnode(v, IN_ATTRIB);
+        inotify_entry(d, last.name, last.len, v, IN_CREATE, 0);
     }
     mutex_unlock(&d->lock);
     path_put(child);
@@ -113,8 +116,11 @@ int fs_unlink(struct fs_context *ctx, struct path *start, const char *name, bool
         err = d->ops->unlink(d, &(struct vnode_name){last.name, last.len}, child->vnode);
         mutex_unlock(&child->vnode->lock);
     }
-    if (!err)
+    if (!err) {
         path_detach(child);
+        inotify_unlinked(child->vnode);
+        inotify_entry(d, last.name, last.len, child->vnode, IN_DELETE, 0);
+    }
     mutex_unlock(&d->lock);
     path_put(child);
     path_put(last.dir);
@@ -185,6 +191,18 @@ static int rename_check(struct fs_context *ctx, const struct rename *r)
     return r->from.dir->vnode->ops->rename ? 0 : -EPERM;
 }
 
+/* Tells both directories, and what was moved and replaced. */
+static void rename_tell(const struct rename *r, struct vnode *moved, struct vnode *lost)
+{
+    static uint32_t last_cookie;
+    uint32_t cookie = __atomic_add_fetch(&last_cookie, 1, __ATOMIC_RELAXED);
+    inotify_entry(r->from.dir->vnode, r->from.name, r->from.len, moved, IN_MOVED_FROM, cookie);
+    inotify_entry(r->to.dir->vnode, r->to.name, r->to.len, moved, IN_MOVED_TO, cookie);
+    inotify_vnode(moved, IN_MOVE_SELF);
+    if (lost)
+        inotify_unlinked(lost);
+}
+
 /* Both directories are locked. */
 static int rename_locked(struct fs_context *ctx, struct rename *r)
 {
@@ -197,11 +215,11 @@ static int rename_locked(struct fs_context *ctx, struct rename *r)
         err = rename_check(ctx, r);
     if (err)
         return err > 0 ? 0 : err;
-    struct vnode *v = r->victim->vnode;
+    struct vnode *v = r->victim->vnode, *moved = r->moved->vnode;
     bool lose = v && !(r->flags & RENAME_SWAP);
     if (lose)
         mutex_lock(&v->lock);
-    err = from->ops->rename(from, &old, r->moved->vnode, to, &name, v, r->flags);
+    err = from->ops->rename(from, &old, moved, to, &name, v, r->flags);
     if (lose)
         mutex_unlock(&v->lock);
     if (err)
@@ -212,6 +230,7 @@ static int rename_locked(struct fs_context *ctx, struct rename *r)
         path_detach(r->moved); /* no memory: look both names up again */
         path_detach(r->victim);
     }
+    rename_tell(r, moved, lose ? v : NULL);
     return 0;
 }
 

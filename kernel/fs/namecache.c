@@ -426,6 +426,26 @@ int path_text_of_vnode(struct vnode *v, char *buf, size_t n)
     return len;
 }
 
+int path_name_of_vnode(struct vnode *v, char name[NAME_LIMIT + 1], struct vnode **dir)
+{
+    int len = -ENOENT;
+    cache_lock();
+    LIST_FOR_EACH(l, &v->aliases)
+    {
+        const struct path *p = LIST_ENTRY(l, struct path, alias_link);
+        if (!p->parent || !p->hashed || !p->len)
+            continue;
+        memcpy(name, p->name, p->len);
+        name[p->len] = '\0';
+        *dir = p->parent->vnode;
+        vnode_get(*dir);
+        len = p->len;
+        break;
+    }
+    cache_unlock();
+    return len;
+}
+
 bool path_deleted(struct path *p)
 {
     return p->parent && !p->hashed && !(p->parent->vnode->flags & VNODE_DYNAMIC);

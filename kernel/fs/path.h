@@ -82,6 +82,9 @@ int path_child_locked(struct path *dir, const char *name, size_t len, struct pat
 int path_text(struct path *p, struct path *root, char *buf, size_t n);
 /* One name of a vnode, as path_text(); -ENOENT when it has none in the cache. */
 int path_text_of_vnode(struct vnode *v, char *buf, size_t n);
+/* The name (not "") and the directory, referenced, of one of the vnode's paths: length or -ENOENT.
+ */
+int path_name_of_vnode(struct vnode *v, char name[NAME_LIMIT + 1], struct vnode **dir);
 bool path_deleted(struct path *p);
 
 /*

@@ -10,6 +10,7 @@
 #include <linux/fcntl.h>
 
 #include "fs/path.h"
+#include "fs/inotify.h"
 #include "lib/fmt.h"
 #include "lib/string.h"
 #include "mem/page.h"
@@ -243,6 +244,8 @@ int vnode_truncate(struct vnode *v, uint64_t size)
         v->mode &= ~06000u;
     }
     mutex_unlock(&v->lock);
+    if (!err)
+        inotify_vnode(v, IN_MODIFY);
     return err;
 }
 

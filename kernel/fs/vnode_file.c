@@ -9,6 +9,7 @@
 #include <linux/fs.h>
 
 #include "fs/fs.h"
+#include "fs/inotify.h"
 #include "fs/mount.h"
 
 /* Positions of names that exist as mount points only, behind all others. */
@@ -16,12 +17,18 @@
 
 static ssize_t vfile_read(struct file *f, struct uio *u, uint64_t *pos)
 {
-    return vnode_is_dir(f->vnode) ? -EISDIR : vnode_read(f->vnode, u, pos);
+    ssize_t n = vnode_is_dir(f->vnode) ? -EISDIR : vnode_read(f->vnode, u, pos);
+    if (n > 0)
+        inotify_vnode(f->vnode, IN_ACCESS);
+    return n;
 }
 
 static ssize_t vfile_write(struct file *f, struct uio *u, uint64_t *pos)
 {
-    return vnode_write(f->vnode, u, pos, f->flags & O_APPEND);
+    ssize_t n = vnode_write(f->vnode, u, pos, f->flags & O_APPEND);
+    if (n > 0)
+        inotify_vnode(f->vnode, IN_MODIFY);
+    return n;
 }
 
 static int64_t vfile_seek(struct file *f, int64_t off, int whence)
@@ -89,7 +96,14 @@ static int vfile_fsync(struct file *f, bool data_only)
     return f->vnode->ops->fsync ? f->vnode->ops->fsync(f->vnode, data_only) : 0;
 }
 
+static void vfile_release(struct file *f)
+{
+    if (!(f->flags & O_PATH))
+        inotify_vnode(f->vnode, file_writable(f) ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE);
+}
+
 static const struct file_ops vnode_file_ops = {
+    .release = vfile_release,
     .read = vfile_read,
     .write = vfile_write,
     .seek = vfile_seek,

@@ -125,12 +125,10 @@ static bool any_woken(const struct futex_waiter *w, unsigned n)
 int futex_sleep(const struct futex_waiter *w, unsigned n, uint64_t deadline)
 {
     int err = 0;
-    for (;;) {
-        thread_prepare_sleep(); /* before the look: a wake-up may have come since the first was
-                                   queued */
-        if (err || any_woken(w, n))
-            break;
+    /* Looked at first: one may have been woken while the next was queued. */
+    while (!err && !any_woken(w, n)) {
         err = thread_block(deadline, true);
+        thread_prepare_sleep();
     }
     thread_cancel_sleep();
     return err;

@@ -62,6 +62,15 @@ static void test_crash_report(void **state)
                                            "  nonsense\n");
 }
 
+/* A second process asked for: told at once, and no call that is missing. */
+static void test_refused(void **state)
+{
+    (void)state;
+    feed("refused vfork 0x7f0012345678\nrefused\nrefused vfork\nexit 1\n");
+    assert_int_equal(c.unsupported.count, 0);
+    assert_true(control_verdict(&c, 0, &err));
+}
+
 static void test_unsupported(void **state)
 {
     (void)state;
@@ -103,6 +112,7 @@ int main(void)
         cmocka_unit_test_teardown(test_killed_without_reason, teardown),
         cmocka_unit_test_teardown(test_crash_report, teardown),
         cmocka_unit_test_teardown(test_unsupported, teardown),
+        cmocka_unit_test_teardown(test_refused, teardown),
         cmocka_unit_test_teardown(test_panic, teardown),
         cmocka_unit_test_teardown(test_nonsense, teardown),
     };
