@@ -10,7 +10,7 @@ $(O)/bench/guest: tests/bench/guest.c
 $(O)/bench/empty.elf: tests/bench/empty.S
 	@mkdir -p $(@D)
 	$(call say,AS,$@)
-	$(Q)$(CC) -nostdlib -static -no-pie -Wl,--build-id=none,-N,-Ttext=0x100000,-e,entry -o $@ $<
+	$(Q)$(CC) -nostdlib -static -no-pie -Wl,--build-id=none,--no-warn-rwx-segments,-N,-Ttext=0x100000,-e,entry -o $@ $<
 
 bench: all $(O)/bench/guest $(O)/bench/empty.elf ## figures beside a distribution's Linux under the same QEMU
 	$(Q)scripts/fetch-linux $(O) || [ $$? -eq 77 ]
