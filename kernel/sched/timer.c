@@ -17,7 +17,6 @@ struct timer_queue {
 };
 
 static struct timer_queue queues[CPU_MAX];
-static uint64_t interrupts;
 
 void timer_init(struct timer *t, void (*fn)(struct timer *t))
 {
@@ -94,15 +93,9 @@ void timer_restart(void)
     spin_unlock_irq(&q->lock, flags);
 }
 
-uint64_t timer_interrupts(void)
-{
-    return interrupts;
-}
-
 void timer_interrupt(void)
 {
     struct timer_queue *q = &queues[percpu()->id];
-    __atomic_add_fetch(&interrupts, 1, __ATOMIC_RELAXED);
     spin_lock_raw(&q->lock);
     while (q->first && q->first->deadline <= clock_now()) {
         struct timer *t = q->first;

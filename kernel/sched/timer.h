@@ -20,5 +20,3 @@ void timer_arm(struct timer *t, uint64_t deadline);
 bool timer_cancel(struct timer *t);
 /* Programs the timer for what was armed before the clock was calibrated. */
 void timer_restart(void);
-/* Timer interrupts this CPU took (idle accounting). */
-uint64_t timer_interrupts(void);
