@@ -88,6 +88,12 @@ static ssize_t read_at(struct file *f, struct uio *u, uint64_t *pos)
     return file_wait_patient(f, false, read_op, &(struct transfer){u, pos});
 }
 
+void file_written(const struct file *f, ssize_t r)
+{
+    if (r == -EPIPE && !f->quiet && file_broken_pipe)
+        file_broken_pipe();
+}
+
 /* A blocking write ends when everything is written; an error counts only at the start. */
 static ssize_t write_at(struct file *f, struct uio *u, uint64_t *pos)
 {
@@ -96,8 +102,7 @@ static ssize_t write_at(struct file *f, struct uio *u, uint64_t *pos)
     do {
         r = file_wait_patient(f, true, write_op, &(struct transfer){u, pos});
     } while (r > 0 && u->left);
-    if (r == -EPIPE && file_broken_pipe)
-        file_broken_pipe();
+    file_written(f, r);
     return u->done > start ? (ssize_t)(u->done - start) : r;
 }
 

@@ -61,6 +61,7 @@ struct file {
     void *priv;           /* the implementation's */
     uint64_t patience[2]; /* ns that one wait of a read, of a write may last; 0: for ever */
     struct list watches;  /* epoll's, under its lock (file/epoll.c) */
+    bool quiet;           /* -EPIPE of a write raises no SIGPIPE */
 };
 
 /* One reference, no vnode. NULL when memory is out. */
@@ -90,6 +91,9 @@ long file_ioctl(struct file *f, unsigned cmd, struct uptr arg);
 void file_set_flags(struct file *f, uint32_t flags);
 bool file_readable(const struct file *f);
 bool file_writable(const struct file *f);
+
+/* After a write(2) or splice(2) to f that answered r: SIGPIPE when that was -EPIPE. */
+void file_written(const struct file *f, ssize_t r);
 
 /* Set by fs/: drops f->vnode and f->path at the last put. */
 extern void (*file_detach)(struct file *f);

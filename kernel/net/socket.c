@@ -44,8 +44,8 @@ ssize_t socket_send(struct socket *s, struct message *m)
     } while (r > 0 && m->uio->left && s->type == SOCK_STREAM);
     if (m->uio->done > start)
         return (ssize_t)(m->uio->done - start);
-    if (r == -EPIPE && s->type == SOCK_STREAM && !(m->flags & MSG_NOSIGNAL) && file_broken_pipe)
-        file_broken_pipe();
+    if (!(m->flags & MSG_NOSIGNAL))
+        file_written(s->file, r);
     return r;
 }
 
@@ -128,7 +128,10 @@ int socket_file(struct socket *s, uint32_t flags, struct file **out)
 {
     *out = file_create(&socket_file_ops, O_RDWR | flags, s);
     s->file = *out;
-    return *out ? 0 : -ENOMEM;
+    if (!*out)
+        return -ENOMEM;
+    (*out)->quiet = s->type != SOCK_STREAM;
+    return 0;
 }
 
 struct socket *socket_of(struct file *f)
