@@ -13,6 +13,7 @@
 #include "file/epoll.h"
 #include "file/wait.h"
 #include "mem/kmalloc.h"
+#include "sched/thread.h"
 
 #define STATUS_FLAGS (O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME | FASYNC)
 #define WHENCE_SET   0
@@ -125,14 +126,28 @@ ssize_t file_read(struct file *f, struct uio *u, uint64_t *pos)
 {
     if (!file_readable(f))
         return -EBADF;
-    return f->ops->read ? transfer(f, u, pos, read_at) : -EINVAL;
+    if (!f->ops->read)
+        return -EINVAL;
+    struct io_count *io = &thread_current()->io;
+    ssize_t n = transfer(f, u, pos, read_at);
+    io->reads++;
+    if (n > 0)
+        io->bytes_read += (size_t)n;
+    return n;
 }
 
 ssize_t file_write(struct file *f, struct uio *u, uint64_t *pos)
 {
     if (!file_writable(f))
         return -EBADF;
-    return f->ops->write ? transfer(f, u, pos, write_at) : -EINVAL;
+    if (!f->ops->write)
+        return -EINVAL;
+    struct io_count *io = &thread_current()->io;
+    ssize_t n = transfer(f, u, pos, write_at);
+    io->writes++;
+    if (n > 0)
+        io->bytes_written += (size_t)n;
+    return n;
 }
 
 int64_t file_seek(struct file *f, int64_t off, int whence)

@@ -17,6 +17,7 @@
 #include "core/spinlock.h"
 #include "lib/string.h"
 #include "mem/kmalloc.h"
+#include "sched/load.h"
 
 #define SLICE (4 * 1000000ull) /* ns a thread runs before it gives way to another */
 
@@ -25,6 +26,7 @@ struct run_queue {
     struct list ready;
     volatile unsigned count; /* threads in `ready` */
     struct thread *idle;
+    uint64_t switches;
     volatile bool is_idle;
     struct timer slice;
 };
@@ -166,6 +168,28 @@ void thread_started(struct thread *prev)
     irq_enable();
 }
 
+/* A thread in the queue of an idle CPU has only just come. */
+unsigned thread_active(void)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < cpu_count(); i++)
+        n += percpu_of(i)->current == queues[i].idle ? 0 : 1 + queues[i].count;
+    return n;
+}
+
+uint64_t thread_switches(void)
+{
+    uint64_t n = 0;
+    for (unsigned i = 0; i < cpu_count(); i++)
+        n += queues[i].switches;
+    return n;
+}
+
+uint64_t thread_idle_time(unsigned cpu)
+{
+    return thread_cpu_time(queues[cpu].idle);
+}
+
 static struct thread *steal(unsigned self)
 {
     for (unsigned i = 0, n = cpu_count(); i < n; i++) {
@@ -196,6 +220,9 @@ static void schedule(bool requeue)
     struct percpu *p = percpu();
     struct run_queue *q = &queues[p->id];
     struct thread *prev = p->current;
+    uint64_t now = clock_now();
+    if (UNLIKELY(now >= load_next)) /* before anything changes */
+        load_sample(now, thread_active());
     __atomic_store_n(&p->work, 0, __ATOMIC_SEQ_CST);
     if (requeue && prev != q->idle)
         requeue_here(prev);
@@ -208,7 +235,7 @@ static void schedule(bool requeue)
         __atomic_or_fetch(&p->work, WORK_NOTIFY, __ATOMIC_SEQ_CST);
     if (next == prev)
         return;
-    uint64_t now = clock_now();
+    q->switches++;
     prev->cpu_time += now - prev->started;
     prev->started = now;
     if (requeue)
@@ -268,6 +295,7 @@ void thread_init(void)
     for (unsigned i = 0; i < CPU_MAX && !p->id; i++)
         list_init(&queues[i].ready);
     thread_setup(t, "idle");
+    t->started = 0; /* a CPU that has not started has nothing to do */
     t->cpu = p->id;
     t->on_cpu = true;
     p->current = t;
