@@ -57,16 +57,6 @@ void file_put(struct file *f)
     kfree(f);
 }
 
-bool file_readable(const struct file *f)
-{
-    return !(f->flags & O_PATH) && (f->flags & O_ACCMODE) != O_WRONLY;
-}
-
-bool file_writable(const struct file *f)
-{
-    return !(f->flags & O_PATH) && (f->flags & O_ACCMODE) != O_RDONLY;
-}
-
 struct transfer {
     struct uio *uio;
     uint64_t *pos;
@@ -86,7 +76,7 @@ static ssize_t write_op(struct file *f, void *arg)
 
 static ssize_t read_at(struct file *f, struct uio *u, uint64_t *pos)
 {
-    return file_wait_patient(f, false, read_op, &(struct transfer){u, pos});
+    return file_wait(f, false, read_op, &(struct transfer){u, pos});
 }
 
 void file_written(const struct file *f, ssize_t r)
@@ -101,20 +91,22 @@ static ssize_t write_at(struct file *f, struct uio *u, uint64_t *pos)
     size_t start = u->done;
     ssize_t r;
     do {
-        r = file_wait_patient(f, true, write_op, &(struct transfer){u, pos});
+        r = file_wait(f, true, write_op, &(struct transfer){u, pos});
     } while (r > 0 && u->left);
     file_written(f, r);
     return u->done > start ? (ssize_t)(u->done - start) : r;
 }
 
+typedef ssize_t transfer_fn(struct file *f, struct uio *u, uint64_t *pos);
+
 /* Runs a transfer at the file's own position, at *pos, or (streams) at none. */
-static ssize_t transfer(struct file *f, struct uio *u, uint64_t *pos,
-                        ssize_t (*fn)(struct file *f, struct uio *u, uint64_t *pos))
+static inline __attribute__((always_inline)) ssize_t transfer(struct file *f, struct uio *u,
+                                                              uint64_t *pos, transfer_fn *fn)
 {
     uint64_t none = 0;
     if (pos)
         return f->ops->seek ? fn(f, u, pos) : -ESPIPE;
-    if (!f->ops->seek)
+    if (!f->ops->seek || f->ops->no_position)
         return fn(f, u, &none);
     mutex_lock(&f->pos_lock);
     ssize_t n = fn(f, u, &f->pos);

@@ -30,7 +30,7 @@ static ssize_t step(struct socket *s, struct message *m, bool write)
     wait_op_fn *op = write ? send_op : receive_op;
     if (m->flags & MSG_DONTWAIT)
         return op(s->file, m);
-    return file_wait_patient(s->file, write, op, m);
+    return file_wait(s->file, write, op, m);
 }
 
 ssize_t socket_send(struct socket *s, struct message *m)

@@ -56,7 +56,14 @@ usercopy: /* rdi dst, rsi src, rdx n */
     addq $8, %rdi
     subq $8, %rdx
     jmp 2b
-3:  testq %rdx, %rdx
+3:  cmpq $4, %rdx
+    jb 30f
+6:  movl (%rsi), %eax
+60: movl %eax, (%rdi)
+    addq $4, %rsi
+    addq $4, %rdi
+    subq $4, %rdx
+30: testq %rdx, %rdx
     jz 5f
 4:  movb (%rsi), %al
 40: movb %al, (%rdi)
@@ -68,16 +75,18 @@ usercopy: /* rdi dst, rsi src, rdx n */
     CLOSE
     ret
     /* A block of 32 faulted: find the exact byte one by one. */
-    EX 1b, 3b
-    EX 10b, 3b
-    EX 11b, 3b
-    EX 12b, 3b
-    EX 13b, 3b
-    EX 14b, 3b
-    EX 15b, 3b
-    EX 16b, 3b
-    EX 20b, 3b
-    EX 21b, 3b
+    EX 1b, 30b
+    EX 10b, 30b
+    EX 11b, 30b
+    EX 12b, 30b
+    EX 13b, 30b
+    EX 14b, 30b
+    EX 15b, 30b
+    EX 16b, 30b
+    EX 20b, 30b
+    EX 21b, 30b
+    EX 6b, 30b
+    EX 60b, 30b
     EX 4b, 5b
     EX 40b, 5b
 
@@ -149,5 +158,26 @@ userload32: /* rdi p, rsi out */
 3:  movl $-1, %eax
     jmp 2b
     EX 1b, 3b
+
+    /* Extended state: the instruction itself touches user memory; rdi area, rsi mask */
+.macro STATE name instruction
+    .balign 16
+    .globl \name
+\name:
+    OPEN
+    movl %esi, %eax
+    movq %rsi, %rdx
+    shrq $32, %rdx
+1:  \instruction (%rdi)
+    xorl %eax, %eax
+2:  CLOSE
+    ret
+3:  movl $-1, %eax
+    jmp 2b
+    EX 1b, 3b
+.endm
+    STATE userxsave xsave64
+    STATE userxrstor xrstor64
+    STATE userfxsave fxsave64
 
     .section .note.GNU-stack, "", @progbits
