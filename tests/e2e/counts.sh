@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Ceilings that noise does not move: instructions of a boot, of a system call, and
-# the kernel's size. The program is the benchmark's (tests/bench/guest.c).
+# the kernel's size. The program is the benchmark's (tests/bench/guest/).
 . "$(dirname "$0")/lib.sh"
 
 BOOT_MAX=550000 # about 15 % above what a boot takes now: 478,000
@@ -10,7 +10,7 @@ KERNEL_KIB_MAX=400
 
 # guest_with OPTION...: builds ./guest, and QEMU with more options for `ops`.
 guest_with() {
-    musl-gcc -O2 -static -no-pie -o guest "$E2E_TREE/tests/bench/guest.c" || fail "cannot compile"
+    musl-gcc -O2 -pthread -static -no-pie -o guest "$E2E_TREE"/tests/bench/guest/*.c || fail "cannot compile"
     printf '#!/bin/sh\nexec qemu-system-x86_64 "$@" %s\n' "$*" >qemu
     chmod +x qemu
     export OPS_QEMU=$T/qemu
@@ -34,7 +34,7 @@ test_getppid_instructions() {
     local count
     # The guest's TSC counts instructions.
     guest_with -icount shift=0,sleep=off
-    ops run --accel tcg --no-system-files ./guest calls
+    ops run --accel tcg --no-system-files ./guest call
     want_status 0
     count=$(awk '$1 == "getppid" {printf "%.0f", $3}' out)
     [ -n "$count" ] || fail "no count: $(cat out)"
