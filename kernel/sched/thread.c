@@ -28,6 +28,7 @@ struct run_queue {
     struct thread *idle;
     uint64_t switches;
     volatile bool is_idle;
+    volatile bool strays; /* `ready` may hold threads that must not run here any more */
     struct timer slice;
 };
 
@@ -214,6 +215,34 @@ static void requeue_here(struct thread *t)
         cpu_kick(cpu, WORK_RESCHED);
 }
 
+static struct thread *stray_pop(struct run_queue *q, uint64_t cpu_bit)
+{
+    struct thread *found = NULL;
+    spin_lock_raw(&q->lock);
+    LIST_FOR_EACH(l, &q->ready)
+    {
+        struct thread *t = LIST_ENTRY(l, struct thread, run_link);
+        if (t->affinity & cpu_bit)
+            continue;
+        found = t;
+        list_remove(&t->run_link);
+        __atomic_sub_fetch(&q->count, 1, __ATOMIC_RELAXED);
+        break;
+    }
+    spin_unlock_raw(&q->lock);
+    return found;
+}
+
+/* Hands on what waits here in vain. */
+static void strays_leave(struct run_queue *q)
+{
+    struct thread *t;
+    q->strays = false;
+    cpu_barrier();
+    while ((t = stray_pop(q, 1ull << percpu()->id)))
+        enqueue(t);
+}
+
 /* Interrupts are off. `requeue`: the caller stays runnable. */
 static void schedule(bool requeue)
 {
@@ -226,6 +255,8 @@ static void schedule(bool requeue)
     __atomic_store_n(&p->work, 0, __ATOMIC_SEQ_CST);
     if (requeue && prev != q->idle)
         requeue_here(prev);
+    if (UNLIKELY(q->strays))
+        strays_leave(q);
     struct thread *next = queue_take(q, p->id);
     if (!next)
         next = steal(p->id);
@@ -233,6 +264,8 @@ static void schedule(bool requeue)
         next = q->idle;
     if (next->interrupted || (next->wants_switches && next != prev))
         __atomic_or_fetch(&p->work, WORK_NOTIFY, __ATOMIC_SEQ_CST);
+    if (next != q->idle && q->count && !q->slice.armed) /* also if none of them can run yet */
+        timer_arm(&q->slice, now + SLICE);
     if (next == prev)
         return;
     q->switches++;
@@ -250,8 +283,6 @@ static void schedule(bool requeue)
         tlb_idle_end();
     else if (next == q->idle)
         tlb_idle_begin();
-    if (next != q->idle && q->count && !q->slice.armed)
-        timer_arm(&q->slice, now + SLICE);
     if (UNLIKELY(thread_switch_hook) && next->task)
         thread_switch_hook();
     after_switch(context_switch(&prev->context, &next->context, prev));
@@ -448,11 +479,14 @@ void thread_sleep_until(uint64_t deadline)
 
 void thread_set_affinity(struct thread *t, uint64_t cpus)
 {
-    t->affinity = cpus;
+    __atomic_store_n(&t->affinity, cpus, __ATOMIC_SEQ_CST);
+    /* It may run or wait anywhere, and move just now: every CPU looks. */
+    for (unsigned cpu = 0; cpu < cpu_count(); cpu++) {
+        __atomic_store_n(&queues[cpu].strays, true, __ATOMIC_SEQ_CST);
+        cpu_kick(cpu, WORK_RESCHED);
+    }
     if (t == thread_current())
-        thread_yield();
-    else if (t->on_cpu)
-        cpu_kick(t->cpu, WORK_RESCHED);
+        preempt_check();
 }
 
 uint64_t thread_cpu_time(const struct thread *t)

@@ -85,7 +85,8 @@ void thread_interrupt(struct thread *t);
 void thread_yield(void);
 /* Sleeps, not interruptibly. */
 void thread_sleep_until(uint64_t deadline);
-/* Runs on `cpus` (bit per CPU) from now on; moves the caller if it must. */
+/* Runs on `cpus` (bit per CPU) from now on; moves the caller if it must. For another
+ * thread the caller may hold locks. */
 void thread_set_affinity(struct thread *t, uint64_t cpus);
 /* Set by proc/: a user thread comes onto this CPU; interrupts are off. NULL: nobody cares. */
 extern void (*thread_switch_hook)(void);

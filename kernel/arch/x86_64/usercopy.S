@@ -31,22 +31,21 @@
 usercopy: /* rdi dst, rsi src, rdx n */
     OPEN
     movq %rdx, %rcx
-    shrq $3, %rcx
-    jz 3f
-    shrq $2, %rcx
+    andq $-32, %rcx
     jz 2f
-1:  movq (%rsi), %rax
-10: movq 8(%rsi), %r8
-11: movq 16(%rsi), %r9
-12: movq 24(%rsi), %r10
-13: movq %rax, (%rdi)
-14: movq %r8, 8(%rdi)
-15: movq %r9, 16(%rdi)
-16: movq %r10, 24(%rdi)
-    addq $32, %rsi
-    addq $32, %rdi
-    subq $32, %rdx
-    decq %rcx
+    addq %rcx, %rsi /* both point behind the blocks, rcx runs from minus their size to 0 */
+    addq %rcx, %rdi
+    subq %rcx, %rdx
+    negq %rcx
+1:  movq (%rsi, %rcx), %rax
+10: movq 8(%rsi, %rcx), %r8
+11: movq 16(%rsi, %rcx), %r9
+12: movq 24(%rsi, %rcx), %r10
+13: movq %rax, (%rdi, %rcx)
+14: movq %r8, 8(%rdi, %rcx)
+15: movq %r9, 16(%rdi, %rcx)
+16: movq %r10, 24(%rdi, %rcx)
+    addq $32, %rcx
     jnz 1b
 2:  cmpq $8, %rdx
     jb 3f
@@ -74,15 +73,18 @@ usercopy: /* rdi dst, rsi src, rdx n */
 5:  movq %rdx, %rax
     CLOSE
     ret
-    /* A block of 32 faulted: find the exact byte one by one. */
-    EX 1b, 30b
-    EX 10b, 30b
-    EX 11b, 30b
-    EX 12b, 30b
-    EX 13b, 30b
-    EX 14b, 30b
-    EX 15b, 30b
-    EX 16b, 30b
+7:  addq %rcx, %rsi /* a block faulted: from its start byte by byte to the exact one */
+    addq %rcx, %rdi
+    subq %rcx, %rdx
+    jmp 30b
+    EX 1b, 7b
+    EX 10b, 7b
+    EX 11b, 7b
+    EX 12b, 7b
+    EX 13b, 7b
+    EX 14b, 7b
+    EX 15b, 7b
+    EX 16b, 7b
     EX 20b, 30b
     EX 21b, 30b
     EX 6b, 30b
