@@ -7,6 +7,7 @@
 BOOT_MAX=550000 # about 15 % above what a boot takes now: 478,000
 GETPPID_MAX=60
 KERNEL_KIB_MAX=400
+IDLE_MAX=2 # a second
 
 # guest_with OPTION...: builds ./guest, and QEMU with more options for `ops`.
 guest_with() {
@@ -39,6 +40,19 @@ test_getppid_instructions() {
     count=$(awk '$1 == "getppid" {printf "%.0f", $3}' out)
     [ -n "$count" ] || fail "no count: $(cat out)"
     [ "$count" -le $GETPPID_MAX ] || fail "$count instructions for a getppid, not $GETPPID_MAX"
+}
+
+# An idle machine sleeps: what interrupts it while its program does.
+test_idle_wakeups() {
+    local rate smp
+    guest_with
+    for smp in 1 2; do
+        ops run --smp $smp --no-system-files ./guest idle
+        want_status 0
+        rate=$(awk '$1 == "wakeups" {print $2}' out)
+        [ -n "$rate" ] || fail "no rate: $(cat out)"
+        awk "BEGIN {exit !($rate <= $IDLE_MAX)}" || fail "$rate interrupts a second with $smp CPUs, not $IDLE_MAX"
+    done
 }
 
 test_kernel_size() {
