@@ -34,7 +34,7 @@
 #define LAST_CALL   470
 #define STACK_SIZE  (256u << 10)
 #define RANGES      512
-#define LEAK_MAX    1024 /* KiB: what caches may have grown after the first part */
+#define LEAK_MAX    384 /* KiB: what caches may have grown after the first part */
 
 static char *arena;
 static _Atomic int stop, ready, done;
