@@ -21,8 +21,9 @@
 
 #define REDZONE         128
 #define FLAGS_SETTABLE  0x50dd5ull /* AC OF DF TF SF ZF AF PF CF RF */
-#define SW_BYTES_OFFSET 464        /* in the FXSAVE image */
-#define HEADER_OFFSET   512        /* of XSAVE's header, behind it */
+#define MXCSR_OFFSET    24
+#define SW_BYTES_OFFSET 464 /* in the FXSAVE image */
+#define HEADER_OFFSET   512 /* of XSAVE's header, behind it */
 #define HEADER_SIZE     64
 #define INFO_OFFSET     ALIGN_UP(sizeof(struct frame), 8)
 #define UC_FLAGS        (UC_FP_XSTATE | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS)
@@ -142,14 +143,14 @@ static int restore_legacy(struct uptr from)
 
 static int pop_fpu(uint64_t fp)
 {
-    struct _fpx_sw_bytes sw;
-    struct uptr from = {fp};
-    if (!user_range_ok(from, fpu_area_size) ||
-        copy_from_user(&sw, uptr_add(from, SW_BYTES_OFFSET), sizeof sw))
+    const struct _fpx_sw_bytes *sw = (const void *)(fp + SW_BYTES_OFFSET);
+    uint32_t magic, size, mxcsr;
+    if (!user_range_ok((struct uptr){fp}, fpu_area_size) || userload32(&sw->magic1, &magic) ||
+        userload32(&sw->xstate_size, &size) ||
+        userload32((const void *)(fp + MXCSR_OFFSET), &mxcsr) || !fpu_mxcsr_valid(mxcsr))
         return -EFAULT;
-    if (sw.magic1 != FP_XSTATE_MAGIC1 || sw.xstate_size != fpu_area_size ||
-        fpu_area_size == HEADER_OFFSET)
-        return restore_legacy(from);
+    if (magic != FP_XSTATE_MAGIC1 || size != fpu_area_size || size == HEADER_OFFSET)
+        return restore_legacy((struct uptr){fp});
     return userxrstor((const void *)fp, fpu_mask) ? -EFAULT : 0;
 }
 
