@@ -376,5 +376,5 @@ static size_t page_cache_shrink(size_t wanted)
 
 void page_cache_start(void)
 {
-    page_set_reclaim(page_cache_shrink);
+    page_set_reclaim(RECLAIM_CACHES, page_cache_shrink);
 }

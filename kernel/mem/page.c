@@ -35,7 +35,7 @@ static struct list free_lists[PAGE_ORDER_MAX];
 static size_t frames_total, frames_free;
 static struct spinlock page_lock;
 static struct page_cache caches[CPU_MAX];
-static page_reclaim_fn *page_reclaim;
+static page_reclaim_fn *reclaimers[RECLAIM_COUNT];
 
 /* Both look from the top: the last region is the largest. */
 static struct region *region_of(uint64_t frame)
@@ -200,16 +200,8 @@ static struct page *alloc_any(unsigned order)
     return p;
 }
 
-struct page *page_alloc(unsigned order)
+static struct page *page_init(struct page *p, unsigned order)
 {
-    if (order >= PAGE_ORDER_MAX)
-        return NULL;
-    struct page *p = alloc_any(order);
-    bool may_sleep = irq_enabled() && !percpu()->preempt;
-    if (!p && page_reclaim && may_sleep && page_reclaim(CACHE_BATCH + (1ul << order)))
-        p = alloc_any(order);
-    if (!p)
-        return NULL;
     list_init(&p->link);
     p->refs = 1;
     p->flags = 0;
@@ -218,6 +210,29 @@ struct page *page_alloc(unsigned order)
     p->owner = NULL;
     p->index = 0;
     return p;
+}
+
+struct page *page_alloc_free(unsigned order)
+{
+    struct page *p = order < PAGE_ORDER_MAX ? alloc_any(order) : NULL;
+    return p ? page_init(p, order) : NULL;
+}
+
+struct page *page_alloc(unsigned order)
+{
+    struct page *p = page_alloc_free(order);
+    if (p || order >= PAGE_ORDER_MAX || !irq_enabled() || percpu()->preempt)
+        return p;
+    for (unsigned i = 0; i < RECLAIM_COUNT && !p; i++)
+        if (reclaimers[i] && reclaimers[i](CACHE_BATCH + (1ul << order)))
+            p = page_alloc_free(order);
+    return p;
+}
+
+void page_split(struct page *p)
+{
+    for (size_t i = 1ul << p->order; i-- > 0;)
+        page_init(p + i, 0);
 }
 
 /* As memset, in longer strides: most of a page fault's instructions are here. */
@@ -231,11 +246,16 @@ static void clear_frames(uint64_t *at, size_t bytes)
     }
 }
 
+void page_zero(struct page *p)
+{
+    clear_frames(page_address(p), PAGE_SIZE << p->order);
+}
+
 struct page *page_alloc_zero(unsigned order)
 {
     struct page *p = page_alloc(order);
     if (p)
-        clear_frames(page_address(p), PAGE_SIZE << order);
+        page_zero(p);
     return p;
 }
 
@@ -266,9 +286,9 @@ size_t page_count_free(void)
     return n;
 }
 
-void page_set_reclaim(page_reclaim_fn *fn)
+void page_set_reclaim(enum reclaim turn, page_reclaim_fn *fn)
 {
-    page_reclaim = fn;
+    reclaimers[turn] = fn;
 }
 
 void *paging_table_alloc(void)

@@ -13,6 +13,7 @@
 #include "mem/kmalloc.h"
 #include "proc/process.h"
 #include "syscall/syscalls.h"
+#include "vm/huge.h"
 #include "vm/map.h"
 #include "vm/range.h"
 #include "vm/remap.h"
@@ -170,8 +171,6 @@ static bool advice_is_hint(int advice)
     case MADV_DOFORK:
     case MADV_MERGEABLE:
     case MADV_UNMERGEABLE:
-    case MADV_HUGEPAGE:
-    case MADV_NOHUGEPAGE:
     case MADV_WIPEONFORK:
     case MADV_KEEPONFORK:
     case MADV_COLD:
@@ -195,6 +194,12 @@ static int madvise(uint64_t addr, uint64_t len, int advice)
         return vm_populate(addr, len, POPULATE_READ);
     case MADV_POPULATE_WRITE:
         return vm_populate(addr, len, POPULATE_WRITE);
+    case MADV_HUGEPAGE:
+        return vm_change_flags(addr, len, VMA_HUGE, VMA_NOHUGE);
+    case MADV_NOHUGEPAGE:
+        return vm_change_flags(addr, len, VMA_NOHUGE, VMA_HUGE);
+    case MADV_COLLAPSE:
+        return vm_collapse(addr, len);
     case MADV_DONTDUMP:
         return vm_change_flags(addr, len, VMA_DONTDUMP, 0);
     case MADV_DODUMP:

@@ -16,9 +16,9 @@
 #include "lib/string.h"
 #include "mem/page.h"
 #include "sched/thread.h"
+#include "vm/huge.h"
 #include "vm/pages.h"
 #include "vm/range.h"
-#include "vm/vma.h"
 
 #define ERROR_PRESENT 1
 #define ERROR_WRITE   2
@@ -78,7 +78,9 @@ static int map_zero(const struct vma *v, uint64_t va, bool write, unsigned ahead
 {
     if (!write)
         return pages_put_frame(va, pages_zero_frame(), v->prot);
-    return pages_fill(va, ahead ? ahead : run_length(v, va), v->prot);
+    if (huge_wanted(v, va, ahead) && !huge_make(va))
+        return 0;
+    return pages_fill(va, ahead ? MIN(ahead, RUN_MAX) : run_length(v, va), v->prot);
 }
 
 /* A private page of the program's own with the content of `from` (a file page, or NULL: zeroes). */
@@ -188,6 +190,8 @@ static enum fault fault_resolve(uint64_t addr, bool write, bool exec)
         return FAULT_MAPERR;
     mutex_lock(&vm.lock);
     enum fault f = fault_locked(addr, write, exec);
+    if (f == FAULT_OOM && huge_shrink(RUN_MAX))
+        f = fault_locked(addr, write, exec);
     vm.faults += f == FAULT_NONE;
     mutex_unlock(&vm.lock);
     return f;
@@ -217,10 +221,14 @@ static int populate_step(uint64_t *at, uint64_t end, enum populate how)
     if (!access_allowed(v, write, false))
         return how == POPULATE_ALLOWED ? -EFAULT : -EINVAL;
     uint64_t left = (MIN(v->end, end) - *at) >> PAGE_SHIFT;
-    enum fault f = fault_mapped(v, *at, write, (unsigned)MIN(left, RUN_MAX));
+    enum fault f = fault_mapped(v, *at, write, (unsigned)MIN(left, HUGE_PAGES));
     if (f != FAULT_NONE)
         return f == FAULT_OOM ? -ENOMEM : -EFAULT;
-    *at += PAGE_SIZE;
+    const pte_t *pte = paging_pte(*at, false);
+    if (pte && *pte & PTE_LARGE)
+        *at = ALIGN_DOWN(*at, LARGE_SIZE) + LARGE_SIZE;
+    else if (pte && *pte) /* else the mapping changed meanwhile: look again */
+        *at += PAGE_SIZE;
     return 0;
 }
 
@@ -230,6 +238,8 @@ int vm_populate(uint64_t addr, uint64_t len, enum populate how)
     for (uint64_t at = addr; at < addr + len && !err;) {
         mutex_lock(&vm.lock);
         err = populate_step(&at, addr + len, how);
+        if (err == -ENOMEM && huge_shrink(RUN_MAX))
+            err = 0;
         mutex_unlock(&vm.lock);
     }
     return err;

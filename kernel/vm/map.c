@@ -9,6 +9,7 @@
 #include "arch/x86_64/layout.h"
 #include "mem/kmalloc.h"
 #include "mem/page.h"
+#include "vm/huge.h"
 #include "vm/pages.h"
 #include "vm/range.h"
 
@@ -21,6 +22,7 @@ void vm_init(uint64_t mmap_top)
     mutex_init(&vm.lock);
     vm.mmap_top = mmap_top;
     vm.stack_limit = vm.as_limit = vm.data_limit = UINT64_MAX;
+    huge_init();
 }
 
 int vm_unmap_locked(uint64_t start, uint64_t end)

@@ -36,3 +36,7 @@ void pages_protect(uint64_t start, uint64_t end, uint32_t prot, bool shared);
 /* Moves the entries of len bytes; -ENOMEM when a table is missing (some have moved). */
 int pages_move(uint64_t from, uint64_t to, uint64_t len);
 bool pages_present(uint64_t va);
+/* The memory at va where that is the program's own, of no file; else NULL. */
+void *pages_own(uint64_t va);
+/* So many pages more are present. */
+void pages_count_resident(size_t n);

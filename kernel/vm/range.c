@@ -129,10 +129,12 @@ static void usage_add(uint64_t va, pte_t *pte, void *arg)
 {
     struct vm_usage *u = arg;
     const struct page *p = page_of_paddr(*pte & PTE_ADDR);
+    uint64_t size = *pte & PTE_LARGE ? LARGE_SIZE : PAGE_SIZE;
     (void)va;
-    u->resident += PAGE_SIZE;
-    u->anonymous += p && !p->owner ? PAGE_SIZE : 0;
-    u->dirty += p && (!p->owner || *pte & PTE_DIRTY) ? PAGE_SIZE : 0;
+    u->resident += size;
+    u->anonymous += p && !p->owner ? size : 0;
+    u->dirty += p && (!p->owner || *pte & PTE_DIRTY) ? size : 0;
+    u->huge += *pte & PTE_LARGE ? size : 0;
 }
 
 void vm_usage(uint64_t start, uint64_t end, struct vm_usage *out)

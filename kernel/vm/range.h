@@ -28,6 +28,7 @@ struct vm_usage {
     uint64_t resident;
     uint64_t anonymous; /* of these the program's own, not a file's */
     uint64_t dirty;     /* of these may have been written */
+    uint64_t huge;      /* of these in 2 MiB pages */
 };
 void vm_usage(uint64_t start, uint64_t end, struct vm_usage *out);
 /* Bytes of the first thread's stack. */

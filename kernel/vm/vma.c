@@ -10,6 +10,7 @@
 #include <linux/errno.h>
 
 #include "mem/kmalloc.h"
+#include "vm/huge.h"
 
 static struct vma *vma_of(const struct rb_node *n)
 {
@@ -157,6 +158,7 @@ static int vma_split(struct vma *v, uint64_t addr)
     upper->pgoff = vma_pgoff_at(v, addr);
     if (upper->object)
         upper->object->ops->get(upper->object);
+    huge_split_at(addr);
     vma_resize(v, v->start, addr);
     vma_insert(upper);
     return 0;

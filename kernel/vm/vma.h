@@ -20,6 +20,8 @@ enum {
     VMA_NORESERVE = 64, /* MAP_NORESERVE: overcommit is not asked about it */
     VMA_LOCKED = 128,   /* mlock */
     VMA_DONTDUMP = 256, /* left out of a core file */
+    VMA_HUGE = 512,     /* MADV_HUGEPAGE */
+    VMA_NOHUGE = 1024,  /* MADV_NOHUGEPAGE */
 };
 
 struct vma {
@@ -48,6 +50,7 @@ struct vm_space {
     unsigned count;
     uint32_t future_flags; /* VMA_LOCKED after mlockall(MCL_FUTURE) */
     bool future_populate;  /* and without MCL_ONFAULT */
+    bool huge_disabled;    /* PR_SET_THP_DISABLE */
 };
 
 extern struct vm_space vm;

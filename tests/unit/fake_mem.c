@@ -100,7 +100,8 @@ size_t page_count_free(void)
 
 page_reclaim_fn *fake_mem_reclaim; /* what the tested code registered */
 
-void page_set_reclaim(page_reclaim_fn *fn)
+void page_set_reclaim(enum reclaim turn, page_reclaim_fn *fn)
 {
+    (void)turn;
     fake_mem_reclaim = fn;
 }

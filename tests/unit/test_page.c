@@ -112,11 +112,11 @@ static void reclaim_is_asked(void **state)
     (void)state;
     struct list all = LIST_INIT(all);
     struct page *p;
-    page_set_reclaim(reclaim);
+    page_set_reclaim(RECLAIM_CACHES, reclaim);
     while ((p = page_alloc(0)))
         list_add_tail(&all, &p->link);
     assert_int_equal(reclaim_calls, 1);
-    page_set_reclaim(NULL);
+    page_set_reclaim(RECLAIM_CACHES, NULL);
     while (!list_empty(&all))
         page_put(LIST_ENTRY(list_pop_head(&all), struct page, link));
 }
