@@ -27,6 +27,7 @@ struct page {
 #define PAGE_BUSY     8  /* page cache: being read */
 #define PAGE_TOUCHED  16 /* page cache: used since the last sweep */
 #define PAGE_DIRTY    32 /* page cache: newer than the disk */
+#define PAGE_GONE     64 /* left the page cache (truncation); who uses it still may */
 
 /* Frames of `paddr`..`paddr + size` become free; called by boot for each usable range. */
 void page_add_range(paddr_t start, paddr_t end);

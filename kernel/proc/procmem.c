@@ -129,8 +129,7 @@ static void smaps_entry(struct seq *out, const struct vma *v)
     vm_usage(v->start, v->end, &u);
     maps_line(out, v);
     usage_lines(out, v->end - v->start, &u, v->flags & VMA_LOCKED);
-    seq_printf(out, "THPeligible:    %d\nVmFlags:",
-               huge_eligible(v) && ALIGN_UP(v->start, LARGE_SIZE) + LARGE_SIZE <= v->end);
+    seq_printf(out, "THPeligible:    %d\nVmFlags:", huge_eligible(v));
     const struct {
         bool set;
         const char *name;

@@ -151,8 +151,8 @@ static int fault_file(struct vma *v, uint64_t va, bool write)
     mutex_lock(&vm.lock);
     if (!err) {
         v = vma_find(va);
-        if (v && v->start <= va && v->object == obj && access_allowed(v, write, false) &&
-            v->pgoff + ((va - v->start) >> PAGE_SHIFT) == index)
+        if (v && v->start <= va && v->object == obj && !(p->flags & PAGE_GONE) &&
+            access_allowed(v, write, false) && v->pgoff + ((va - v->start) >> PAGE_SHIFT) == index)
             err = map_file_page(v, va, p, write);
         else
             page_put(p); /* the mapping changed meanwhile: the access is tried again */

@@ -50,7 +50,8 @@ uint64_t huge_bytes(void)
 bool huge_eligible(const struct vma *v)
 {
     const uint32_t never = VMA_SHARED | VMA_GROWSDOWN | VMA_FIXED_PAGES | VMA_NOHUGE;
-    return !v->object && !(v->flags & never) && !vm.huge_disabled;
+    return !v->object && !(v->flags & never) && !vm.huge_disabled &&
+           ALIGN_UP(v->start, LARGE_SIZE) + LARGE_SIZE <= v->end;
 }
 
 static bool huge_inside(const struct vma *v, uint64_t start)

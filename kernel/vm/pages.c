@@ -141,6 +141,13 @@ static void drop_one(uint64_t va, pte_t *pte, void *arg)
         batch_flush(b);
 }
 
+static void drop_file_one(uint64_t va, pte_t *pte, void *arg)
+{
+    const struct page *p = page_of_paddr(*pte & PTE_ADDR);
+    if (p && (p->owner || p->flags & PAGE_GONE))
+        drop_one(va, pte, arg);
+}
+
 static void nothing(uint64_t va, pte_t *pte, void *arg)
 {
     (void)va;
@@ -160,6 +167,14 @@ void pages_drop(uint64_t start, uint64_t end, bool prune)
         paging_walk(start, end, nothing, NULL, true);
 }
 
+void pages_drop_file(uint64_t start, uint64_t end)
+{
+    struct batch b;
+    batch_init(&b);
+    paging_walk(start, end, drop_file_one, &b, false);
+    batch_flush(&b);
+}
+
 struct protect {
     uint32_t prot;
     bool shared, flush;
@@ -172,8 +187,7 @@ static void protect_one(uint64_t va, pte_t *pte, void *arg)
     const struct page *page = page_of_paddr(*pte & PTE_ADDR);
     /* A page of the cache in a private mapping, and the zero page, are copied when written. */
     bool own = page && !page->owner;
-    pte_t new =
-        (*pte & (PTE_ADDR | PTE_LARGE)) | pages_prot(p->prot, p->shared || own);
+    pte_t new = (*pte & (PTE_ADDR | PTE_LARGE)) | pages_prot(p->prot, p->shared || own);
     if (*pte & PTE_PRESENT && new != *pte)
         p->flush = true;
     *pte = new;

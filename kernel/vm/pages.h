@@ -31,6 +31,8 @@ paddr_t pages_zero_frame(void);
 void pages_replace(uint64_t va, pte_t *pte, struct page *p, uint32_t prot);
 /* Takes every page of the range out; `prune` also frees empty page tables. */
 void pages_drop(uint64_t start, uint64_t end, bool prune);
+/* The same for pages of files alone: copies that the program owns stay. */
+void pages_drop_file(uint64_t start, uint64_t end);
 /* New protection for present pages; a private page that may be shared stays read-only. */
 void pages_protect(uint64_t start, uint64_t end, uint32_t prot, bool shared);
 /* Moves the entries of len bytes; -ENOMEM when a table is missing (some have moved). */

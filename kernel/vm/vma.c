@@ -110,6 +110,9 @@ void vma_insert(struct vma *v)
     gap_refresh(v);
     gap_refresh(vma_next(v));
     account(v, 1);
+    list_init(&v->object_link);
+    if (v->object)
+        list_add_tail(&v->object->mappings, &v->object_link);
     vm.count++;
 }
 
@@ -120,6 +123,7 @@ void vma_delete(struct vma *v)
     gap_refresh(next);
     account(v, -1);
     vm.count--;
+    list_remove(&v->object_link);
     if (v->object)
         v->object->ops->put(v->object);
     kfree(v);

@@ -32,6 +32,7 @@ struct vma {
     uint32_t flags;           /* VMA_* */
     uint32_t max_prot;        /* what mprotect may give */
     struct vm_object *object; /* referenced; NULL: anonymous */
+    struct list object_link;  /* in object->mappings while in the tree */
     uint64_t pgoff;           /* page of the object at `start` */
 };
 

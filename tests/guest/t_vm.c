@@ -337,6 +337,22 @@ TEST(advice_known)
     munmap(p, 4 * PAGE);
 }
 
+TEST(advice_refused)
+{
+    char *p = map(2, RW), *q = mmap(NULL, PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    CHECK(q != MAP_FAILED && mlock(p, PAGE) == 0);
+    CHECK(FAILS(madvise(p, 2 * PAGE, MADV_COLD), EINVAL));
+    CHECK(FAILS(madvise(p, 2 * PAGE, MADV_PAGEOUT), EINVAL));
+    CHECK(FAILS(madvise(p, PAGE, MADV_FREE), EINVAL));
+    CHECK(FAILS(madvise(q, PAGE, MADV_WIPEONFORK), EINVAL));
+    CHECK(FAILS(madvise(q, PAGE, MADV_FREE), EINVAL));
+    CHECK(FAILS(madvise(p, 2 * PAGE, MADV_REMOVE), EINVAL));
+    CHECK(madvise(p, 0, MADV_REMOVE) == 0 && madvise(p, 0, MADV_HUGEPAGE) == 0);
+    CHECK(FAILS(madvise(p, 0, 7), EINVAL) && FAILS(madvise(p, 0, 26), EINVAL));
+    munmap(p, 2 * PAGE);
+    munmap(q, PAGE);
+}
+
 TEST(advice_over_hole)
 {
     char *p = map(3, RW);
