@@ -50,7 +50,7 @@ static void classes_init(void)
 
 static struct page *slab_create(struct size_class *c)
 {
-    struct page *p = page_alloc(0);
+    struct page *p = page_alloc_object(0);
     if (!p)
         return NULL;
     char *base = page_address(p);
@@ -102,7 +102,7 @@ static void *alloc_large(size_t n)
     unsigned order = 0;
     while (order < PAGE_ORDER_MAX && PAGE_SIZE << order < n)
         order++;
-    struct page *p = page_alloc(order);
+    struct page *p = page_alloc_object(order);
     if (!p)
         return NULL;
     p->owner = (void *)&large_owner;

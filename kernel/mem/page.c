@@ -18,6 +18,8 @@
 #define REGION_MAX  64
 #define CACHE_MAX   64 /* frames a CPU keeps */
 #define CACHE_BATCH 32
+#define RESERVE     64 /* one frame in so many is not for objects, */
+#define RESERVE_MAX 512
 
 struct region {
     uint64_t first, last; /* frame numbers [first, last) */
@@ -218,15 +220,35 @@ struct page *page_alloc_free(unsigned order)
     return p ? page_init(p, order) : NULL;
 }
 
+static bool may_sleep(void)
+{
+    return irq_enabled() && !percpu()->preempt;
+}
+
 struct page *page_alloc(unsigned order)
 {
     struct page *p = page_alloc_free(order);
-    if (p || order >= PAGE_ORDER_MAX || !irq_enabled() || percpu()->preempt)
+    if (p || order >= PAGE_ORDER_MAX || !may_sleep())
         return p;
     for (unsigned i = 0; i < RECLAIM_COUNT && !p; i++)
         if (reclaimers[i] && reclaimers[i](CACHE_BATCH + (1ul << order)))
             p = page_alloc_free(order);
     return p;
+}
+
+static bool frames_scarce(void)
+{
+    return page_count_free() < MIN(frames_total / RESERVE, (size_t)RESERVE_MAX);
+}
+
+struct page *page_alloc_object(unsigned order)
+{
+    for (unsigned i = 0; may_sleep() && frames_scarce(); i++)
+        if (i == RECLAIM_COUNT)
+            return NULL;
+        else if (reclaimers[i])
+            reclaimers[i](RESERVE_MAX);
+    return page_alloc(order);
 }
 
 void page_split(struct page *p)

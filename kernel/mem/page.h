@@ -36,6 +36,11 @@ void page_add_range(paddr_t start, paddr_t end);
 struct page *page_alloc(unsigned order);
 /* The same, filled with zeroes. */
 struct page *page_alloc_zero(unsigned order);
+/*
+ * For objects that the kernel makes on the program's behalf: where it may sleep it fails
+ * while a few frames are still free, for the pages that a program needs to see its ENOMEM.
+ */
+struct page *page_alloc_object(unsigned order);
 /* A block if one is free now: nothing is reclaimed for it. */
 struct page *page_alloc_free(unsigned order);
 /* Fills an allocated block with zeroes. */
