@@ -13,8 +13,7 @@
 #include "mem/page.h"
 
 #define PATH_BUCKETS 1024
-#define EVICT_COUNT  32 /* by a path_put() that finds too many idle nodes, */
-#define EVICT_SCAN   64 /* of so many that it looks at */
+#define EVICT_SCAN   4 /* nodes that a path_put() looks at when too many are idle: it adds one */
 
 static struct {
     struct spinlock lock;
@@ -175,7 +174,7 @@ void path_put(struct path *p)
     cache_lock();
     path_release_locked(p, &dead);
     if (cache.idle_count > cache.idle_limit)
-        path_evict_locked(EVICT_COUNT, EVICT_SCAN, &dead);
+        path_evict_locked(EVICT_SCAN, EVICT_SCAN, &dead);
     cache_unlock();
     path_free_dead(&dead);
 }
