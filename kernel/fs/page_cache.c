@@ -65,7 +65,7 @@ static int cache_insert(struct page_cache *c, uint64_t index, struct page *p, ui
         spin_unlock(&c->lock);
         if (err != -EAGAIN)
             break;
-        spare = kzalloc(sizeof *spare);
+        spare = kzalloc_io(sizeof *spare);
         if (!spare) {
             err = -ENOMEM;
             break;

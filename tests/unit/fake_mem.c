@@ -25,6 +25,11 @@ void *kzalloc(size_t n)
     return mem_fails() ? NULL : calloc(1, n);
 }
 
+void *kzalloc_io(size_t n)
+{
+    return kzalloc(n);
+}
+
 void *krealloc(void *p, size_t n)
 {
     return mem_fails() ? NULL : realloc(p, n);
