@@ -64,31 +64,33 @@ static struct vma *vma_for_fault(uint64_t addr)
     return v->flags & VMA_GROWSDOWN && stack_grow(v, addr) ? v : NULL;
 }
 
-/* Pages to make at once: the length of the run below, while memory is plenty. */
-static unsigned run_length(const struct vma *v, uint64_t va)
+/* Pages to make at once: the length of the run below, for writing while memory is plenty. */
+static unsigned run_length(const struct vma *v, uint64_t va, bool write)
 {
-    unsigned run = pages_run_below(va, RUN_MAX);
+    unsigned run = pages_run_below(va, RUN_MAX, write);
+    uint64_t most = (v->end - va) >> PAGE_SHIFT;
     if (run < 2)
         return 1;
-    uint64_t most = MIN((v->end - va) >> PAGE_SHIFT, page_count_free() / RUN_MAX);
+    if (write)
+        most = MIN(most, page_count_free() / RUN_MAX);
     return MAX((unsigned)MIN(run, most), 1u);
 }
 
 static int map_zero(const struct vma *v, uint64_t va, bool write, unsigned ahead)
 {
     if (!write)
-        return pages_put_frame(va, pages_zero_frame(), v->prot);
+        return pages_fill_zero(va, ahead ? MIN(ahead, RUN_MAX) : run_length(v, va, false), v->prot);
     if (huge_wanted(v, va, ahead) && !huge_make(va))
         return 0;
-    return pages_fill(va, ahead ? MIN(ahead, RUN_MAX) : run_length(v, va), v->prot);
+    return pages_fill(va, ahead ? MIN(ahead, RUN_MAX) : run_length(v, va, true), v->prot);
 }
 
-/* A private page of the program's own with the content of `from` (a file page, or NULL: zeroes). */
-static struct page *copy_page(const struct page *from)
+/* A private page of the program's own with the content of another frame. */
+static struct page *copy_page(const void *from)
 {
-    struct page *p = from ? page_alloc(0) : page_alloc_zero(0);
-    if (p && from)
-        memcpy(page_address(p), page_address(from), PAGE_SIZE);
+    struct page *p = page_alloc(0);
+    if (p)
+        memcpy(page_address(p), from, PAGE_SIZE);
     return p;
 }
 
@@ -101,7 +103,12 @@ static int copy_on_write(const struct vma *v, uint64_t va, pte_t *pte)
         tlb_flush_range(va, va + PAGE_SIZE);
         return 0;
     }
-    struct page *p = copy_page(old);
+    if (pages_is_zero(*pte)) {
+        if (huge_wanted(v, va, 0) && !huge_make(va))
+            return 0;
+        return pages_unzero(va, run_length(v, va, true), v->prot);
+    }
+    struct page *p = copy_page(phys_to_virt(*pte & PTE_ADDR));
     if (!p)
         return -ENOMEM;
     pages_replace(va, pte, p, v->prot);
@@ -126,7 +133,7 @@ static void map_around(const struct vma *v, uint64_t va)
 static int map_file_page(const struct vma *v, uint64_t va, struct page *p, bool write)
 {
     if (write && !(v->flags & VMA_SHARED)) {
-        struct page *own = copy_page(p);
+        struct page *own = copy_page(page_address(p));
         page_put(p);
         return own ? pages_map(va, own, v->prot, true) : -ENOMEM;
     }

@@ -59,11 +59,12 @@ static bool huge_inside(const struct vma *v, uint64_t start)
     return v->start <= start && start + LARGE_SIZE <= v->end;
 }
 
+/* Nothing is mapped in the 2 MiB at va, or only the frame that is all zeroes. */
 static bool table_unused(uint64_t va)
 {
     const pte_t *table = paging_pte(va, false);
     for (unsigned i = 0; table && i < HUGE_PAGES; i++)
-        if (table[i])
+        if (table[i] && !pages_is_zero(table[i]))
             return false;
     return true;
 }
@@ -76,7 +77,8 @@ bool huge_wanted(const struct vma *v, uint64_t va, unsigned ahead)
     size_t spare = page_count_free() / HUGE_PAGES;
     bool needed = va == start && ahead >= HUGE_PAGES;
     bool advised = v->flags & VMA_HUGE && spare >= SPARE_ADVICE;
-    bool run = va == start && spare >= SPARE_RUN && pages_run_below(va, RUN_BELOW) == RUN_BELOW;
+    bool run =
+        va == start && spare >= SPARE_RUN && pages_run_below(va, RUN_BELOW, true) == RUN_BELOW;
     return (needed || advised || run) && table_unused(start);
 }
 
@@ -159,7 +161,10 @@ int huge_make(uint64_t va)
     list_remove(&m.link);
     waitq_wake(&made, 0);
     const struct vma *v = vma_find(va);
-    bool fits = v && huge_inside(v, m.va) && v->prot & PROT_WRITE && huge_eligible(v);
+    bool fits =
+        v && huge_inside(v, m.va) && v->prot & PROT_WRITE && huge_eligible(v) && table_unused(m.va);
+    if (fits && paging_pte(m.va, false))
+        pages_drop(m.va, m.va + LARGE_SIZE, false);
     if (fits && huge_map(p, v->prot)) {
         pages_count_resident(HUGE_PAGES);
     } else {

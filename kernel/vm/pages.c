@@ -14,9 +14,9 @@
 
 static uint8_t zero_frame[PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
 
-paddr_t pages_zero_frame(void)
+bool pages_is_zero(pte_t pte)
 {
-    return virt_to_phys(zero_frame);
+    return (pte & (PTE_ADDR | PTE_LARGE)) == virt_to_phys(zero_frame);
 }
 
 pte_t pages_prot(uint32_t prot, bool writable)
@@ -45,13 +45,19 @@ int pages_map(uint64_t va, struct page *p, uint32_t prot, bool writable)
     return 0;
 }
 
+/* Entries from va's on in its table. */
+static unsigned table_room(uint64_t va)
+{
+    return (unsigned)((LARGE_SIZE - va % LARGE_SIZE) >> PAGE_SHIFT);
+}
+
 int pages_fill(uint64_t va, unsigned count, uint32_t prot)
 {
     pte_t *pte = paging_pte(va, true), bits = pages_prot(prot, true);
     if (!pte)
         return -ENOMEM;
-    unsigned i = 0, room = (unsigned)((LARGE_SIZE - va % LARGE_SIZE) >> PAGE_SHIFT);
-    for (; i < MIN(count, room) && !pte[i]; i++) {
+    count = MIN(count, table_room(va));
+    for (unsigned i = 0; i < count && !pte[i]; i++) {
         struct page *p = page_alloc_zero(0);
         if (!p)
             break;
@@ -61,13 +67,42 @@ int pages_fill(uint64_t va, unsigned count, uint32_t prot)
     return pte[0] ? 0 : -ENOMEM;
 }
 
-unsigned pages_run_below(uint64_t va, unsigned max)
+int pages_fill_zero(uint64_t va, unsigned count, uint32_t prot)
 {
+    pte_t *pte = paging_pte(va, true), entry = virt_to_phys(zero_frame) | pages_prot(prot, false);
+    if (!pte)
+        return -ENOMEM;
+    count = MIN(count, table_room(va));
+    for (unsigned i = 0; i < count && !pte[i]; i++) {
+        pte[i] = entry;
+        pages_count_resident(1);
+    }
+    return 0;
+}
+
+int pages_unzero(uint64_t va, unsigned count, uint32_t prot)
+{
+    pte_t *pte = paging_pte(va, false), bits = pages_prot(prot, true);
+    unsigned i = 0;
+    count = MIN(count, table_room(va));
+    for (; i < count && pages_is_zero(pte[i]); i++) {
+        struct page *p = page_alloc_zero(0);
+        if (!p)
+            break;
+        pte[i] = page_paddr(p) | bits;
+    }
+    tlb_flush_range(va, va + i * PAGE_SIZE);
+    return i ? 0 : -ENOMEM;
+}
+
+unsigned pages_run_below(uint64_t va, unsigned max, bool writable)
+{
+    const pte_t wanted = PTE_PRESENT | (writable ? PTE_WRITE : 0);
     const pte_t *pte = va ? paging_pte(va - PAGE_SIZE, false) : NULL;
     unsigned n = 0, room = pte ? (unsigned)((va - PAGE_SIZE) % LARGE_SIZE >> PAGE_SHIFT) + 1 : 0;
     if (pte && *pte & PTE_LARGE)
-        return *pte & PTE_PRESENT ? MIN(max, room) : 0;
-    while (n < MIN(max, room) && *(pte - n) & PTE_PRESENT)
+        return (*pte & wanted) == wanted ? MIN(max, room) : 0;
+    while (n < MIN(max, room) && (*(pte - n) & wanted) == wanted)
         n++;
     return n;
 }

@@ -223,6 +223,25 @@ TEST(sequential_touch_takes_few_faults)
     munmap(p, 16384 * PAGE);
 }
 
+TEST(read_before_write)
+{
+    const size_t n = 2000;
+    char *p = map(n, RW);
+    long sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += p[i * PAGE] + p[i * PAGE + PAGE - 1];
+    CHECK(sum == 0);
+    for (size_t i = 0; i < n; i += 3)
+        p[i * PAGE + 1] = (char)(i % 100 + 1);
+    for (size_t i = 0; i < n; i++) /* each has a page of its own by then, or none */
+        CHECK(p[i * PAGE + 1] == (i % 3 ? 0 : (char)(i % 100 + 1)) && p[i * PAGE + 2] == 0);
+    for (size_t i = 0; i < n; i++)
+        p[i * PAGE + 2] = 9;
+    for (size_t i = 0; i < n; i++)
+        CHECK(p[i * PAGE + 1] == (i % 3 ? 0 : (char)(i % 100 + 1)) && p[i * PAGE + 2] == 9);
+    munmap(p, n * PAGE);
+}
+
 TEST(growsdown)
 {
     char *base = mmap(NULL, 4096 * PAGE, PROT_NONE, ANON | MAP_NORESERVE, -1, 0);
