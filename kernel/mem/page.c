@@ -237,9 +237,10 @@ struct page *page_alloc(unsigned order)
     return p;
 }
 
+/* What other CPUs keep in their caches is of no use to this one. */
 static bool frames_scarce(void)
 {
-    return page_count_free() < MIN(frames_total / RESERVE, (size_t)RESERVE_MAX);
+    return frames_free < MIN(frames_total / RESERVE, (size_t)RESERVE_MAX);
 }
 
 struct page *page_alloc_object(unsigned order)
