@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What lwIP calls at its hooks. */
+#pragma once
+
+#include "lwip/ip_addr.h"
+
+/* Initial sequence number: a keyed hash of the addresses and the clock (RFC 6528). */
+u32_t net_tcp_isn(const ip_addr_t *local_ip, u16_t local_port, const ip_addr_t *remote_ip,
+                  u16_t remote_port);

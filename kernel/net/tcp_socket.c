@@ -1,0 +1,746 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * TCP sockets over lwIP's raw interface. Received pbufs hang in a queue of single
+ * pbufs (their tot_len does not count here). Main struct: tcp_socket. Everything
+ * under the stack lock, but poll, which only reads single words.
+ */
+#include "net/tcp_socket.h"
+
+#include <asm/socket.h>
+#include <linux/errno.h>
+#include <linux/poll.h>
+#include <linux/tcp.h>
+
+#include "file/poll.h"
+#include "lib/string.h"
+#include "lwip/priv/tcp_priv.h"
+#include "lwip/tcp.h"
+#include "net/abi.h"
+#include "net/inet.h"
+#include "net/tcp_send.h"
+#include "net/tcp_table.h"
+
+#define SEND_LIMIT   (256u * 1024) /* bytes not acknowledged that one connection may hold */
+#define WINDOW_BATCH (8u * 1024)   /* bytes read before lwIP is told */
+#define COMPACT      1024u         /* a received piece this small is copied out of its page */
+#define BACKLOG_MAX  4096          /* net.core.somaxconn */
+
+enum tcp_phase { FRESH, LISTENING, CONNECTING, OPEN, GONE };
+
+struct tcp_socket {
+    struct socket socket;
+    struct tcp_pcb *pcb; /* NULL: none, or gone */
+    enum tcp_phase phase;
+    struct inet_bind bind;
+    bool any_version; /* AF_INET6 without IPV6_V6ONLY */
+    bool no_delay, cork;
+    volatile bool got_fin, shut_read, shut_write;
+    volatile bool told; /* connect() has answered 0 */
+    volatile int error; /* SO_ERROR, a positive errno */
+    ip_addr_t peer;
+    u16_t peer_port;
+    struct pbuf *in_first, *in_last;
+    volatile size_t in_bytes;
+    size_t unreported; /* read, and lwIP's window does not know */
+    struct tcp_queue out;
+    struct list accepted, accept_link; /* of a listener, of a connection that waits there */
+    volatile unsigned waiting, backlog;
+    struct waitq readable, writable;
+};
+
+static const struct socket_ops tcp_ops;
+
+static struct tcp_socket *tcp_of(struct socket *s)
+{
+    return (struct tcp_socket *)s;
+}
+
+static void wake(struct tcp_socket *t, uint32_t in, uint32_t out)
+{
+    if (in)
+        waitq_wake(&t->readable, in);
+    if (out)
+        waitq_wake(&t->writable, out);
+}
+
+static void wake_all(struct tcp_socket *t)
+{
+    wake(t, POLLIN | POLLRDNORM | POLLRDHUP | POLLHUP | POLLERR,
+         POLLOUT | POLLWRNORM | POLLHUP | POLLERR);
+}
+
+static struct tcp_socket *tcp_new_socket(int family)
+{
+    struct tcp_socket *t = kzalloc(sizeof *t);
+    if (!t)
+        return NULL;
+    socket_init(&t->socket, &tcp_ops, family, SOCK_STREAM, IPPROTO_TCP);
+    t->any_version = family == AF_INET6;
+    list_init(&t->accepted);
+    list_init(&t->accept_link);
+    waitq_init(&t->readable);
+    waitq_init(&t->writable);
+    return t;
+}
+
+int tcp_create(int family, uint32_t flags, struct file **out)
+{
+    struct tcp_socket *t = tcp_new_socket(family);
+    if (!t)
+        return -ENOMEM;
+    int err = socket_file(&t->socket, flags, out);
+    if (err)
+        kfree(t);
+    return err;
+}
+
+/* ---- what lwIP calls: inside a bucket ---- */
+
+/* A small piece in a page of its own would let a peer use up memory by tiny segments. */
+static struct pbuf *compact(struct pbuf *p)
+{
+    if (p->len >= COMPACT || p->next || !(p->flags & PBUF_FLAG_IS_CUSTOM))
+        return p;
+    struct pbuf *copy = pbuf_alloc(PBUF_RAW, p->len, PBUF_RAM);
+    if (!copy)
+        return p;
+    memcpy(copy->payload, p->payload, p->len);
+    pbuf_free(p);
+    return copy;
+}
+
+static err_t on_receive(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
+{
+    struct tcp_socket *t = arg;
+    (void)err;
+    if (!p) {
+        t->got_fin = true;
+        wake(t, POLLIN | POLLRDNORM | POLLRDHUP, POLLOUT);
+        return ERR_OK;
+    }
+    if (t->shut_read) {
+        tcp_recved(pcb, p->tot_len);
+        pbuf_free(p);
+        return ERR_OK;
+    }
+    t->in_bytes += p->tot_len;
+    p = compact(p);
+    if (t->in_last)
+        t->in_last->next = p;
+    else
+        t->in_first = p;
+    while (p->next)
+        p = p->next;
+    t->in_last = p;
+    wake(t, POLLIN | POLLRDNORM, 0);
+    return ERR_OK;
+}
+
+static err_t on_sent(void *arg, struct tcp_pcb *pcb, u16_t n)
+{
+    struct tcp_socket *t = arg;
+    (void)pcb;
+    tcp_queue_acknowledge(&t->out, n);
+    if (t->out.bytes <= SEND_LIMIT / 2)
+        wake(t, 0, POLLOUT | POLLWRNORM);
+    return ERR_OK;
+}
+
+/* The pcb is gone. */
+static void on_error(void *arg, err_t err)
+{
+    struct tcp_socket *t = arg;
+    bool connecting = t->phase == CONNECTING;
+    t->pcb = NULL;
+    t->phase = GONE;
+    tcp_queue_free(&t->out);
+    if (err == ERR_RST)
+        t->error = connecting ? ECONNREFUSED : ECONNRESET;
+    else if (err != ERR_CLSD)
+        t->error = ETIMEDOUT;
+    else
+        t->got_fin = true;
+    wake_all(t);
+}
+
+static err_t on_connected(void *arg, struct tcp_pcb *pcb, err_t err)
+{
+    struct tcp_socket *t = arg;
+    (void)pcb;
+    (void)err;
+    t->phase = OPEN;
+    wake(t, 0, POLLOUT | POLLWRNORM);
+    return ERR_OK;
+}
+
+static void pcb_attach(struct tcp_socket *t, struct tcp_pcb *pcb)
+{
+    t->pcb = pcb;
+    tcp_arg(pcb, t);
+    tcp_recv(pcb, on_receive);
+    tcp_sent(pcb, on_sent);
+    tcp_err(pcb, on_error);
+    ip_set_option(pcb, SOF_REUSEADDR); /* who may have which port: net/inet.c */
+    if (t->no_delay)
+        tcp_nagle_disable(pcb);
+}
+
+static err_t on_accept(void *arg, struct tcp_pcb *pcb, err_t err)
+{
+    struct tcp_socket *l = arg;
+    if (err != ERR_OK || !pcb || !l)
+        return ERR_VAL;
+    struct tcp_socket *t = tcp_new_socket(l->socket.family);
+    if (!t)
+        return ERR_MEM;
+    t->no_delay = l->no_delay;
+    t->socket.send_size = l->socket.send_size;
+    t->socket.receive_size = l->socket.receive_size;
+    t->socket.options = l->socket.options;
+    t->phase = OPEN;
+    t->told = true;
+    t->peer = pcb->remote_ip;
+    t->peer_port = pcb->remote_port;
+    inet_bind_share(&t->bind, &l->bind, &pcb->local_ip);
+    pcb_attach(t, pcb);
+    list_add_tail(&l->accepted, &t->accept_link);
+    l->waiting++;
+    wake(l, POLLIN | POLLRDNORM, 0);
+    return ERR_OK;
+}
+
+/* ---- life of a connection ---- */
+
+static void input_drop(struct tcp_socket *t)
+{
+    while (t->in_first) {
+        struct pbuf *p = t->in_first;
+        t->in_first = p->next;
+        p->next = NULL;
+        p->tot_len = p->len;
+        pbuf_free(p);
+    }
+    t->in_last = NULL;
+    t->in_bytes = 0;
+}
+
+/* Closes the connection: data unread, or SO_LINGER with 0, resets it. */
+static void connection_close(struct tcp_socket *t)
+{
+    struct tcp_pcb *pcb = t->pcb;
+    bool reset = t->in_bytes || (t->socket.linger[0] && !t->socket.linger[1]);
+    t->pcb = NULL;
+    tcp_table_enter(pcb);
+    tcp_recv(pcb, NULL);
+    if (reset || !tcp_queue_orphan(&t->out, pcb)) {
+        tcp_err(pcb, NULL);
+        tcp_abort(pcb);
+        tcp_queue_free(&t->out);
+    } else {
+        pcb->rcv_wnd = TCP_WND_MAX(pcb); /* all was read: lwIP would reset the connection */
+        if (tcp_close(pcb) != ERR_OK)
+            tcp_abort(pcb);
+    }
+    tcp_table_leave();
+}
+
+static void socket_destroy(struct tcp_socket *t);
+
+static void listener_close(struct tcp_socket *t)
+{
+    tcp_table_forget_listener((struct tcp_pcb_listen *)t->pcb);
+    tcp_table_enter_none();
+    tcp_close(t->pcb);
+    t->pcb = NULL;
+    while (!list_empty(&t->accepted)) {
+        struct tcp_socket *c =
+            LIST_ENTRY(list_pop_head(&t->accepted), struct tcp_socket, accept_link);
+        c->socket.linger[0] = 1; /* nobody has taken it: reset */
+        c->socket.linger[1] = 0;
+        socket_destroy(c);
+    }
+}
+
+static void socket_destroy(struct tcp_socket *t)
+{
+    if (t->pcb && t->phase == LISTENING)
+        listener_close(t);
+    else if (t->pcb)
+        connection_close(t);
+    input_drop(t);
+    tcp_queue_free(&t->out);
+    inet_bind_release(&t->bind);
+    kfree(t);
+}
+
+static void tcp_sock_release(struct socket *s)
+{
+    stack_lock();
+    socket_destroy(tcp_of(s));
+    stack_unlock();
+}
+
+/* ---- bind, listen, accept, connect ---- */
+
+static const ip_addr_t *any_address(const struct tcp_socket *t)
+{
+    return t->socket.family == AF_INET ? IP4_ADDR_ANY : t->any_version ? IP_ANY_TYPE : IP6_ADDR_ANY;
+}
+
+static int bind_locked(struct tcp_socket *t, const ip_addr_t *ip, u16_t port)
+{
+    t->bind.reuse_address = socket_option_on(&t->socket, SO_REUSEADDR);
+    t->bind.reuse_port = socket_option_on(&t->socket, SO_REUSEPORT);
+    return inet_bind_take(&t->bind, IPPROTO_TCP, ip, port);
+}
+
+static int tcp_sock_bind(struct socket *s, const struct message *name)
+{
+    struct tcp_socket *t = tcp_of(s);
+    ip_addr_t ip;
+    u16_t port;
+    stack_lock();
+    int err = inet_address_of(name, s->family, &ip, &port);
+    if (!err && (t->bind.port || t->phase != FRESH))
+        err = -EINVAL;
+    if (!err)
+        err = bind_locked(t, ip_addr_isany(&ip) && IP_IS_V6(&ip) ? any_address(t) : &ip, port);
+    stack_unlock();
+    return err;
+}
+
+/* A new pcb with our address; -ENOMEM. */
+static int pcb_create(struct tcp_socket *t, struct tcp_pcb **out)
+{
+    tcp_table_enter_none();
+    struct tcp_pcb *pcb = tcp_new_ip_type(IP_GET_TYPE(&t->bind.address));
+    if (!pcb)
+        return -ENOMEM;
+    ip_set_option(pcb, SOF_REUSEADDR);
+    int err = inet_error(tcp_bind(pcb, &t->bind.address, t->bind.port));
+    if (err)
+        tcp_abort(pcb);
+    *out = pcb;
+    return err;
+}
+
+static int listen_locked(struct tcp_socket *t, int backlog)
+{
+    struct tcp_pcb *pcb;
+    if (t->phase != FRESH && t->phase != LISTENING)
+        return -EINVAL;
+    t->backlog = (unsigned)(backlog < 0 || backlog > BACKLOG_MAX ? BACKLOG_MAX : backlog);
+    if (t->phase == LISTENING)
+        return 0;
+    int err = t->bind.port ? 0 : bind_locked(t, any_address(t), 0);
+    if (!err && inet_bind_listened(&t->bind))
+        err = -EADDRINUSE;
+    if (!err)
+        err = pcb_create(t, &pcb);
+    if (err)
+        return err;
+    err_t failed = ERR_OK;
+    struct tcp_pcb *listener = tcp_listen_with_backlog_and_err(pcb, 0xff, &failed);
+    if (!listener) {
+        tcp_abort(pcb);
+        return inet_error(failed);
+    }
+    t->pcb = listener;
+    t->phase = LISTENING;
+    t->bind.listening = true;
+    tcp_arg(listener, t);
+    tcp_accept(listener, on_accept);
+    return 0;
+}
+
+static int tcp_sock_listen(struct socket *s, int backlog)
+{
+    stack_lock();
+    int err = listen_locked(tcp_of(s), backlog);
+    stack_unlock();
+    return err;
+}
+
+static int tcp_sock_accept(struct socket *s, uint32_t flags, struct file **out,
+                           struct message *name)
+{
+    struct tcp_socket *l = tcp_of(s), *t = NULL;
+    int err = -EINVAL;
+    stack_lock();
+    if (l->phase == LISTENING)
+        err = list_empty(&l->accepted) ? -EAGAIN : 0;
+    if (!err) {
+        t = LIST_ENTRY(l->accepted.next, struct tcp_socket, accept_link);
+        err = socket_file(&t->socket, flags, out);
+    }
+    if (!err) {
+        list_remove(&t->accept_link);
+        l->waiting--;
+        name->name_len = inet_name(s->family, &t->peer, t->peer_port, &name->name);
+    }
+    stack_unlock();
+    return err;
+}
+
+bool tcp_port_full(uint16_t port)
+{
+    for (const struct tcp_pcb_listen *l = tcp_listen_pcbs.listen_pcbs; l; l = l->next) {
+        const struct tcp_socket *t = l->callback_arg;
+        if (l->local_port == port && t)
+            return t->waiting > t->backlog;
+    }
+    return false;
+}
+
+static int connect_locked(struct tcp_socket *t, ip_addr_t *ip, u16_t port)
+{
+    struct tcp_pcb *pcb = NULL;
+    if (ip_addr_isany(ip)) /* as Linux: this machine */
+        *ip = inet_this_machine();
+    ip_addr_t own = t->bind.address;
+    if (!t->bind.port || ip_addr_isany(&own) || IP_IS_ANY_TYPE_VAL(own)) {
+        ip_addr_t any = IP_IS_V6(ip) ? *IP6_ADDR_ANY : *IP4_ADDR_ANY;
+        struct netif *netif = ip_route(&any, ip);
+        const ip_addr_t *from = netif ? ip_netif_get_local_ip(netif, ip) : NULL;
+        if (!from)
+            return -ENETUNREACH;
+        own = *from;
+    }
+    int err = t->bind.port ? 0 : bind_locked(t, &own, 0);
+    if (err)
+        return err == -EADDRINUSE ? -EADDRNOTAVAIL : err;
+    t->bind.address = own;
+    err = pcb_create(t, &pcb);
+    if (err)
+        return err;
+    pcb_attach(t, pcb);
+    t->peer = *ip;
+    t->peer_port = port;
+    t->phase = CONNECTING;
+    tcp_table_enter_key(t->bind.port, ip, port);
+    err = inet_error(tcp_connect(pcb, ip, port, on_connected));
+    tcp_table_leave();
+    if (!err)
+        return -EINPROGRESS;
+    tcp_table_enter_none();
+    tcp_err(pcb, NULL);
+    tcp_abort(pcb);
+    t->pcb = NULL;
+    t->phase = FRESH;
+    return err == -EADDRINUSE ? -EADDRNOTAVAIL : err;
+}
+
+static int tcp_sock_connect(struct socket *s, const struct message *to)
+{
+    struct tcp_socket *t = tcp_of(s);
+    ip_addr_t ip;
+    u16_t port;
+    stack_lock();
+    int err = inet_address_of(to, s->family, &ip, &port);
+    if (!err && t->phase == FRESH)
+        err = connect_locked(t, &ip, port);
+    else if (!err && t->phase == CONNECTING)
+        err = -EALREADY;
+    else if (!err && t->phase == OPEN && !t->told)
+        t->told = true;
+    else if (!err && t->phase == GONE && t->error)
+        err = -__atomic_exchange_n(&t->error, 0, __ATOMIC_RELAXED);
+    else if (!err)
+        err = t->phase == LISTENING || t->phase == OPEN ? -EISCONN : -ECONNABORTED;
+    stack_unlock();
+    return err;
+}
+
+static int tcp_sock_connect_done(struct socket *s)
+{
+    struct tcp_socket *t = tcp_of(s);
+    if (t->phase == CONNECTING)
+        return -EAGAIN;
+    t->told = true;
+    return t->phase == GONE ? -__atomic_exchange_n(&t->error, 0, __ATOMIC_RELAXED) : 0;
+}
+
+/* ---- data ---- */
+
+/* lwIP's window grows again by what was read. */
+static void window_report(struct tcp_socket *t)
+{
+    if (!t->pcb || t->unreported < WINDOW_BATCH)
+        return;
+    tcp_table_enter(t->pcb);
+    for (size_t n; t->unreported; t->unreported -= n) {
+        n = MIN(t->unreported, (size_t)UINT16_MAX);
+        tcp_recved(t->pcb, (u16_t)n);
+    }
+    tcp_table_leave();
+}
+
+static int input_read(struct tcp_socket *t, struct uio *u, bool peek)
+{
+    struct pbuf *p = t->in_first;
+    int err = 0;
+    while (p && u->left && !err) {
+        size_t before = u->done;
+        err = uio_copy_out(u, p->payload, MIN((size_t)p->len, u->left));
+        size_t n = u->done - before;
+        if (peek) {
+            p = p->next;
+            continue;
+        }
+        t->in_bytes -= n;
+        t->unreported += n;
+        if (n < p->len) {
+            p->payload = (char *)p->payload + n;
+            p->len = (u16_t)(p->len - n);
+            break;
+        }
+        t->in_first = p->next;
+        if (!t->in_first)
+            t->in_last = NULL;
+        p->next = NULL;
+        p->tot_len = p->len;
+        pbuf_free(p);
+        p = t->in_first;
+    }
+    return err;
+}
+
+static ssize_t receive_locked(struct tcp_socket *t, struct message *m)
+{
+    size_t start = m->uio->done;
+    if (t->in_first) {
+        int err = input_read(t, m->uio, m->flags & MSG_PEEK);
+        window_report(t);
+        return m->uio->done > start || !err ? (ssize_t)(m->uio->done - start) : err;
+    }
+    if (t->got_fin || t->shut_read)
+        return 0;
+    if (t->error)
+        return -__atomic_exchange_n(&t->error, 0, __ATOMIC_RELAXED);
+    if (t->phase == GONE)
+        return 0;
+    return t->phase == FRESH || t->phase == LISTENING ? -ENOTCONN : -EAGAIN;
+}
+
+static ssize_t tcp_sock_receive(struct socket *s, struct message *m)
+{
+    m->name_len = 0;
+    stack_lock();
+    ssize_t r = receive_locked(tcp_of(s), m);
+    stack_unlock();
+    return r;
+}
+
+static ssize_t send_locked(struct tcp_socket *t, struct message *m)
+{
+    size_t start = m->uio->done, room;
+    if (t->error)
+        return -__atomic_exchange_n(&t->error, 0, __ATOMIC_RELAXED);
+    if (t->shut_write || t->phase == GONE || t->phase == FRESH || t->phase == LISTENING)
+        return -EPIPE;
+    room = t->out.bytes < SEND_LIMIT ? SEND_LIMIT - t->out.bytes : 0;
+    if (t->phase == CONNECTING || !room)
+        return -EAGAIN;
+    room = MIN(room, (size_t)tcp_sndbuf(t->pcb));
+    bool more = m->flags & MSG_MORE || t->cork;
+    tcp_table_enter(t->pcb);
+    int err = tcp_queue_add(&t->out, t->pcb, m->uio, room, more);
+    size_t done = m->uio->done - start;
+    /* Only a small piece behind another small one waits for an acknowledgement (Minshall). */
+    bool whole = done >= tcp_table_mss(t->pcb);
+    if (whole)
+        tcp_nagle_disable(t->pcb);
+    if (done && !more)
+        tcp_output(t->pcb);
+    else if (done && t->pcb->unsent && t->pcb->unsent->next)
+        tcp_output(t->pcb);
+    if (whole && !t->no_delay)
+        tcp_nagle_enable(t->pcb);
+    tcp_table_leave();
+    return done ? (ssize_t)done : err ? err : m->uio->left ? -EAGAIN : 0;
+}
+
+static ssize_t tcp_sock_send(struct socket *s, struct message *m)
+{
+    stack_lock();
+    ssize_t r = send_locked(tcp_of(s), m);
+    stack_unlock();
+    return r;
+}
+
+static int tcp_sock_shutdown(struct socket *s, int how)
+{
+    struct tcp_socket *t = tcp_of(s);
+    int err = 0;
+    stack_lock();
+    if (t->phase == LISTENING && how != SHUT_WR) {
+        tcp_table_forget_listener((struct tcp_pcb_listen *)t->pcb);
+        listener_close(t);
+        t->phase = FRESH;
+        t->bind.listening = false;
+    } else if (t->phase != OPEN && t->phase != GONE) {
+        err = -ENOTCONN;
+    } else {
+        t->shut_read |= how != SHUT_WR;
+        if (how != SHUT_RD && !t->shut_write && t->pcb) {
+            t->shut_write = true;
+            tcp_table_enter(t->pcb);
+            tcp_shutdown(t->pcb, 0, 1);
+            tcp_table_leave();
+        } else if (how != SHUT_RD && !t->pcb) {
+            err = -ENOTCONN;
+        }
+    }
+    if (!err)
+        wake_all(t);
+    stack_unlock();
+    return err;
+}
+
+static uint32_t tcp_sock_poll(struct socket *s, struct poll_table *pt)
+{
+    struct tcp_socket *t = tcp_of(s);
+    uint32_t bits = 0;
+    poll_add(pt, &t->readable);
+    poll_add(pt, &t->writable);
+    if (t->phase == LISTENING)
+        return t->waiting ? POLLIN | POLLRDNORM : 0;
+    bool gone = t->phase == GONE || t->phase == FRESH;
+    bool read_end = t->got_fin || t->shut_read || gone;
+    if (t->phase == CONNECTING)
+        return 0;
+    if (t->in_bytes || (read_end && t->phase != FRESH))
+        bits |= POLLIN | POLLRDNORM;
+    if (read_end && t->phase != FRESH)
+        bits |= POLLRDHUP;
+    if ((read_end && t->shut_write) || gone)
+        bits |= POLLHUP;
+    if (gone || t->shut_write || t->out.bytes <= SEND_LIMIT / 2)
+        bits |= POLLOUT | POLLWRNORM;
+    if (t->error)
+        bits |= POLLERR;
+    return bits;
+}
+
+static int tcp_sock_name(struct socket *s, bool peer, struct __kernel_sockaddr_storage *out,
+                         unsigned *len)
+{
+    struct tcp_socket *t = tcp_of(s);
+    int err = 0;
+    stack_lock();
+    if (!peer)
+        *len = inet_name(s->family, t->bind.port ? &t->bind.address : NULL, t->bind.port, out);
+    else if (t->phase == OPEN)
+        *len = inet_name(s->family, &t->peer, t->peer_port, out);
+    else
+        err = -ENOTCONN;
+    stack_unlock();
+    return err;
+}
+
+static size_t tcp_sock_queued(struct socket *s, bool out)
+{
+    struct tcp_socket *t = tcp_of(s);
+    return out ? t->out.bytes - MIN(t->out.acknowledged, t->out.bytes) : t->in_bytes;
+}
+
+static int tcp_sock_error(struct socket *s)
+{
+    return __atomic_exchange_n(&tcp_of(s)->error, 0, __ATOMIC_RELAXED);
+}
+
+/* ---- options of SOL_TCP ---- */
+
+static int tcp_sock_set_option(struct socket *s, int level, int name, struct uptr value,
+                               unsigned len)
+{
+    struct tcp_socket *t = tcp_of(s);
+    int v;
+    if (level == IPPROTO_IP || level == IPPROTO_IPV6)
+        return inet_option_set(s, level, name, value, len, &t->any_version);
+    if (level != IPPROTO_TCP)
+        return -ENOPROTOOPT;
+    if (len < sizeof v)
+        return -EINVAL;
+    if (copy_from_user(&v, value, sizeof v))
+        return -EFAULT;
+    switch (name) {
+    case TCP_NODELAY:
+        stack_lock();
+        t->no_delay = v;
+        if (t->pcb && t->phase != LISTENING) {
+            tcp_table_enter(t->pcb);
+            if (v) {
+                tcp_nagle_disable(t->pcb);
+                tcp_output(t->pcb);
+            } else {
+                tcp_nagle_enable(t->pcb);
+            }
+            tcp_table_leave();
+        }
+        stack_unlock();
+        return 0;
+    case TCP_CORK:
+        stack_lock();
+        t->cork = v;
+        if (!v && t->pcb && t->phase == OPEN) {
+            tcp_table_enter(t->pcb);
+            tcp_output(t->pcb);
+            tcp_table_leave();
+        }
+        stack_unlock();
+        return 0;
+    default:
+        return -ENOPROTOOPT;
+    }
+}
+
+static int tcp_sock_get_option(struct socket *s, int level, int name, struct uptr value,
+                               unsigned *len)
+{
+    struct tcp_socket *t = tcp_of(s);
+    int v;
+    if (level == IPPROTO_IP || level == IPPROTO_IPV6)
+        return inet_option_get(s, level, name, value, len, t->any_version);
+    if (level != IPPROTO_TCP)
+        return -ENOPROTOOPT;
+    switch (name) {
+    case TCP_NODELAY:
+        v = t->no_delay;
+        break;
+    case TCP_CORK:
+        v = t->cork;
+        break;
+    case TCP_MAXSEG:
+        v = t->pcb && t->phase == OPEN ? (int)tcp_table_mss(t->pcb) : 536;
+        break;
+    default:
+        return -ENOPROTOOPT;
+    }
+    *len = MIN(*len, sizeof v);
+    return copy_to_user(value, &v, *len);
+}
+
+static bool tcp_sock_listening(struct socket *s)
+{
+    return tcp_of(s)->phase == LISTENING;
+}
+
+static const struct socket_ops tcp_ops = {
+    .send = tcp_sock_send,
+    .receive = tcp_sock_receive,
+    .poll = tcp_sock_poll,
+    .bind = tcp_sock_bind,
+    .listen = tcp_sock_listen,
+    .accept = tcp_sock_accept,
+    .connect = tcp_sock_connect,
+    .connect_done = tcp_sock_connect_done,
+    .shutdown = tcp_sock_shutdown,
+    .name = tcp_sock_name,
+    .set_option = tcp_sock_set_option,
+    .get_option = tcp_sock_get_option,
+    .queued = tcp_sock_queued,
+    .error = tcp_sock_error,
+    .listening = tcp_sock_listening,
+    .release = tcp_sock_release,
+};
