@@ -20,10 +20,10 @@
 #include "net/tcp_table.h"
 
 #define LOOPBACK_INDEX 1 /* lwip_init() adds it first */
-#define LINKS         8
-#define BATCH         64  /* frames received before others get the lock */
-#define WAITING       512 /* frames that wait for room, a power of two */
-#define GSO_FRAME_MAX 65000u
+#define LINKS          8
+#define BATCH          64  /* frames received before others get the lock */
+#define WAITING        512 /* frames that wait for room, a power of two */
+#define GSO_FRAME_MAX  65000u
 
 struct frame {
     struct pbuf *p;

@@ -23,7 +23,9 @@
 #define SEND_LIMIT   (256u * 1024) /* bytes not acknowledged that one connection may hold */
 #define WINDOW_BATCH (8u * 1024)   /* bytes read before lwIP is told */
 #define COMPACT      1024u         /* a received piece this small is copied out of its page */
-#define BACKLOG_MAX  4096          /* net.core.somaxconn */
+#define FLUSH_TICKS  (200 / TCP_SLOW_INTERVAL)
+#define PORT_TRIES   64   /* ports of ours whose connection to that peer is still in TIME_WAIT */
+#define BACKLOG_MAX  4096 /* net.core.somaxconn */
 
 enum tcp_phase { FRESH, LISTENING, CONNECTING, OPEN, GONE };
 
@@ -181,6 +183,7 @@ static void pcb_attach(struct tcp_socket *t, struct tcp_pcb *pcb)
     tcp_sent(pcb, on_sent);
     tcp_err(pcb, on_error);
     ip_set_option(pcb, SOF_REUSEADDR); /* who may have which port: net/inet.c */
+    tcp_poll(pcb, NULL, FLUSH_TICKS);  /* corked data leaves at last */
     if (t->no_delay)
         tcp_nagle_disable(pcb);
 }
@@ -392,25 +395,23 @@ bool tcp_port_full(uint16_t port)
     return false;
 }
 
-static int connect_locked(struct tcp_socket *t, ip_addr_t *ip, u16_t port)
+/* The address that packets to `ip` leave with. */
+static int source_address(const ip_addr_t *ip, ip_addr_t *own)
+{
+    ip_addr_t any = IP_IS_V6(ip) ? *IP6_ADDR_ANY : *IP4_ADDR_ANY;
+    struct netif *netif = ip_route(&any, ip);
+    const ip_addr_t *from = netif ? ip_netif_get_local_ip(netif, ip) : NULL;
+    if (!from)
+        return -ENETUNREACH;
+    *own = *from;
+    return 0;
+}
+
+/* Sends the first segment, from the port that is bound. -EADDRINUSE: such a connection exists. */
+static int connect_start(struct tcp_socket *t, const ip_addr_t *ip, u16_t port)
 {
     struct tcp_pcb *pcb = NULL;
-    if (ip_addr_isany(ip)) /* as Linux: this machine */
-        *ip = inet_this_machine();
-    ip_addr_t own = t->bind.address;
-    if (!t->bind.port || ip_addr_isany(&own) || IP_IS_ANY_TYPE_VAL(own)) {
-        ip_addr_t any = IP_IS_V6(ip) ? *IP6_ADDR_ANY : *IP4_ADDR_ANY;
-        struct netif *netif = ip_route(&any, ip);
-        const ip_addr_t *from = netif ? ip_netif_get_local_ip(netif, ip) : NULL;
-        if (!from)
-            return -ENETUNREACH;
-        own = *from;
-    }
-    int err = t->bind.port ? 0 : bind_locked(t, &own, 0);
-    if (err)
-        return err == -EADDRINUSE ? -EADDRNOTAVAIL : err;
-    t->bind.address = own;
-    err = pcb_create(t, &pcb);
+    int err = pcb_create(t, &pcb);
     if (err)
         return err;
     pcb_attach(t, pcb);
@@ -421,12 +422,39 @@ static int connect_locked(struct tcp_socket *t, ip_addr_t *ip, u16_t port)
     err = inet_error(tcp_connect(pcb, ip, port, on_connected));
     tcp_table_leave();
     if (!err)
-        return -EINPROGRESS;
+        return 0;
     tcp_table_enter_none();
     tcp_err(pcb, NULL);
     tcp_abort(pcb);
     t->pcb = NULL;
     t->phase = FRESH;
+    return err;
+}
+
+static int connect_locked(struct tcp_socket *t, ip_addr_t *ip, u16_t port)
+{
+    bool chosen = !t->bind.port;
+    ip_addr_t own = t->bind.address;
+    int err = 0;
+    if (ip_addr_isany(ip)) /* as Linux: this machine */
+        *ip = inet_this_machine();
+    if (chosen || ip_addr_isany(&own) || IP_IS_ANY_TYPE_VAL(own))
+        err = source_address(ip, &own);
+    for (unsigned i = 0; !err && i < (chosen ? PORT_TRIES : 1); i++) {
+        if (chosen)
+            err = bind_locked(t, &own, 0);
+        if (err)
+            break;
+        t->bind.address = own;
+        err = connect_start(t, ip, port);
+        if (!err)
+            return -EINPROGRESS;
+        if (!chosen)
+            break;
+        inet_bind_release(&t->bind);
+        if (err == -EADDRINUSE && i + 1 < PORT_TRIES)
+            err = 0;
+    }
     return err == -EADDRINUSE ? -EADDRNOTAVAIL : err;
 }
 
@@ -546,6 +574,7 @@ static ssize_t send_locked(struct tcp_socket *t, struct message *m)
     tcp_table_enter(t->pcb);
     int err = tcp_queue_add(&t->out, t->pcb, m->uio, room, more);
     size_t done = m->uio->done - start;
+    t->pcb->polltmr = 0;
     /* Only a small piece behind another small one waits for an acknowledgement (Minshall). */
     bool whole = done >= tcp_table_mss(t->pcb);
     if (whole)

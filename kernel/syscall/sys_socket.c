@@ -35,8 +35,6 @@ static int socket_get(int fd, struct file **f, struct socket **s)
 static int name_from_user(struct message *m, struct uptr name, int len)
 {
     m->name_len = 0;
-    if (uptr_null(name))
-        return 0;
     if (len < 0 || (size_t)len > sizeof m->name)
         return -EINVAL;
     memset(&m->name, 0, sizeof m->name);
@@ -235,7 +233,7 @@ long sys_sendto(int fd, struct uptr buf, unsigned long size, unsigned flags, str
         r = socket_get(fd, &f, &s);
     if (r)
         return r;
-    r = name_from_user(&m, name, name_len);
+    r = uptr_null(name) ? 0 : name_from_user(&m, name, name_len);
     if (!r)
         r = socket_send(s, &m);
     file_put(f);
@@ -286,7 +284,7 @@ long sys_sendmsg(int fd, struct uptr user, unsigned flags)
         return r;
     r = header_get(user, &h, &v);
     if (!r) {
-        r = name_from_user(&m, (struct uptr){h.name_len ? h.name : 0}, h.name_len);
+        r = h.name && h.name_len ? name_from_user(&m, (struct uptr){h.name}, h.name_len) : 0;
         if (!r && h.control && h.control_len)
             r = -EOPNOTSUPP; /* descriptors and credentials are for other processes */
         if (!r)
