@@ -1,75 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * TCP sockets over lwIP's raw interface. Received pbufs hang in a queue of single
- * pbufs (their tot_len does not count here). Main struct: tcp_socket. Everything
- * under the stack lock, but poll, which only reads single words.
+ * TCP sockets over lwIP's raw interface: how they come, connect and go. Main
+ * struct: tcp_socket (net/tcp_state.h). Everything under the stack lock.
  */
 #include "net/tcp_socket.h"
 
 #include <asm/socket.h>
 #include <linux/errno.h>
 #include <linux/poll.h>
-#include <linux/tcp.h>
 
-#include "file/poll.h"
-#include "lib/string.h"
 #include "lwip/priv/tcp_priv.h"
-#include "lwip/tcp.h"
 #include "net/abi.h"
-#include "net/inet.h"
-#include "net/tcp_send.h"
+#include "net/tcp_state.h"
 #include "net/tcp_table.h"
 
-#define SEND_LIMIT   (256u * 1024) /* bytes not acknowledged that one connection may hold */
-#define WINDOW_BATCH (8u * 1024)   /* bytes read before lwIP is told */
-#define COMPACT      1024u         /* a received piece this small is copied out of its page */
-#define FLUSH_TICKS  (200 / TCP_SLOW_INTERVAL)
-#define PORT_TRIES   64   /* ports of ours whose connection to that peer is still in TIME_WAIT */
-#define BACKLOG_MAX  4096 /* net.core.somaxconn */
-
-enum tcp_phase { FRESH, LISTENING, CONNECTING, OPEN, GONE };
-
-struct tcp_socket {
-    struct socket socket;
-    struct tcp_pcb *pcb; /* NULL: none, or gone */
-    enum tcp_phase phase;
-    struct inet_bind bind;
-    bool any_version; /* AF_INET6 without IPV6_V6ONLY */
-    bool no_delay, cork;
-    volatile bool got_fin, shut_read, shut_write;
-    volatile bool told; /* connect() has answered 0 */
-    volatile int error; /* SO_ERROR, a positive errno */
-    ip_addr_t peer;
-    u16_t peer_port;
-    struct pbuf *in_first, *in_last;
-    volatile size_t in_bytes;
-    size_t unreported; /* read, and lwIP's window does not know */
-    struct tcp_queue out;
-    struct list accepted, accept_link; /* of a listener, of a connection that waits there */
-    volatile unsigned waiting, backlog;
-    struct waitq readable, writable;
-};
+#define FLUSH_TICKS (200 / TCP_SLOW_INTERVAL)
+#define PORT_TRIES  64   /* ports of ours whose connection to that peer is still in TIME_WAIT */
+#define BACKLOG_MAX 4096 /* net.core.somaxconn */
 
 static const struct socket_ops tcp_ops;
-
-static struct tcp_socket *tcp_of(struct socket *s)
-{
-    return (struct tcp_socket *)s;
-}
-
-static void wake(struct tcp_socket *t, uint32_t in, uint32_t out)
-{
-    if (in)
-        waitq_wake(&t->readable, in);
-    if (out)
-        waitq_wake(&t->writable, out);
-}
-
-static void wake_all(struct tcp_socket *t)
-{
-    wake(t, POLLIN | POLLRDNORM | POLLRDHUP | POLLHUP | POLLERR,
-         POLLOUT | POLLWRNORM | POLLHUP | POLLERR);
-}
 
 static struct tcp_socket *tcp_new_socket(int family)
 {
@@ -96,20 +45,7 @@ int tcp_create(int family, uint32_t flags, struct file **out)
     return err;
 }
 
-/* ---- what lwIP calls: inside a bucket ---- */
-
-/* A small piece in a page of its own would let a peer use up memory by tiny segments. */
-static struct pbuf *compact(struct pbuf *p)
-{
-    if (p->len >= COMPACT || p->next || !(p->flags & PBUF_FLAG_IS_CUSTOM))
-        return p;
-    struct pbuf *copy = pbuf_alloc(PBUF_RAW, p->len, PBUF_RAM);
-    if (!copy)
-        return p;
-    memcpy(copy->payload, p->payload, p->len);
-    pbuf_free(p);
-    return copy;
-}
+/* What lwIP calls, inside a bucket. */
 
 static err_t on_receive(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
 {
@@ -117,24 +53,10 @@ static err_t on_receive(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t er
     (void)err;
     if (!p) {
         t->got_fin = true;
-        wake(t, POLLIN | POLLRDNORM | POLLRDHUP, POLLOUT);
+        tcp_wake(t, POLLIN | POLLRDNORM | POLLRDHUP, POLLOUT);
         return ERR_OK;
     }
-    if (t->shut_read) {
-        tcp_recved(pcb, p->tot_len);
-        pbuf_free(p);
-        return ERR_OK;
-    }
-    t->in_bytes += p->tot_len;
-    p = compact(p);
-    if (t->in_last)
-        t->in_last->next = p;
-    else
-        t->in_first = p;
-    while (p->next)
-        p = p->next;
-    t->in_last = p;
-    wake(t, POLLIN | POLLRDNORM, 0);
+    tcp_data_arrived(t, pcb, p);
     return ERR_OK;
 }
 
@@ -142,9 +64,7 @@ static err_t on_sent(void *arg, struct tcp_pcb *pcb, u16_t n)
 {
     struct tcp_socket *t = arg;
     (void)pcb;
-    tcp_queue_acknowledge(&t->out, n);
-    if (t->out.bytes <= SEND_LIMIT / 2)
-        wake(t, 0, POLLOUT | POLLWRNORM);
+    tcp_data_sent(t, n);
     return ERR_OK;
 }
 
@@ -162,7 +82,7 @@ static void on_error(void *arg, err_t err)
         t->error = ETIMEDOUT;
     else
         t->got_fin = true;
-    wake_all(t);
+    tcp_wake_all(t);
 }
 
 static err_t on_connected(void *arg, struct tcp_pcb *pcb, err_t err)
@@ -171,7 +91,7 @@ static err_t on_connected(void *arg, struct tcp_pcb *pcb, err_t err)
     (void)pcb;
     (void)err;
     t->phase = OPEN;
-    wake(t, 0, POLLOUT | POLLWRNORM);
+    tcp_wake(t, 0, POLLOUT | POLLWRNORM);
     return ERR_OK;
 }
 
@@ -208,23 +128,8 @@ static err_t on_accept(void *arg, struct tcp_pcb *pcb, err_t err)
     pcb_attach(t, pcb);
     list_add_tail(&l->accepted, &t->accept_link);
     l->waiting++;
-    wake(l, POLLIN | POLLRDNORM, 0);
+    tcp_wake(l, POLLIN | POLLRDNORM, 0);
     return ERR_OK;
-}
-
-/* ---- life of a connection ---- */
-
-static void input_drop(struct tcp_socket *t)
-{
-    while (t->in_first) {
-        struct pbuf *p = t->in_first;
-        t->in_first = p->next;
-        p->next = NULL;
-        p->tot_len = p->len;
-        pbuf_free(p);
-    }
-    t->in_last = NULL;
-    t->in_bytes = 0;
 }
 
 /* Closes the connection: data unread, or SO_LINGER with 0, resets it. */
@@ -270,7 +175,7 @@ static void socket_destroy(struct tcp_socket *t)
         listener_close(t);
     else if (t->pcb)
         connection_close(t);
-    input_drop(t);
+    tcp_data_drop(t);
     tcp_queue_free(&t->out);
     inet_bind_release(&t->bind);
     kfree(t);
@@ -282,8 +187,6 @@ static void tcp_sock_release(struct socket *s)
     socket_destroy(tcp_of(s));
     stack_unlock();
 }
-
-/* ---- bind, listen, accept, connect ---- */
 
 static const ip_addr_t *any_address(const struct tcp_socket *t)
 {
@@ -488,115 +391,6 @@ static int tcp_sock_connect_done(struct socket *s)
     return t->phase == GONE ? -__atomic_exchange_n(&t->error, 0, __ATOMIC_RELAXED) : 0;
 }
 
-/* ---- data ---- */
-
-/* lwIP's window grows again by what was read. */
-static void window_report(struct tcp_socket *t)
-{
-    if (!t->pcb || t->unreported < WINDOW_BATCH)
-        return;
-    tcp_table_enter(t->pcb);
-    for (size_t n; t->unreported; t->unreported -= n) {
-        n = MIN(t->unreported, (size_t)UINT16_MAX);
-        tcp_recved(t->pcb, (u16_t)n);
-    }
-    tcp_table_leave();
-}
-
-static int input_read(struct tcp_socket *t, struct uio *u, bool peek)
-{
-    struct pbuf *p = t->in_first;
-    int err = 0;
-    while (p && u->left && !err) {
-        size_t before = u->done;
-        err = uio_copy_out(u, p->payload, MIN((size_t)p->len, u->left));
-        size_t n = u->done - before;
-        if (peek) {
-            p = p->next;
-            continue;
-        }
-        t->in_bytes -= n;
-        t->unreported += n;
-        if (n < p->len) {
-            p->payload = (char *)p->payload + n;
-            p->len = (u16_t)(p->len - n);
-            break;
-        }
-        t->in_first = p->next;
-        if (!t->in_first)
-            t->in_last = NULL;
-        p->next = NULL;
-        p->tot_len = p->len;
-        pbuf_free(p);
-        p = t->in_first;
-    }
-    return err;
-}
-
-static ssize_t receive_locked(struct tcp_socket *t, struct message *m)
-{
-    size_t start = m->uio->done;
-    if (t->in_first) {
-        int err = input_read(t, m->uio, m->flags & MSG_PEEK);
-        window_report(t);
-        return m->uio->done > start || !err ? (ssize_t)(m->uio->done - start) : err;
-    }
-    if (t->got_fin || t->shut_read)
-        return 0;
-    if (t->error)
-        return -__atomic_exchange_n(&t->error, 0, __ATOMIC_RELAXED);
-    if (t->phase == GONE)
-        return 0;
-    return t->phase == FRESH || t->phase == LISTENING ? -ENOTCONN : -EAGAIN;
-}
-
-static ssize_t tcp_sock_receive(struct socket *s, struct message *m)
-{
-    m->name_len = 0;
-    stack_lock();
-    ssize_t r = receive_locked(tcp_of(s), m);
-    stack_unlock();
-    return r;
-}
-
-static ssize_t send_locked(struct tcp_socket *t, struct message *m)
-{
-    size_t start = m->uio->done, room;
-    if (t->error)
-        return -__atomic_exchange_n(&t->error, 0, __ATOMIC_RELAXED);
-    if (t->shut_write || t->phase == GONE || t->phase == FRESH || t->phase == LISTENING)
-        return -EPIPE;
-    room = t->out.bytes < SEND_LIMIT ? SEND_LIMIT - t->out.bytes : 0;
-    if (t->phase == CONNECTING || !room)
-        return -EAGAIN;
-    room = MIN(room, (size_t)tcp_sndbuf(t->pcb));
-    bool more = m->flags & MSG_MORE || t->cork;
-    tcp_table_enter(t->pcb);
-    int err = tcp_queue_add(&t->out, t->pcb, m->uio, room, more);
-    size_t done = m->uio->done - start;
-    t->pcb->polltmr = 0;
-    /* Only a small piece behind another small one waits for an acknowledgement (Minshall). */
-    bool whole = done >= tcp_table_mss(t->pcb);
-    if (whole)
-        tcp_nagle_disable(t->pcb);
-    if (done && !more)
-        tcp_output(t->pcb);
-    else if (done && t->pcb->unsent && t->pcb->unsent->next)
-        tcp_output(t->pcb);
-    if (whole && !t->no_delay)
-        tcp_nagle_enable(t->pcb);
-    tcp_table_leave();
-    return done ? (ssize_t)done : err ? err : m->uio->left ? -EAGAIN : 0;
-}
-
-static ssize_t tcp_sock_send(struct socket *s, struct message *m)
-{
-    stack_lock();
-    ssize_t r = send_locked(tcp_of(s), m);
-    stack_unlock();
-    return r;
-}
-
 static int tcp_sock_shutdown(struct socket *s, int how)
 {
     struct tcp_socket *t = tcp_of(s);
@@ -621,34 +415,9 @@ static int tcp_sock_shutdown(struct socket *s, int how)
         }
     }
     if (!err)
-        wake_all(t);
+        tcp_wake_all(t);
     stack_unlock();
     return err;
-}
-
-static uint32_t tcp_sock_poll(struct socket *s, struct poll_table *pt)
-{
-    struct tcp_socket *t = tcp_of(s);
-    uint32_t bits = 0;
-    poll_add(pt, &t->readable);
-    poll_add(pt, &t->writable);
-    if (t->phase == LISTENING)
-        return t->waiting ? POLLIN | POLLRDNORM : 0;
-    bool gone = t->phase == GONE || t->phase == FRESH;
-    bool read_end = t->got_fin || t->shut_read || gone;
-    if (t->phase == CONNECTING)
-        return 0;
-    if (t->in_bytes || (read_end && t->phase != FRESH))
-        bits |= POLLIN | POLLRDNORM;
-    if (read_end && t->phase != FRESH)
-        bits |= POLLRDHUP;
-    if ((read_end && t->shut_write) || gone)
-        bits |= POLLHUP;
-    if (gone || t->shut_write || t->out.bytes <= SEND_LIMIT / 2)
-        bits |= POLLOUT | POLLWRNORM;
-    if (t->error)
-        bits |= POLLERR;
-    return bits;
 }
 
 static int tcp_sock_name(struct socket *s, bool peer, struct __kernel_sockaddr_storage *out,
@@ -667,87 +436,9 @@ static int tcp_sock_name(struct socket *s, bool peer, struct __kernel_sockaddr_s
     return err;
 }
 
-static size_t tcp_sock_queued(struct socket *s, bool out)
-{
-    struct tcp_socket *t = tcp_of(s);
-    return out ? t->out.bytes - MIN(t->out.acknowledged, t->out.bytes) : t->in_bytes;
-}
-
 static int tcp_sock_error(struct socket *s)
 {
     return __atomic_exchange_n(&tcp_of(s)->error, 0, __ATOMIC_RELAXED);
-}
-
-/* ---- options of SOL_TCP ---- */
-
-static int tcp_sock_set_option(struct socket *s, int level, int name, struct uptr value,
-                               unsigned len)
-{
-    struct tcp_socket *t = tcp_of(s);
-    int v;
-    if (level == IPPROTO_IP || level == IPPROTO_IPV6)
-        return inet_option_set(s, level, name, value, len, &t->any_version);
-    if (level != IPPROTO_TCP)
-        return -ENOPROTOOPT;
-    if (len < sizeof v)
-        return -EINVAL;
-    if (copy_from_user(&v, value, sizeof v))
-        return -EFAULT;
-    switch (name) {
-    case TCP_NODELAY:
-        stack_lock();
-        t->no_delay = v;
-        if (t->pcb && t->phase != LISTENING) {
-            tcp_table_enter(t->pcb);
-            if (v) {
-                tcp_nagle_disable(t->pcb);
-                tcp_output(t->pcb);
-            } else {
-                tcp_nagle_enable(t->pcb);
-            }
-            tcp_table_leave();
-        }
-        stack_unlock();
-        return 0;
-    case TCP_CORK:
-        stack_lock();
-        t->cork = v;
-        if (!v && t->pcb && t->phase == OPEN) {
-            tcp_table_enter(t->pcb);
-            tcp_output(t->pcb);
-            tcp_table_leave();
-        }
-        stack_unlock();
-        return 0;
-    default:
-        return -ENOPROTOOPT;
-    }
-}
-
-static int tcp_sock_get_option(struct socket *s, int level, int name, struct uptr value,
-                               unsigned *len)
-{
-    struct tcp_socket *t = tcp_of(s);
-    int v;
-    if (level == IPPROTO_IP || level == IPPROTO_IPV6)
-        return inet_option_get(s, level, name, value, len, t->any_version);
-    if (level != IPPROTO_TCP)
-        return -ENOPROTOOPT;
-    switch (name) {
-    case TCP_NODELAY:
-        v = t->no_delay;
-        break;
-    case TCP_CORK:
-        v = t->cork;
-        break;
-    case TCP_MAXSEG:
-        v = t->pcb && t->phase == OPEN ? (int)tcp_table_mss(t->pcb) : 536;
-        break;
-    default:
-        return -ENOPROTOOPT;
-    }
-    *len = MIN(*len, sizeof v);
-    return copy_to_user(value, &v, *len);
 }
 
 static bool tcp_sock_listening(struct socket *s)
@@ -756,9 +447,9 @@ static bool tcp_sock_listening(struct socket *s)
 }
 
 static const struct socket_ops tcp_ops = {
-    .send = tcp_sock_send,
-    .receive = tcp_sock_receive,
-    .poll = tcp_sock_poll,
+    .send = tcp_data_send,
+    .receive = tcp_data_receive,
+    .poll = tcp_data_poll,
     .bind = tcp_sock_bind,
     .listen = tcp_sock_listen,
     .accept = tcp_sock_accept,
@@ -766,9 +457,9 @@ static const struct socket_ops tcp_ops = {
     .connect_done = tcp_sock_connect_done,
     .shutdown = tcp_sock_shutdown,
     .name = tcp_sock_name,
-    .set_option = tcp_sock_set_option,
-    .get_option = tcp_sock_get_option,
-    .queued = tcp_sock_queued,
+    .set_option = tcp_option_set,
+    .get_option = tcp_option_get,
+    .queued = tcp_data_queued,
     .error = tcp_sock_error,
     .listening = tcp_sock_listening,
     .release = tcp_sock_release,

@@ -72,7 +72,7 @@
 #define LWIP_IPV6_DUP_DETECT_ATTEMPTS 1
 #define LWIP_IPV6_REASS               1
 #define LWIP_IPV6_FRAG                1
-#define IPV6_FRAG_COPYHEADER         1
+#define IPV6_FRAG_COPYHEADER          1
 #define LWIP_IPV6_SEND_ROUTER_SOLICIT 1
 #define LWIP_IPV6_DHCP6               0
 #define LWIP_ND6_NUM_NEIGHBORS        32
