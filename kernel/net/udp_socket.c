@@ -92,6 +92,18 @@ static void on_datagram(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip
     waitq_wake(&u->readable, POLLIN | POLLRDNORM);
 }
 
+void udp_peer_error(u16_t local_port, const ip_addr_t *peer, u16_t peer_port, int error)
+{
+    for (struct udp_pcb *p = udp_pcbs; p; p = p->next) {
+        struct udp_socket *u = p->recv_arg;
+        if (p->recv != on_datagram || !u->connected || p->local_port != local_port ||
+            p->remote_port != peer_port || !ip_addr_eq(&p->remote_ip, peer))
+            continue;
+        u->error = error;
+        waitq_wake(&u->readable, POLLERR | POLLIN);
+    }
+}
+
 static void datagram_free(struct udp_socket *u, struct datagram *d)
 {
     list_remove(&d->link);
