@@ -5,8 +5,10 @@
  */
 #include <linux/errno.h>
 
+#include "lwip/icmp.h"
 #include "lwip/prot/icmp.h"
 #include "lwip/prot/icmp6.h"
+#include "lwip/prot/ip.h"
 #include "lwip/prot/ip4.h"
 #include "lwip/prot/ip6.h"
 #include "lwip/prot/udp.h"
