@@ -190,7 +190,8 @@ static bool sockets_make(struct machine *m, int ours[STREAM_COUNT], struct err *
 static bool machine_run(struct machine *m, const struct plan *p, const struct request *r,
                         int *status, struct err *err)
 {
-    struct relay_options o = {.verbose = r->verbose, .trace = r->trace != NULL, .tree = &p->tree};
+    struct relay_options o = {
+        .verbose = r->verbose, .trace = r->trace != NULL, .network = m->network, .tree = &p->tree};
     struct strlist argv = {0};
     struct child child;
     int ours[STREAM_COUNT];

@@ -198,6 +198,25 @@ void network_arguments(const struct network *n, const char *bus, struct strlist 
     free(line);
 }
 
+/* What usually speaks on the port, for a link that a terminal opens. */
+static const char *scheme_of(unsigned port)
+{
+    static const uint16_t http[] = {80, 3000, 5000, 8000, 8080, 8888};
+    for (size_t i = 0; i < sizeof http / sizeof http[0]; i++)
+        if (http[i] == port)
+            return "http://";
+    return port == 443 || port == 8443 ? "https://" : "";
+}
+
+void network_announce(const struct network *n, unsigned port, FILE *to)
+{
+    for (size_t i = 0; i < n->forward_count; i++) {
+        const struct forward *f = &n->forwards[i];
+        if (!f->udp && f->guest == port)
+            fprintf(to, "ops: listening on %s%s:%u\n", scheme_of(port), f->address, f->host);
+    }
+}
+
 const char *network_interface(const struct network *n)
 {
     return n->kind == NETWORK_USER ? GUEST_INTERFACE : NULL;

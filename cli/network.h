@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "err.h"
 #include "strlist.h"
@@ -36,6 +37,8 @@ bool network_parse(struct network *n, const char *net, const struct strlist *por
 bool network_check(struct network *n, struct err *err);
 /* QEMU's words for it; `bus`: "device" or "pci". */
 void network_arguments(const struct network *n, const char *bus, struct strlist *argv);
+/* One line for each address of the host that leads to this TCP port of the guest. */
+void network_announce(const struct network *n, unsigned port, FILE *to);
 /* The manifest's `interface` line; NULL: none. */
 const char *network_interface(const struct network *n);
 void network_free(struct network *n);

@@ -18,6 +18,8 @@
 #define PORT_TRIES  64   /* ports of ours whose connection to that peer is still in TIME_WAIT */
 #define BACKLOG_MAX 4096 /* net.core.somaxconn */
 
+void (*tcp_listening)(uint16_t port);
+
 static const struct socket_ops tcp_ops;
 
 static struct tcp_socket *tcp_new_socket(int family)
@@ -256,6 +258,8 @@ static int listen_locked(struct tcp_socket *t, int backlog)
     t->bind.listening = true;
     tcp_arg(listener, t);
     tcp_accept(listener, on_accept);
+    if (tcp_listening)
+        tcp_listening(t->bind.port);
     return 0;
 }
 
