@@ -37,7 +37,7 @@ $(LWIP)/obj/core/ipv4/ip4.o $(LWIP)/obj/core/ipv6/ip6.o: LWIP_RENAME := -Dtcp_in
 $(LWIP)/obj/core/tcp_out.o: LWIP_RENAME := -Dip4_output_if=link_tcp_output4 -Dip6_output_if=link_tcp_output6
 
 $(O)/kernel/net/%.o: KERNEL_CFLAGS += $(LWIP_INCLUDE)
-$(O)/kernel/net/%.o: | $(LWIP)/src/include/lwip/init.h
+$(filter $(O)/kernel/net/%,$(KERNEL_C:%.c=$(O)/%.o)): | $(LWIP)/src/include/lwip/init.h
 
 $(O)/kernel/%.o: kernel/%.c
 	@mkdir -p $(@D)
