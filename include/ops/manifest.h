@@ -30,11 +30,12 @@
     X(NUM, uid, 0)           /* user id the program runs with, real = effective = saved */         \
     X(NUM, gid, 0)           /* group id likewise */                                               \
     X(BOOL, aslr, true)      /* randomise program, interpreter, stack, brk, mmap and vDSO */       \
-    X(STR, stdin, "null")    /* what stands behind the stream on the host: tty, pipe, null */      \
-    X(STR, stdout, "pipe")   /* likewise */                                                        \
-    X(STR, stderr, "pipe")   /* likewise */                                                        \
-    X(NUM, rows, 24)         /* terminal size, where a stream is a tty */                          \
-    X(NUM, columns, 80)      /* likewise */                                                        \
-    X(STR, trace, "")        /* comma list of system calls to decode, or `all` */                  \
-    X(BOOL, core, false)     /* a crash writes a core file to the stream ops.core */               \
-    X(STR, log, "warn")      /* lowest level that leaves the kernel: debug, info, warn, error */
+    X(LIST, interface, ) /* a network device each, in order: `dhcp` or `ADDRESS/BITS [GATEWAY]` */ \
+    X(STR, stdin, "null")  /* what stands behind the stream on the host: tty, pipe, null */        \
+    X(STR, stdout, "pipe") /* likewise */                                                          \
+    X(STR, stderr, "pipe") /* likewise */                                                          \
+    X(NUM, rows, 24)       /* terminal size, where a stream is a tty */                            \
+    X(NUM, columns, 80)    /* likewise */                                                          \
+    X(STR, trace, "")      /* comma list of system calls to decode, or `all` */                    \
+    X(BOOL, core, false)   /* a crash writes a core file to the stream ops.core */                 \
+    X(STR, log, "warn")    /* lowest level that leaves the kernel: debug, info, warn, error */

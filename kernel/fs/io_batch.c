@@ -68,7 +68,7 @@ void io_batch_read(struct io_batch *b, uint64_t off, void *mem, uint32_t len)
     if (batch_extend(b->building, off, mem, len))
         return;
     batch_submit(b);
-    struct io_bio *io = kzalloc(sizeof *io);
+    struct io_bio *io = kzalloc_io(sizeof *io);
     if (!io) {
         irqflags_t flags = spin_lock_irq(&b->lock);
         b->err = -ENOMEM;
