@@ -6,6 +6,12 @@
 
 E2E_LIMIT=120
 
+# What is not installed is fetched once; its libraries lie beside it.
+PROGRAMS=$O/programs
+"$E2E_TREE/scripts/fetch-programs" "$O" 2>&1 | sed 's/^/# /'
+export PATH=$PATH:/usr/sbin:$PROGRAMS/usr/bin:$PROGRAMS/usr/sbin
+export LD_LIBRARY_PATH=$PROGRAMS/usr/lib/x86_64-linux-gnu:$PROGRAMS/lib/x86_64-linux-gnu
+
 need() { # COMMAND
     command -v "$1" >/dev/null || skip "no $1"
 }
@@ -15,7 +21,7 @@ serve() {
     local guest=$1
     shift
     : >server-err
-    timeout --foreground -k 5 $E2E_LIMIT "$OPS" run -v -p "0:$guest" "$@" >server-out 2>server-err </dev/null &
+    timeout --foreground -k 5 $E2E_LIMIT "$OPS" run -v -e LD_LIBRARY_PATH -p "0:$guest" "$@" >server-out 2>server-err </dev/null &
     SERVER=$!
     wait_for 60 grep -q '^ops: listening on ' server-err || fail "no server: $(tail -n 5 server-err) $(tail -n 3 server-out)"
     PORT=$(sed -n 's/^ops: listening on .*:\([0-9]*\)$/\1/p' server-err | head -n 1)
@@ -53,8 +59,7 @@ same_files() { # FILE...
 }
 
 test_nginx() {
-    local nginx=/usr/sbin/nginx
-    [ -x $nginx ] || skip "no nginx"
+    need nginx
     make_files
     openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 2 -subj /CN=localhost 2>/dev/null
     cat >nginx.conf <<END
@@ -68,7 +73,7 @@ http {
 }
 END
     printf '{"MapDirs": {"%s": "%s"}, "RunConfig": {"Ports": ["0:8443"]}}' "$T" "$T" >map.json
-    serve 8080 -m 512M -c map.json $nginx -c "$T/nginx.conf" -p /tmp
+    serve 8080 -m 512M -c map.json "$(command -v nginx)" -c "$T/nginx.conf" -p /tmp
     same_files empty f1 f612 f20000 f1000000 f16777216
     [ "$(get /)" = '<h1>hello</h1>' ] || fail "index"
     get /numbers.txt --compressed -o got && cmp -s got www/numbers.txt || fail "gzip"
@@ -122,8 +127,10 @@ test_lighttpd() {
     need lighttpd
     make_files
     printf 'server.document-root = "%s/www"\nserver.port = 8080\nindex-file.names = ("index.html")\n' "$T" >l.conf
-    printf '{"MapDirs": {"%s": "%s"}}' "$T" "$T" >map.json
-    serve 8080 -m 512M -c map.json "$(command -v lighttpd)" -D -f "$T/l.conf"
+    local modules=$PROGRAMS/usr/lib/lighttpd
+    [ -d "$modules" ] || modules=/usr/lib/lighttpd
+    printf '{"MapDirs": {"%s": "%s", "%s": "%s"}}' "$T" "$T" "$modules" "$modules" >map.json
+    serve 8080 -m 512M -c map.json "$(command -v lighttpd)" -D -m "$modules" -f "$T/l.conf"
     same_files f1 f20000 f16777216
     stop 0
 }
