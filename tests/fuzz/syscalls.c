@@ -37,7 +37,7 @@
 #define STACK_SIZE  (256u << 10)
 #define RANGES      512
 #define PARTS       3
-#define LEAK_MAX    64 /* KiB that caches may grow in a part */
+#define LEAK_MAX    128 /* KiB that caches may grow in a part */
 
 static char *arena;
 static _Atomic int stop, ready, done;
