@@ -129,7 +129,8 @@ long sys_mprotect(struct uptr addr, unsigned long len, int prot)
     return vm_protect(addr.addr, len, (uint32_t)prot);
 }
 
-/* Protection keys: this CPU's are off (XCR0 has no PKRU), as on most machines; only key 0 exists. */
+/* Protection keys: this CPU's are off (XCR0 has no PKRU), as on most machines; only key 0 exists.
+ */
 long sys_pkey_mprotect(struct uptr addr, unsigned long len, int prot, int key)
 {
     return key < -1 || key > 0 ? -EINVAL : sys_mprotect(addr, len, prot);
