@@ -21,20 +21,21 @@
 
 /* X(type, name, default): the field of `struct manifest` has the key's name. */
 #define OPS_MANIFEST_KEYS(X)                                                                       \
-    X(STR, program, "")      /* absolute path of the ELF file in the image; required */            \
-    X(LIST, arg, )           /* argv, argv[0] first; none: argv[0] is the program's path */        \
-    X(LIST, env, )           /* NAME=value */                                                      \
-    X(STR, cwd, "/")         /* working directory */                                               \
-    X(STR, hostname, "ops")  /* uname's nodename */                                                \
-    X(STR, root, "ops-root") /* volume label of the ext4 root filesystem */                        \
-    X(NUM, uid, 0)           /* user id the program runs with, real = effective = saved */         \
-    X(NUM, gid, 0)           /* group id likewise */                                               \
-    X(BOOL, aslr, true)      /* randomise program, interpreter, stack, brk, mmap and vDSO */       \
-    X(STR, stdin, "null")    /* what stands behind the stream on the host: tty, pipe, null */      \
-    X(STR, stdout, "pipe")   /* likewise */                                                        \
-    X(STR, stderr, "pipe")   /* likewise */                                                        \
-    X(NUM, rows, 24)         /* terminal size, where a stream is a tty */                          \
-    X(NUM, columns, 80)      /* likewise */                                                        \
-    X(STR, trace, "")        /* comma list of system calls to decode, or `all` */                  \
-    X(BOOL, core, false)     /* a crash writes a core file to the stream ops.core */               \
-    X(STR, log, "warn")      /* lowest level that leaves the kernel: debug, info, warn, error */
+    X(STR, program, "")             /* absolute path of the ELF file in the image; required */     \
+    X(LIST, arg, )                  /* argv, argv[0] first; none: argv[0] is the program's path */ \
+    X(LIST, env, )                  /* NAME=value */                                               \
+    X(STR, cwd, "/")                /* working directory */                                        \
+    X(STR, hostname, "ops")         /* uname's nodename */                                         \
+    X(STR, root, "ops-root")        /* volume label of the ext4 root filesystem */                 \
+    X(BOOL, readonly_rootfs, false) /* it is mounted so that nothing changes it */                 \
+    X(NUM, uid, 0)                  /* user id the program runs with, real = effective = saved */  \
+    X(NUM, gid, 0)                  /* group id likewise */                                        \
+    X(BOOL, aslr, true)    /* randomise program, interpreter, stack, brk, mmap and vDSO */         \
+    X(STR, stdin, "null")  /* what stands behind the stream on the host: tty, pipe, null */        \
+    X(STR, stdout, "pipe") /* likewise */                                                          \
+    X(STR, stderr, "pipe") /* likewise */                                                          \
+    X(NUM, rows, 24)       /* terminal size, where a stream is a tty */                            \
+    X(NUM, columns, 80)    /* likewise */                                                          \
+    X(STR, trace, "")      /* comma list of system calls to decode, or `all` */                    \
+    X(BOOL, core, false)   /* a crash writes a core file to the stream ops.core */                 \
+    X(STR, log, "warn")    /* lowest level that leaves the kernel: debug, info, warn, error */

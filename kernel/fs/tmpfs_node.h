@@ -36,6 +36,6 @@ static inline struct tmp_node *tmp_node(struct vnode *v)
 
 extern const struct vnode_ops tmpfs_ops;
 
-int tmpfs_write_page(struct vnode *v, uint64_t index, bool whole, struct page **out);
+int tmpfs_write_page(struct vnode *v, uint64_t index, struct page *fresh, struct page **out);
 int tmpfs_truncate(struct vnode *v, uint64_t size);
 int tmpfs_allocate(struct vnode *v, int mode, uint64_t off, uint64_t len);

@@ -11,6 +11,7 @@
 #include "fs/fs.h"
 #include "fs/inotify.h"
 #include "fs/mount.h"
+#include "fs/writeback.h"
 
 /* Positions of names that exist as mount points only, behind all others. */
 #define POS_SYNTHETIC (1ull << 62)
@@ -23,12 +24,23 @@ static ssize_t vfile_read(struct file *f, struct uio *u, uint64_t *pos)
     return n;
 }
 
+static int vfile_fsync(struct file *f, bool data_only)
+{
+    struct vnode *v = f->vnode;
+    int err = vnode_write_back(v);
+    int failed = v->ops->fsync ? v->ops->fsync(v, data_only) : 0;
+    int seen = page_cache_error(&v->cache, &f->errors_seen);
+    return seen ? seen : err ? err : failed;
+}
+
 static ssize_t vfile_write(struct file *f, struct uio *u, uint64_t *pos)
 {
     ssize_t n = vnode_write(f->vnode, u, pos, f->flags & O_APPEND);
-    if (n > 0)
-        inotify_vnode(f->vnode, IN_MODIFY);
-    return n;
+    if (n <= 0)
+        return n;
+    inotify_vnode(f->vnode, IN_MODIFY);
+    int err = f->flags & O_DSYNC ? vfile_fsync(f, (f->flags & O_SYNC) != O_SYNC) : 0;
+    return err ? err : n;
 }
 
 static int64_t vfile_seek(struct file *f, int64_t off, int whence)
@@ -37,8 +49,12 @@ static int64_t vfile_seek(struct file *f, int64_t off, int whence)
     if (whence == SEEK_DATA || whence == SEEK_HOLE) {
         if (off < 0 || (uint64_t)off >= size)
             return -ENXIO;
-        if (whence == SEEK_HOLE)
+        if (f->vnode->ops->seek)
+            off = f->vnode->ops->seek(f->vnode, (uint64_t)off, whence == SEEK_HOLE);
+        else if (whence == SEEK_HOLE)
             off = (int64_t)size;
+        if (off < 0)
+            return off;
         whence = SEEK_SET;
     }
     return file_seek_size(f, off, whence, size);
@@ -91,11 +107,6 @@ static int vfile_truncate(struct file *f, uint64_t size)
     return vnode_is_regular(f->vnode) ? vnode_truncate(f->vnode, size) : -EINVAL;
 }
 
-static int vfile_fsync(struct file *f, bool data_only)
-{
-    return f->vnode->ops->fsync ? f->vnode->ops->fsync(f->vnode, data_only) : 0;
-}
-
 static void vfile_release(struct file *f)
 {
     if (!(f->flags & O_PATH))
@@ -137,6 +148,7 @@ int vnode_file_create(struct vnode *v, struct path *p, uint32_t flags, struct fi
     if (!f)
         return -ENOMEM;
     vnode_file_attach(f, v, p);
+    f->errors_seen = page_cache_sample(&v->cache);
     *out = f;
     return 0;
 }

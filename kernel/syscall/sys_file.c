@@ -7,6 +7,7 @@
 
 #include "fs/fs.h"
 #include "fs/mount.h"
+#include "fs/writeback.h"
 #include "mem/kmalloc.h"
 #include "syscall/args.h"
 #include "syscall/syscalls.h"
@@ -251,8 +252,8 @@ long sys_syncfs(int fd)
     long r = file_of(fd, &f);
     if (r)
         return r;
-    if (f->vnode && f->vnode->fs->ops->sync)
-        r = f->vnode->fs->ops->sync(f->vnode->fs);
+    if (f->vnode)
+        r = fs_sync(f->vnode->fs);
     file_put(f);
     return r;
 }

@@ -195,7 +195,8 @@ static int protect_locked(uint64_t start, uint64_t end, uint32_t prot)
         err = protect_check(v, prot);
         if (!err && v->prot != prot) {
             vma_change(v, prot, v->flags);
-            pages_protect(v->start, v->end, prot, v->flags & VMA_SHARED);
+            bool tracked = v->object && v->object->tracked;
+            pages_protect(v->start, v->end, prot, v->flags & VMA_SHARED && !tracked);
             v = vma_merge(v);
         }
         at = v->end;
@@ -245,16 +246,36 @@ uint64_t vm_set_brk(uint64_t addr)
     return result;
 }
 
+/* The part of a mapping that shows pages from..to-1 of the object: false if none does. */
+static bool object_part(const struct vma *v, const struct vm_object *obj, uint64_t from,
+                        uint64_t to, uint64_t *start, uint64_t *end)
+{
+    uint64_t pages = (v->end - v->start) >> PAGE_SHIFT;
+    if (v->object != obj || v->pgoff >= to || v->pgoff + pages <= from)
+        return false;
+    *start = v->start + ((MAX(from, v->pgoff) - v->pgoff) << PAGE_SHIFT);
+    *end = v->start + (MIN(to - v->pgoff, pages) << PAGE_SHIFT);
+    return true;
+}
+
 void vm_forget_object(const struct vm_object *obj, uint64_t from, uint64_t to)
 {
+    uint64_t start, end;
+    mutex_lock(&vm.lock);
+    for (struct rb_node *n = rb_first(&vm.root); n; n = rb_next(n))
+        if (object_part(RB_ENTRY(n, struct vma, node), obj, from, to, &start, &end))
+            pages_drop(start, end, false);
+    mutex_unlock(&vm.lock);
+}
+
+void vm_protect_object(const struct vm_object *obj, uint64_t from, uint64_t to)
+{
+    uint64_t start, end;
     mutex_lock(&vm.lock);
     for (struct rb_node *n = rb_first(&vm.root); n; n = rb_next(n)) {
         const struct vma *v = RB_ENTRY(n, struct vma, node);
-        uint64_t pages = (v->end - v->start) >> PAGE_SHIFT;
-        if (v->object != obj || v->pgoff >= to || v->pgoff + pages <= from)
-            continue;
-        uint64_t first = MAX(from, v->pgoff) - v->pgoff, last = MIN(to - v->pgoff, pages);
-        pages_drop(v->start + (first << PAGE_SHIFT), v->start + (last << PAGE_SHIFT), false);
+        if (v->flags & VMA_SHARED && object_part(v, obj, from, to, &start, &end))
+            pages_protect(start, end, v->prot, false);
     }
     mutex_unlock(&vm.lock);
 }

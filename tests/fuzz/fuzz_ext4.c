@@ -87,7 +87,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     fake_blkdev_init(&dev, image, bytes);
     budget = BUDGET;
-    if (!ext4_mount(&dev, &fs)) {
+    if (!ext4_mount(&dev, false, &fs)) {
         walk(fs->root, 0);
         ext4_unmount(fs);
     }
