@@ -202,7 +202,7 @@ int rig_link(const char *from, const char *to)
     int err = rig_get(from, &v);
     if (err)
         return err;
-    err = parent(to, &d, &name);
+    err = vnode_is_dir(v) ? -EPERM : parent(to, &d, &name);
     if (!err) {
         err = child(d, name.text, name.len, &other);
         if (!err)
@@ -232,7 +232,7 @@ int rig_allocate(const char *path, int mode, uint64_t off, uint64_t len)
     if (err)
         return err;
     mutex_lock(&v->lock);
-    err = v->ops->allocate(v, mode, off, len);
+    err = v->ops->allocate ? v->ops->allocate(v, mode, off, len) : -ENODEV;
     mutex_unlock(&v->lock);
     vnode_put(v);
     return err;

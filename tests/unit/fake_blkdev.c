@@ -65,6 +65,11 @@ void fake_blk_log_start(void)
     fake_blk_log_count = 0;
 }
 
+void fake_blk_log_stop(void)
+{
+    logging = false;
+}
+
 void fake_blk_log_end(void)
 {
     for (size_t i = 0; i < fake_blk_log_count; i++)

@@ -26,4 +26,5 @@ struct fake_blk_event {
 extern struct fake_blk_event *fake_blk_log;
 extern size_t fake_blk_log_count;
 void fake_blk_log_start(void);
+void fake_blk_log_stop(void); /* keeps what is there */
 void fake_blk_log_end(void);

@@ -14,3 +14,4 @@ UNIT_tmpfs := $(FS_ALL)
 UNIT_path := $(FS_ALL)
 UNIT_ext4 := $(FS_ALL)
 UNIT_ext4_write := $(FS_ALL) tests/unit/ext4_rig.c
+UNIT_ext4_crash := $(UNIT_ext4_write)

@@ -70,6 +70,7 @@ static void inode_attributes(struct ext4_fs *fs, struct ext4_inode *n, const uin
 {
     struct vnode *v = &n->v;
     v->nlink = le16(raw + IN_LINKS);
+    n->dtime = le32(raw + IN_DTIME);
     n->generation = le32(raw + IN_GENERATION);
     n->xattr_block = le32(raw + IN_XATTR);
     if (fs->incompat & INCOMPAT_64BIT)

@@ -93,6 +93,9 @@ bool ext4_reap(struct ext4_fs *fs)
             spin_unlock(&fs->reap_lock);
             return true;
         }
+        if (err) /* e2fsck or the next mount finds them on the list */
+            log_warn("ext4 %s: blocks of a deleted file (%llu) are not freed: error %d",
+                     fs->dev->name, (unsigned long long)n->v.ino, -err);
         mutex_lock(&fs->op);
         list_remove(&n->orphan_link);
         mutex_unlock(&fs->op);
