@@ -17,6 +17,7 @@
 #include "dev/acpi.h"
 #include "dev/device.h"
 #include "dev/power.h"
+#include "dev/power_button.h"
 #include "dev/serial.h"
 #include "dev/topology.h"
 #include "dev/wallclock.h"
@@ -30,6 +31,7 @@
 #include "proc/exec.h"
 #include "proc/process.h"
 #include "proc/procinfo.h"
+#include "proc/signal.h"
 #include "sched/clock.h"
 #include "sched/thread.h"
 #include "sched/timer.h"
@@ -142,6 +144,11 @@ static void interrupts_init(void)
             log_warn("IO-APIC at %#lx is left out", address);
 }
 
+static void terminate(void)
+{
+    signal_kernel(SIGTERM);
+}
+
 static void kernel_init(void *arg)
 {
     (void)arg;
@@ -160,10 +167,11 @@ static void kernel_init(void *arg)
     if (process_init(&manifest)) /* descriptor table, limits, ids */
         panic("no memory for the process");
     procfs_set_process(process.fds, process.fs, PROCESS_PID);
-    control_init();     /* the channel to ops, and the log over it */
-    clock_rate_init();  /* TSC rate; timers run from here on */
-    cpus_start();       /* the other CPUs */
-    if (cpuinfo_init()) /* their files in /proc and /sys */
+    control_init();               /* the channel to ops, and the log over it */
+    power_button_init(terminate); /* SIGTERM from a cloud's stop */
+    clock_rate_init();            /* TSC rate; timers run from here on */
+    cpus_start();                 /* the other CPUs */
+    if (cpuinfo_init())           /* their files in /proc and /sys */
         panic("no memory for /sys");
     trace_init(manifest.trace);
     exec_program(); /* load it and start its first thread */

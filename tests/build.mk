@@ -31,7 +31,7 @@ include tests/kvm/build.mk
 include tests/bench/build.mk
 
 check: ## install what is missing, build, run every test
-	$(Q)scripts/setup
+	$(Q)scripts/setup tests
 	$(Q)$(MAKE) --no-print-directory all lint
 	$(Q)tests/run-all $(O)
 

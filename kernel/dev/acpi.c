@@ -22,6 +22,7 @@
 #define PM1_SLP_EN    (1u << 13)
 #define PM1_SLP_SHIFT 10
 
+#define FADT_BUTTON_CONTROL   (1u << 4) /* the power button is a device of AML */
 #define FADT_RESET_SUPPORTED  (1u << 10)
 #define FADT_HARDWARE_REDUCED (1u << 20)
 #define SLEEP_CONTROL_SLP_EN  0x20
@@ -57,10 +58,13 @@ static paddr_t limit; /* end of what the direct map covers */
 /* ACPI 6.5 table 5.9: offsets in the FADT. */
 enum {
     FADT_DSDT = 40,
+    FADT_SCI_INT = 46,
     FADT_SMI_CMD = 48,
     FADT_ACPI_ENABLE = 52,
+    FADT_PM1A_EVT = 56,
     FADT_PM1A_CNT = 64,
     FADT_PM1B_CNT = 68,
+    FADT_PM1_EVT_LEN = 88,
     FADT_FLAGS = 112,
     FADT_RESET_REG = 116,
     FADT_RESET_VALUE = 128,
@@ -182,6 +186,11 @@ static void fadt_parse(const struct table *t)
     uint32_t flags = (uint32_t)field(t, FADT_FLAGS, 4);
     acpi_info.pm1a = (uint16_t)field(t, FADT_PM1A_CNT, 4);
     acpi_info.pm1b = (uint16_t)field(t, FADT_PM1B_CNT, 4);
+    acpi_info.pm1a_event = (uint16_t)field(t, FADT_PM1A_EVT, 4);
+    acpi_info.pm1_event_length = (uint8_t)field(t, FADT_PM1_EVT_LEN, 1);
+    acpi_info.power_button = acpi_info.pm1a_event && acpi_info.pm1_event_length >= 4 &&
+                             !(flags & (FADT_BUTTON_CONTROL | FADT_HARDWARE_REDUCED));
+    acpi_info.sci = (uint16_t)field(t, FADT_SCI_INT, 2);
     acpi_info.smi_command = (uint16_t)field(t, FADT_SMI_CMD, 4);
     acpi_info.acpi_enable = (uint8_t)field(t, FADT_ACPI_ENABLE, 1);
     if (flags & FADT_RESET_SUPPORTED) {
@@ -254,8 +263,7 @@ struct acpi_irq acpi_isa_irq(uint8_t isa)
     return (struct acpi_irq){.gsi = isa};
 }
 
-/* Takes the machine over from the firmware's legacy mode, which ignores PM1 (§4.8.2.1). */
-static void acpi_enable(void)
+void acpi_enable(void)
 {
     if (!acpi_info.smi_command || !acpi_info.acpi_enable || inw(acpi_info.pm1a) & PM1_SCI_EN)
         return;

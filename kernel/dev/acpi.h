@@ -32,7 +32,11 @@ struct acpi_info {
         uint8_t isa;
         struct acpi_irq irq;
     } override[ACPI_OVERRIDES];
-    uint16_t pm1a, pm1b;  /* control ports, 0 if there is none */
+    uint16_t pm1a, pm1b; /* control ports, 0 if there is none */
+    uint16_t pm1a_event; /* status port, the enable port half of pm1_event_length behind it; or 0 */
+    uint8_t pm1_event_length;
+    bool power_button;    /* a fixed one, reported by the event ports */
+    uint16_t sci;         /* ISA number of ACPI's interrupt */
     uint16_t smi_command; /* where `acpi_enable` is written to take over */
     uint8_t acpi_enable;
     bool s5_known;                 /* s5a and s5b are valid */
@@ -58,6 +62,8 @@ int acpi_init(paddr_t rsdp, paddr_t mapped_end);
 void acpi_map_registers(void);
 /* Where an ISA interrupt arrives: an override, else the same number, edge, active high. */
 struct acpi_irq acpi_isa_irq(uint8_t isa);
+/* Takes the machine over from the firmware's legacy mode, which ignores PM1 (§4.8.2.1). */
+void acpi_enable(void);
 /* Try to switch off, or to reset; return if the machine has no such thing. */
 void acpi_power_off(void);
 void acpi_reset(void);

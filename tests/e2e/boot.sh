@@ -282,4 +282,41 @@ test_trace() {
     want_err 'write\('
 }
 
+# Clouds end a machine by its power button: the program gets SIGTERM.
+test_power_button() {
+    cat >wait.py <<'END'
+import signal, sys
+def stop(number, frame):
+    print("signal", number)
+    sys.exit(3)
+signal.signal(signal.SIGTERM, stop)
+print("ready", flush=True)
+while True:
+    signal.pause()
+END
+    cat >qemu <<END
+#!/bin/sh
+exec qemu-system-x86_64 "\$@" -qmp unix:$T/qmp,server=on,wait=off
+END
+    chmod +x qemu
+    printf '{"Files": ["%s"]}' "$T/wait.py" >files.json
+    OPS_QEMU=$T/qemu timeout 60 "$OPS" run --machine q35 -c files.json /usr/bin/python3 "$T/wait.py" >out 2>err </dev/null &
+    wait_for 40 grep -q ready out || fail "it does not start: $(said)"
+    python3 - <<'END' || fail "no answer from QMP"
+import socket
+s = socket.socket(socket.AF_UNIX)
+s.connect("qmp")
+f = s.makefile("rw")
+for command in "qmp_capabilities", "system_powerdown":
+    f.write('{"execute": "%s"}\n' % command)
+    f.flush()
+    while '"return"' not in f.readline():
+        pass
+END
+    wait $!
+    STATUS=$?
+    want_status 3
+    want_out "$(printf 'ready\nsignal 15')"
+}
+
 e2e_main "$@"

@@ -90,6 +90,68 @@ END
     like_host_with "--smp 2" "$T/hello"
 }
 
+test_rust() {
+    need rustc
+    cat >work.rs <<'END'
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{mpsc, Arc, Barrier, Condvar, Mutex, RwLock};
+use std::thread;
+use std::time::{Duration, Instant};
+
+fn main() {
+    let total = Arc::new(Mutex::new(0u64));
+    let hits = Arc::new(AtomicUsize::new(0));
+    let barrier = Arc::new(Barrier::new(16));
+    let threads: Vec<_> = (0..16u64)
+        .map(|i| {
+            let (total, hits, barrier) = (total.clone(), hits.clone(), barrier.clone());
+            thread::Builder::new().name(format!("worker-{}", i)).spawn(move || {
+                barrier.wait();
+                for j in 0..1000 {
+                    *total.lock().unwrap() += i * j;
+                    hits.fetch_add(1, Ordering::Relaxed);
+                }
+                thread::current().name().unwrap().len()
+            }).unwrap()
+        })
+        .collect();
+    let names: usize = threads.into_iter().map(|t| t.join().unwrap()).sum();
+    println!("{} {} {}", *total.lock().unwrap(), hits.load(Ordering::SeqCst), names);
+
+    let (tx, rx) = mpsc::sync_channel(4);
+    for id in 0..4 {
+        let tx = tx.clone();
+        thread::spawn(move || (0..250).for_each(|n| tx.send(id * 1000 + n).unwrap()));
+    }
+    drop(tx);
+    println!("{}", rx.iter().sum::<i32>());
+
+    let map = RwLock::new(HashMap::new());
+    thread::scope(|s| {
+        for i in 0..8 {
+            let map = &map;
+            s.spawn(move || { map.write().unwrap().insert(i, i * i); });
+        }
+    });
+    println!("{}", map.read().unwrap().values().sum::<i32>());
+
+    let pair = (Mutex::new(false), Condvar::new());
+    let timed_out = pair.1.wait_timeout(pair.0.lock().unwrap(), Duration::from_millis(20)).unwrap().1.timed_out();
+    let start = Instant::now();
+    thread::sleep(Duration::from_millis(5));
+    println!("{} {}", timed_out, start.elapsed() >= Duration::from_millis(5));
+    thread_local!(static LOCAL: std::cell::Cell<u32> = std::cell::Cell::new(7));
+    let caught = thread::spawn(|| { LOCAL.with(|l| l.set(8)); panic!("expected") }).join().is_err();
+    println!("{} {}", caught, LOCAL.with(|l| l.get()));
+    std::process::exit(thread::available_parallelism().map_or(99, |_| 23));
+}
+END
+    rustc -O work.rs 2>rustc-err || fail "cannot compile: $(head -c 300 rustc-err)"
+    like_host_with "" "$T/work"
+    like_host_with "--smp 2" "$T/work"
+}
+
 java_class() {
     need javac
     cat >Hello.java <<'END'

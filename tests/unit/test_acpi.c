@@ -101,9 +101,12 @@ static void madt_put(void)
 static void fadt_put(unsigned length)
 {
     put(FADT + 40, DSDT, 4);
+    put(FADT + 46, 9, 2);
     put(FADT + 48, 0xb2, 4);
     memory[FADT + 52] = 2;
+    put(FADT + 56, 0x600, 4);
     put(FADT + 64, 0x604, 4);
+    memory[FADT + 88] = 4;
     put(FADT + 112, 1u << 10, 4);
     memory[FADT + 116] = 1;
     put(FADT + 120, 0xcf9, 8);
@@ -149,6 +152,9 @@ static void test_sound(void **state)
     assert_int_equal(acpi_info.ioapic[0].address, 0xfec10000);
     assert_int_equal(acpi_info.ioapic[0].gsi_base, 24);
     assert_int_equal(acpi_info.pm1a, 0x604);
+    assert_true(acpi_info.power_button);
+    assert_int_equal(acpi_info.pm1a_event, 0x600);
+    assert_int_equal(acpi_info.sci, 9);
     assert_true(acpi_info.s5_known);
     assert_int_equal(acpi_info.s5a, 5);
     assert_int_equal(acpi_info.s5b, 7);
