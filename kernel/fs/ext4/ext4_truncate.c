@@ -146,6 +146,19 @@ int ext4_truncate(struct vnode *v, uint64_t size)
     return err;
 }
 
+/* The size on the disk follows pages that are written; these are dropped instead. */
+static int size_catch_up(struct ext4_inode *n)
+{
+    struct ext4_fs *fs = ext4_fs(&n->v);
+    if (n->disk_size >= n->v.size)
+        return 0;
+    int err = ext4_begin(fs, 1);
+    if (err)
+        return err;
+    n->disk_size = n->v.size;
+    return ext4_end(fs, ext4_inode_store(n));
+}
+
 /* A hole of from..to-1: whole pages lose their blocks, the rest is cleared. */
 static int punch(struct vnode *v, uint64_t from, uint64_t to)
 {
@@ -158,6 +171,8 @@ static int punch(struct vnode *v, uint64_t from, uint64_t to)
     int err = from < first && from < size ? edge_clear(v, from, MIN(first, size)) : 0;
     if (!err && to > end && end < size)
         err = edge_clear(v, end, MIN(to, size));
+    if (!err && first < end)
+        err = size_catch_up(ext4_inode(v));
     if (err || first >= end)
         return err;
     vm_forget_object(&v->cache.object, first >> PAGE_SHIFT, end >> PAGE_SHIFT);
