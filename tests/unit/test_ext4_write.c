@@ -3,6 +3,7 @@
 #include "ext4_rig.h"
 
 #include <linux/falloc.h>
+#include <linux/fcntl.h>
 
 static const char *const variants[] = {
     "-b 4096",
@@ -413,6 +414,79 @@ static void open_files_outlive_their_names(void **state)
     }
 }
 
+extern int fake_mem_fail_after;
+
+/* Each allocation in turn fails, once: an errno, and everything goes on. */
+static void no_memory_is_an_errno(void **state)
+{
+    (void)state;
+    char *data = pattern(100000, 4);
+    rig_make("-b 1024", "16M");
+    rig_create("d", S_IFDIR | 0755, NULL);
+    for (int k = 0; k < 160; k++) {
+        char name[40], other[40];
+        snprintf(name, sizeof name, "d/file %d", k);
+        snprintf(other, sizeof other, "d/other %d", k);
+        page_cache_reclaim(100000);
+        fake_mem_fail_after = k / 2;
+        rig_create(name, S_IFREG | 0644, NULL);
+        rig_write(name, (uint64_t)(k % 7) * 3000, data, 20000);
+        if (k & 1)
+            fake_mem_fail_after = k / 2;
+        rig_fsync(name);
+        rig_rename(name, other, 0);
+        rig_allocate(other, 0, 5000, 100000);
+        rig_truncate(other, 10000);
+        if (k % 3)
+            rig_unlink(other);
+        fs_sync(rig.fs);
+        fake_mem_fail_after = -1;
+        if (rig.fs->read_only)
+            fail_msg("given up after allocation %d of step %d", k / 2, k);
+        fs_sync(rig.fs);
+    }
+    rig_end();
+    free(data);
+}
+
+/* The disk fails: fsync tells it once, the journal is given up, nothing is written any more. */
+static void write_errors_end_the_journal(void **state)
+{
+    struct vnode *v;
+    struct file *f;
+    (void)state;
+    char *data = pattern(100000, 4);
+    rig_make("-b 1024", "16M");
+    assert_int_equal(rig_create("f", S_IFREG | 0644, NULL), 0);
+    assert_int_equal(rig_write("f", 0, data, 50000), 50000);
+    assert_int_equal(rig_fsync("f"), 0);
+    assert_int_equal(rig_get("f", &v), 0);
+    assert_int_equal(vnode_file_create(v, NULL, O_RDWR, &f), 0);
+    assert_int_equal(rig_write("f", 0, data + 1000, 30000), 30000);
+    fake_blk_write_fail_after = 0; /* content in place: no journal is needed for it */
+    assert_int_equal(f->ops->fsync(f, true), -EIO);
+    fake_blk_write_fail_after = -1;
+    assert_int_equal(f->ops->fsync(f, false), 0);
+    assert_false(rig.fs->read_only);
+    assert_int_equal(rig_create("g", S_IFREG | 0644, NULL), 0);
+    fake_blk_write_fail_after = 0;
+    assert_int_equal(fs_sync(rig.fs), -EIO);
+    fake_blk_write_fail_after = -1;
+    assert_true(rig.fs->read_only);
+    unsigned before = fake_blk_writes;
+    assert_int_equal(rig_create("h", S_IFREG | 0644, NULL), -EROFS);
+    assert_int_equal(rig_write("f", 0, data, 10), -EROFS);
+    assert_true(f->ops->fsync(f, false) < 0);
+    file_put(f);
+    vnode_put(v);
+    rig_unmount();
+    assert_int_equal(fake_blk_writes, before);
+    rig_mount(); /* replays */
+    assert_int_equal(rig_get("g", &v), -ENOENT);
+    rig_end();
+    free(data);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -429,6 +503,8 @@ int main(void)
         cmocka_unit_test(a_full_disk_is_no_disaster),
         cmocka_unit_test(inodes_run_out),
         cmocka_unit_test(open_files_outlive_their_names),
+        cmocka_unit_test(no_memory_is_an_errno),
+        cmocka_unit_test(write_errors_end_the_journal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
