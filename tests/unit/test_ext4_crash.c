@@ -10,8 +10,9 @@
 
 #include <linux/falloc.h>
 
-#define STALE 0xee /* what free blocks hold in the beginning */
-#define FILES 400
+#define STALE        0xee /* what free blocks hold in the beginning */
+#define FILES        400
+#define SUPER_SECOND 3 /* its second sector */
 
 struct synced {
     size_t at; /* events of the log when the fsync had returned */
@@ -137,9 +138,14 @@ static void cut_at(char *disk, const char *base, size_t cut, unsigned how)
     srand(how);
     for (size_t i = 0; i < cut; i++) {
         const struct fake_blk_event *e = &fake_blk_log[i];
-        for (size_t s = 0; s < e->bytes; s += 512)
-            if (i < last || how % 3 == 0 || (how % 3 == 1 ? rand() % 2 : rand() % 16 != 0))
+        bool keep = true;
+        for (size_t s = 0; s < e->bytes; s += 512) {
+            /* The superblock is taken to be written whole, as all drivers of ext4 do. */
+            if (e->sector + s / 512 != SUPER_SECOND)
+                keep = how % 3 == 0 || (how % 3 == 1 ? rand() % 2 : rand() % 16 != 0);
+            if (i < last || keep)
                 memcpy(disk + e->sector * 512 + s, (char *)e->data + s, 512);
+        }
     }
 }
 

@@ -414,6 +414,105 @@ static void open_files_outlive_their_names(void **state)
     }
 }
 
+/* Inline files and directories of mke2fs -d get blocks when they are changed. */
+static void inline_data_moves_out(void **state)
+{
+    (void)state;
+    for (unsigned k = 0; k < 2; k++) {
+        struct vnode *v;
+        char dir[64] = "/tmp/ext4-inline-XXXXXX", options[200], name[64];
+        assert_non_null(mkdtemp(dir));
+        rig_run("cd %s && mkdir sub && printf tiny > tiny && seq 1 40 > forty && : > none && "
+                "for i in 1 2 3 4; do echo $i > sub/$i; done && cp -p tiny gone",
+                dir);
+        snprintf(options, sizeof options, "-O inline_data -I %u -b 4096 -d %s", k ? 1024 : 256,
+                 dir);
+        rig_make(options, "16M");
+        same("tiny", 0, "tiny", 4);
+        assert_int_equal(rig_write("tiny", 4, " or not", 7), 7);
+        assert_int_equal(rig_write("none", 0, "some", 4), 4);
+        assert_int_equal(rig_truncate("forty", 10), 0);
+        assert_int_equal(rig_unlink("gone"), 0);
+        for (unsigned i = 5; i < 40; i++) {
+            snprintf(name, sizeof name, "sub/name number %u", i);
+            assert_int_equal(rig_create(name, S_IFREG | 0644, NULL), 0);
+        }
+        remount();
+        same("tiny", 0, "tiny or not", 11);
+        same("none", 0, "some", 4);
+        same("forty", 0, "1\n2\n3\n4\n5\n", 10);
+        same("sub/3", 0, "3\n", 2);
+        assert_int_equal(rig_get("sub/name number 39", &v), 0);
+        vnode_put(v);
+        rig_end();
+        rig_run("rm -rf %s", dir);
+    }
+}
+
+static int set(const char *path, const char *name, const char *value, size_t n, int flags)
+{
+    struct vnode *v;
+    assert_int_equal(rig_get(path, &v), 0);
+    int err = v->ops->xattr_set(v, name, value, n, flags);
+    vnode_put(v);
+    return err;
+}
+
+static int get(const char *path, const char *name, char *value, size_t n)
+{
+    struct vnode *v;
+    assert_int_equal(rig_get(path, &v), 0);
+    int err = v->ops->xattr_get(v, name, value, n);
+    vnode_put(v);
+    return err;
+}
+
+static void extended_attributes(void **state)
+{
+    (void)state;
+    FOR_EACH_VARIANT
+    {
+        char value[5000], got[5000], name[64];
+        struct vnode *v;
+        memset(value, 'v', sizeof value);
+        rig_make(variants[k], "16M");
+        assert_int_equal(rig_create("f", S_IFREG | 0644, NULL), 0);
+        assert_int_equal(rig_create("d", S_IFDIR | 0755, NULL), 0);
+        assert_int_equal(get("f", "user.none", got, 10), -ENODATA);
+        assert_int_equal(set("f", "user.a", "hello", 5, 0), 0);
+        assert_int_equal(set("f", "user.a", "hello", 5, 1), -EEXIST);
+        assert_int_equal(set("f", "user.b", "hello", 5, 2), -ENODATA);
+        assert_int_equal(set("f", "user.empty", "", 0, 0), 0);
+        assert_int_equal(set("f", "trusted.big", value, 700, 0), 0);
+        assert_int_equal(set("f", "security.x", value, 100, 0), 0);
+        assert_int_equal(set("f", "user.huge", value, 4500, 0), -ENOSPC);
+        assert_int_equal(set("d", "user.d", "dir", 3, 0), 0);
+        remount();
+        assert_int_equal(get("f", "user.a", got, 0), 5);
+        assert_int_equal(get("f", "user.a", got, 3), -ERANGE);
+        assert_int_equal(get("f", "user.a", got, 100), 5);
+        assert_memory_equal(got, "hello", 5);
+        assert_int_equal(get("f", "trusted.big", got, 5000), 700);
+        assert_memory_equal(got, value, 700);
+        assert_int_equal(get("f", "user.empty", got, 5000), 0);
+        assert_int_equal(get("d", "user.d", got, 5000), 3);
+        assert_int_equal(rig_get("f", &v), 0);
+        assert_int_equal(v->ops->xattr_list(v, got, sizeof got), 7 + 11 + 12 + 11);
+        vnode_put(v);
+        assert_int_equal(set("f", "trusted.big", NULL, 0, 0), 0);
+        assert_int_equal(set("f", "trusted.big", NULL, 0, 0), -ENODATA);
+        for (unsigned i = 0; i < 200; i++) { /* until it is full */
+            snprintf(name, sizeof name, "user.%u", i);
+            int err = set("f", name, name, 5, 0);
+            assert_true(err == 0 || (err == -ENOSPC && i > 5));
+        }
+        remount();
+        assert_int_equal(get("f", "user.4", got, 100), 5);
+        assert_int_equal(rig_unlink("f"), 0);
+        rig_end();
+    }
+}
+
 extern int fake_mem_fail_after;
 
 /* Each allocation in turn fails, once: an errno, and everything goes on. */
@@ -503,6 +602,8 @@ int main(void)
         cmocka_unit_test(a_full_disk_is_no_disaster),
         cmocka_unit_test(inodes_run_out),
         cmocka_unit_test(open_files_outlive_their_names),
+        cmocka_unit_test(inline_data_moves_out),
+        cmocka_unit_test(extended_attributes),
         cmocka_unit_test(no_memory_is_an_errno),
         cmocka_unit_test(write_errors_end_the_journal),
     };

@@ -361,6 +361,8 @@ int ext4_inode_free(struct ext4_fs *fs, uint32_t ino, bool is_dir);
 /* Inodes. */
 /* The vnode with that number, referenced. `orphan`: one without names may be loaded. */
 int ext4_inode_get(struct ext4_fs *fs, uint64_t ino, bool orphan, struct vnode **out);
+/* The inode's place on the disk; *offset in the block. */
+int ext4_inode_block(struct ext4_fs *fs, uint64_t ino, struct ext4_block *b, uint32_t *offset);
 /* Stores all fields; during an operation, one credit. */
 int ext4_inode_store(struct ext4_inode *n);
 typedef void ext4_raw_fn(uint8_t *raw, void *arg);
@@ -426,6 +428,11 @@ int ext4_inline_out(struct ext4_inode *n);
 
 /* Extended attributes (ext4_xattr.c): an inode that is being freed gives back its block. */
 int ext4_xattr_free(struct ext4_inode *n);
+/* The inode has no inline data any more; during an operation, stores the inode. */
+int ext4_xattr_drop_inline(struct ext4_inode *n);
+int ext4_xattr_get(struct vnode *v, const char *name, void *value, size_t size);
+int ext4_xattr_set(struct vnode *v, const char *name, const void *value, size_t size, int flags);
+int ext4_xattr_list(struct vnode *v, char *list, size_t size);
 
 /* Names (ext4_namei.c). */
 int ext4_make(struct vnode *dir, const struct vnode_name *name, const struct vnode_new *what,

@@ -201,7 +201,8 @@ static int ext4_setattr(struct vnode *v, const struct vnode_attr *a)
 }
 
 #define COMMON_OPS                                                                                 \
-    .setattr = ext4_setattr, .store = ext4_store, .fsync = ext4_fsync, .destroy = ext4_destroy
+    .setattr = ext4_setattr, .store = ext4_store, .fsync = ext4_fsync, .destroy = ext4_destroy,    \
+    .xattr_get = ext4_xattr_get, .xattr_set = ext4_xattr_set, .xattr_list = ext4_xattr_list
 
 static const struct vnode_ops ext4_dir_ops = {
     COMMON_OPS,        .lookup = ext4_lookup, .readdir = ext4_readdir, .make = ext4_make,
@@ -257,7 +258,7 @@ static int inode_decode(struct ext4_fs *fs, uint64_t ino, bool orphan, const uin
 }
 
 /* The inode's place on the disk; *offset in the block. */
-static int inode_block(struct ext4_fs *fs, uint64_t ino, struct ext4_block *b, uint32_t *offset)
+int ext4_inode_block(struct ext4_fs *fs, uint64_t ino, struct ext4_block *b, uint32_t *offset)
 {
     uint64_t table, at = (ino - 1) % fs->inodes_per_group * fs->inode_size;
     int err = ext4_inode_table(fs, (uint32_t)((ino - 1) / fs->inodes_per_group), &table);
@@ -269,7 +270,7 @@ static int inode_load(struct ext4_fs *fs, uint64_t ino, bool orphan, struct vnod
 {
     struct ext4_block b;
     uint32_t offset;
-    int err = inode_block(fs, ino, &b, &offset);
+    int err = ext4_inode_block(fs, ino, &b, &offset);
     if (err)
         return err;
     struct ext4_inode *n = kzalloc(sizeof *n);
@@ -380,7 +381,7 @@ int ext4_inode_edit(struct ext4_inode *n, ext4_raw_fn *edit, void *arg)
     struct ext4_fs *fs = ext4_fs(&n->v);
     struct ext4_block b;
     uint32_t offset;
-    int err = inode_block(fs, n->v.ino, &b, &offset);
+    int err = ext4_inode_block(fs, n->v.ino, &b, &offset);
     if (err)
         return err;
     err = ext4_block_change(fs, &b);

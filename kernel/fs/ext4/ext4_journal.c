@@ -137,7 +137,8 @@ int ext4_begin(struct ext4_fs *fs, unsigned credits)
 /* Errors after which everything is in order: what was begun has been undone. */
 static bool harmless(int err)
 {
-    return err == -ENOSPC || err == -EAGAIN || err == -EFBIG || err == -EMLINK;
+    return err == -ENOSPC || err == -EAGAIN || err == -EFBIG || err == -EMLINK || err == -ENODATA ||
+           err == -EEXIST;
 }
 
 int ext4_end(struct ext4_fs *fs, int err)

@@ -177,6 +177,19 @@ int ext4_link(struct vnode *dir, const struct vnode_name *name, struct vnode *ta
     return err == -EAGAIN ? -ENOMEM : err;
 }
 
+/* Whether v may lose a name: the blocks of ext3's kind of files cannot be freed here. */
+static int may_lose(struct vnode *v)
+{
+    struct ext4_inode *n = ext4_inode(v);
+    bool last = vnode_is_dir(v) || v->nlink == 1;
+    bool blocks =
+        vnode_is_regular(v) || vnode_is_dir(v) || (vnode_is_link(v) && !ext4_link_is_fast(n));
+    if (!last || !blocks || n->flags & (INODE_EXTENTS | INODE_INLINE))
+        return 0;
+    ext4_bad(ext4_fs(v), "file without extents cannot be removed, inode", v->ino);
+    return -EOPNOTSUPP;
+}
+
 /* One name of v in dir is gone. */
 static int link_lost(struct vnode *dir, struct vnode *v)
 {
@@ -199,7 +212,9 @@ int ext4_unlink(struct vnode *dir, const struct vnode_name *name, struct vnode *
         if (empty <= 0)
             return empty ? empty : -ENOTEMPTY;
     }
-    int err = dir_ready(dir);
+    int err = may_lose(victim);
+    if (!err)
+        err = dir_ready(dir);
     if (!err)
         err = ext4_begin(fs, 8);
     if (err)
@@ -261,7 +276,9 @@ static int rename_check(const struct rename *r, bool swap)
         if (empty <= 0)
             return empty ? empty : -ENOTEMPTY;
     }
-    if (vnode_is_dir(r->moved)) {
+    if (!swap && r->victim)
+        err = may_lose(r->victim);
+    if (!err && vnode_is_dir(r->moved)) {
         if (r->from != r->to && !r->victim)
             err = dir_may_have(ext4_fs(r->to), r->to);
         if (!err)

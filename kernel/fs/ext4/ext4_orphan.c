@@ -71,7 +71,7 @@ static int inode_reap(struct ext4_inode *n)
     bool blocks = !(n->flags & INODE_INLINE) && !S_ISCHR(n->v.mode) && !S_ISBLK(n->v.mode) &&
                   !S_ISFIFO(n->v.mode) && !S_ISSOCK(n->v.mode) &&
                   !(vnode_is_link(&n->v) && ext4_link_is_fast(n));
-    int err = blocks ? ext4_cut(n, 0, UINT64_MAX) : 0;
+    int err = blocks && n->flags & INODE_EXTENTS ? ext4_cut(n, 0, UINT64_MAX) : 0;
     return err ? err : inode_end(n);
 }
 
