@@ -43,8 +43,8 @@ demo: ## install, build, and run a real program as a unikernel
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)scripts/demo $(O)
 
-lint: ## layers, formatting, names in FLOW.md, headers that compile alone
-	$(Q)scripts/lint
+lint: $(LWIP)/src/include/lwip/init.h ## layers, formatting, names in FLOW.md, headers that compile alone
+	$(Q)O=$(O) scripts/lint
 
 install: all ## copy the tool to PREFIX (default /usr/local)
 	install -D -m 0755 $(O)/ops $(DESTDIR)$(PREFIX)/bin/ops

@@ -58,6 +58,22 @@ static const struct option run_rows[] = {
      .offset = offsetof(struct request, memory),
      .argument = "SIZE",
      .help = "memory of the machine: 64M, 2G (default 256M or by need)"},
+    {.name = "net",
+     .type = OPTION_TEXT,
+     .offset = offsetof(struct request, net),
+     .argument = "user|none|tap:NAME",
+     .help = "the network (default: user, needs no root)"},
+    {.name = "port",
+     .letter = 'p',
+     .type = OPTION_LIST,
+     .offset = offsetof(struct request, ports),
+     .argument = "[ADDR:]PORT[:GUEST]",
+     .help = "forward a port of this host, or a range A-B"},
+    {.name = "udp",
+     .type = OPTION_LIST,
+     .offset = offsetof(struct request, udp_ports),
+     .argument = "[ADDR:]PORT[:GUEST]",
+     .help = "the same for UDP"},
     {.name = "smp",
      .type = OPTION_TEXT,
      .offset = offsetof(struct request, cpus),
@@ -174,7 +190,8 @@ static bool sockets_make(struct machine *m, int ours[STREAM_COUNT], struct err *
 static bool machine_run(struct machine *m, const struct plan *p, const struct request *r,
                         int *status, struct err *err)
 {
-    struct relay_options o = {.verbose = r->verbose, .trace = r->trace != NULL, .tree = &p->tree};
+    struct relay_options o = {
+        .verbose = r->verbose, .trace = r->trace != NULL, .network = m->network, .tree = &p->tree};
     struct strlist argv = {0};
     struct child child;
     int ours[STREAM_COUNT];
@@ -228,18 +245,37 @@ static bool debug_prepare(struct debug *d, const struct plan *p, const char *ker
     return true;
 }
 
+/* Ports of the configuration and of the command line. */
+static bool network_choose(struct network *n, struct plan *p, const struct request *r,
+                           struct err *err)
+{
+    struct strlist ports = {0}, udp_ports = {0};
+    strlist_add_all(&ports, &p->config.ports);
+    strlist_add_all(&ports, &r->ports);
+    strlist_add_all(&udp_ports, &p->config.udp_ports);
+    strlist_add_all(&udp_ports, &r->udp_ports);
+    bool ok = network_parse(n, r->net, &ports, &udp_ports, err);
+    strlist_free(&ports);
+    strlist_free(&udp_ports);
+    if (ok && network_interface(n))
+        strlist_add(&p->manifest.interface, network_interface(n));
+    return ok && (r->dry_run || network_check(n, err));
+}
+
 static bool plan_run(struct plan *p, const struct request *r, int *status, struct err *err)
 {
     static const char *const machines[] = {"microvm", "q35"};
     struct machine m = {0};
     struct cache_image image = {0};
     struct debug debug = {0};
+    struct network network = {0};
     char *qemu = NULL, *kernel = NULL, *manifest = NULL;
     size_t machine;
     bool ok = choice("machine", r->machine, machines, 2, &machine, err) &&
-              size_choose(&m, r, p, err) && (kernel = launch_kernel(r, err)) &&
-              (qemu = qemu_find(err)) && accel_choose(&m, r, err) &&
-              image_take(p, r, &image, err) && manifest_place(p, &manifest, err);
+              size_choose(&m, r, p, err) && network_choose(&network, p, r, err) &&
+              (kernel = launch_kernel(r, err)) && (qemu = qemu_find(err)) &&
+              accel_choose(&m, r, err) && image_take(p, r, &image, err) &&
+              manifest_place(p, &manifest, err);
     if (ok) {
         m.q35 = machine == 1;
         m.qemu = qemu;
@@ -247,9 +283,11 @@ static bool plan_run(struct plan *p, const struct request *r, int *status, struc
         m.root = image.path;
         m.root_read_only = p->config.readonly_rootfs;
         m.manifest = manifest;
+        m.network = &network;
         ok = debug_prepare(&debug, p, kernel, r, &m, err) && machine_run(&m, p, r, status, err);
         debug_end(&debug, p->program, stderr);
     }
+    network_free(&network);
     free(image.path);
     free(image.note);
     free(manifest);
@@ -275,6 +313,8 @@ static bool run(const struct command *self, char **words, int *status, struct er
     }
     strlist_free(&r.env);
     strlist_free(&r.exclude);
+    strlist_free(&r.ports);
+    strlist_free(&r.udp_ports);
     return ok;
 }
 

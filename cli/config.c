@@ -52,6 +52,8 @@ static const char *const expected[] = {
 static const struct key run_keys[] = {
     {"CPUs", KEY_NUMBER, offsetof(struct config, cpus), NULL},
     {"Memory", KEY_SIZE, offsetof(struct config, memory), NULL},
+    {"Ports", KEY_TEXTS, offsetof(struct config, ports), NULL},
+    {"UDPPorts", KEY_TEXTS, offsetof(struct config, udp_ports), NULL},
     {0},
 };
 
@@ -275,5 +277,7 @@ void config_free(struct config *c)
     strlist_free(&c->dirs);
     strlist_free(&c->map_dirs);
     strlist_free(&c->name_servers);
+    strlist_free(&c->ports);
+    strlist_free(&c->udp_ports);
     *c = (struct config){0};
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "alloc.h"
 #include "manifest_text.h"
@@ -59,6 +60,12 @@ static void take_refused(struct control *c, char *rest)
             address);
 }
 
+static void take_listening(struct control *c, char *rest)
+{
+    if (c->network && (c->verbose || isatty(STDERR_FILENO)))
+        network_announce(c->network, (unsigned)strtoul(rest, NULL, 10), stderr);
+}
+
 static void take_termios(struct control *c, char *rest)
 {
     (void)c;
@@ -105,10 +112,10 @@ static void line_take(struct control *c, char *line)
         const char *name;
         void (*take)(struct control *, char *);
     } words[] = {
-        {"log", take_log},         {"trace", take_trace},     {"unsupported", take_unsupported},
-        {"refused", take_refused}, {"termios", take_termios}, {"killed", take_killed},
-        {"panic", take_panic},     {"exit", take_exit},       {"crash", take_crash},
-        {"frame", take_frame},
+        {"log", take_log},         {"trace", take_trace},         {"unsupported", take_unsupported},
+        {"refused", take_refused}, {"termios", take_termios},     {"killed", take_killed},
+        {"panic", take_panic},     {"exit", take_exit},           {"crash", take_crash},
+        {"frame", take_frame},     {"listening", take_listening},
     };
     char *rest = strchr(line, ' ');
     if (!rest)

@@ -11,11 +11,13 @@
 #include "buf.h"
 #include "crash.h"
 #include "err.h"
+#include "network.h"
 #include "strlist.h"
 
 struct control {
-    bool verbose, trace; /* what goes to stderr at once */
-    struct buf line;     /* the unfinished line */
+    bool verbose, trace;           /* what goes to stderr at once */
+    const struct network *network; /* NULL: forwarded ports are not told */
+    struct buf line;               /* the unfinished line */
     bool exited;
     int status;
     int signal;   /* of `killed`; 0: none */

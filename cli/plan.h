@@ -33,6 +33,8 @@ struct request {
     const char *trace;
     const char *output;
     const char *core;
+    const char *net;
+    struct strlist ports, udp_ports;
     bool no_aslr;
     bool no_system_files;
     bool list_files;

@@ -136,6 +136,7 @@ void qemu_command(const struct machine *m, struct strlist *argv)
     strlist_addf(argv, "virtio-blk-%s,drive=root", bus);
     strlist_add(argv, "-device");
     strlist_addf(argv, "virtio-rng-%s", bus);
+    network_arguments(m->network, bus, argv);
     stream_arguments(m, argv);
     debug_arguments(m, argv);
     strlist_add(argv, "-device");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The one QEMU command line. Five inherited sockets carry the program's streams,
- * the control channel and the serial line; there is no monitor and no network.
+ * the control channel and the serial line; there is no monitor.
  */
 #pragma once
 
@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "err.h"
+#include "network.h"
 #include "strlist.h"
 
 enum stream {
@@ -32,6 +33,7 @@ struct machine {
     bool kvm;
     unsigned cpus;
     uint64_t memory; /* bytes, a multiple of 1 MiB */
+    const struct network *network;
     int fds[STREAM_COUNT];
 };
 

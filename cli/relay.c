@@ -363,6 +363,7 @@ bool relay_run(struct child *c, const int sockets[STREAM_COUNT], const struct re
     r.signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     r.control.verbose = o->verbose;
     r.control.trace = o->trace;
+    r.control.network = o->network;
     r.control.crash.tree = o->tree;
     memcpy(r.fd, sockets, sizeof r.fd);
     for (int s = 0; s < STREAM_COUNT; s++)

@@ -14,8 +14,9 @@
 #include "tree.h"
 
 struct relay_options {
-    bool verbose;            /* kernel log and serial line to stderr */
-    bool trace;              /* system calls to stderr */
+    bool verbose; /* kernel log and serial line to stderr */
+    bool trace;   /* system calls to stderr */
+    const struct network *network;
     const struct tree *tree; /* where the guest's files come from, for names; NULL */
 };
 

@@ -11,7 +11,33 @@ KERNEL_CFLAGS := -std=gnu11 -O2 -g $(WARN) -ffreestanding -fno-pic -fno-pie -mcm
 	-falign-functions=16 -fno-delete-null-pointer-checks -Ikernel -Iinclude -MMD -MP \
 	-DOPS_VERSION='"$(VERSION)"'
 KERNEL_LDFLAGS := -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,max-page-size=4096 \
-	-Wl,-z,noexecstack -Wl,--no-warn-rwx-segments -T kernel/arch/x86_64/kernel.lds
+	-Wl,-z,noexecstack -Wl,--no-warn-rwx-segments -Wl,--gc-sections -T kernel/arch/x86_64/kernel.lds
+
+# lwIP is built out of tree from its unmodified source. In ip4.c, ip6.c and tcp_out.c the
+# names of three functions are exchanged for ours, which call the real ones (net/tcp_table.h).
+LWIP := $(O)/lwip
+LWIP_NAMES := $(addprefix core/,def inet_chksum init ip mem memp netif pbuf raw tcp tcp_in tcp_out udp) \
+	$(addprefix core/ipv4/,dhcp etharp icmp igmp ip4 ip4_addr ip4_frag) \
+	$(addprefix core/ipv6/,ethip6 icmp6 inet6 ip6 ip6_addr ip6_frag mld6 nd6) netif/ethernet
+LWIP_OBJ := $(LWIP_NAMES:%=$(LWIP)/obj/%.o)
+LWIP_INCLUDE := -Ikernel/net/lwip -I$(LWIP)/src/include
+KERNEL_OBJ += $(LWIP_OBJ)
+
+$(LWIP)/src/include/lwip/init.h: scripts/fetch-lwip
+	$(call say,FETCH,lwip)
+	$(Q)scripts/fetch-lwip $(LWIP)
+	$(Q)touch $@
+
+$(LWIP)/obj/%.o: $(LWIP)/src/include/lwip/init.h
+	@mkdir -p $(@D)
+	$(call say,CC,lwip/$*.c)
+	$(Q)$(CC) $(filter-out -W%,$(KERNEL_CFLAGS)) -w -ffunction-sections $(LWIP_INCLUDE) $(LWIP_RENAME) -c -o $@ $(LWIP)/src/$*.c
+
+$(LWIP)/obj/core/ipv4/ip4.o $(LWIP)/obj/core/ipv6/ip6.o: LWIP_RENAME := -Dtcp_input=tcp_table_input
+$(LWIP)/obj/core/tcp_out.o: LWIP_RENAME := -Dip4_output_if=link_tcp_output4 -Dip6_output_if=link_tcp_output6
+
+$(O)/kernel/net/%.o: KERNEL_CFLAGS += $(LWIP_INCLUDE)
+$(filter $(O)/kernel/net/%,$(KERNEL_C:%.c=$(O)/%.o)): | $(LWIP)/src/include/lwip/init.h
 
 $(O)/kernel/%.o: kernel/%.c
 	@mkdir -p $(@D)

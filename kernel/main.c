@@ -26,6 +26,7 @@
 #include "lib/string.h"
 #include "mem/kmalloc.h"
 #include "mem/page.h"
+#include "net/interface.h"
 #include "ops/control.h"
 #include "proc/control.h"
 #include "proc/exec.h"
@@ -166,6 +167,7 @@ static void kernel_init(void *arg)
         panic("no root filesystem labelled %s (error %d)", manifest.root, -err);
     if (process_init(&manifest)) /* descriptor table, limits, ids */
         panic("no memory for the process");
+    interface_configure(&manifest.interface);
     procfs_set_process(process.fds, process.fs, PROCESS_PID);
     control_init();               /* the channel to ops, and the log over it */
     power_button_init(terminate); /* SIGTERM from a cloud's stop */

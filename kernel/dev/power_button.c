@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The fixed power button: bit 8 of PM1's status and enable registers (ACPI 6.5 §4.8.3.1). No lock. */
+/* The fixed power button: bit 8 of PM1's status and enable registers (ACPI 6.5 §4.8.3.1). No lock.
+ */
 #include "dev/power_button.h"
 
 #include "arch/x86_64/io.h"

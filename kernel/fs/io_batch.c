@@ -82,7 +82,7 @@ static void batch_add(struct io_batch *b, enum bio_op op, uint64_t off, void *me
     if (batch_extend(b->building, off, mem, len))
         return;
     batch_submit(b);
-    struct io_bio *io = kmalloc(sizeof *io);
+    struct io_bio *io = kzalloc_io(sizeof *io);
     if (io) {
         io->next = b->all;
         b->all = io;

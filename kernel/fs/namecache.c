@@ -13,6 +13,7 @@
 #include "mem/page.h"
 
 #define PATH_BUCKETS 1024
+#define EVICT_SCAN   4 /* nodes that a path_put() looks at when too many are idle: it adds one */
 
 static struct {
     struct spinlock lock;
@@ -129,11 +130,11 @@ static bool path_vnode_idle(const struct path *p)
     return p->vnode->refs <= names;
 }
 
-/* Unused nodes whose vnode nobody else uses become dead; how many. */
-static size_t path_evict_locked(size_t wanted, struct list *dead)
+/* Of the oldest `scan` unused nodes those whose vnode nobody else uses become dead; how many. */
+static size_t path_evict_locked(size_t wanted, size_t scan, struct list *dead)
 {
     size_t evicted = 0;
-    for (size_t scan = cache.idle_count; scan && evicted < wanted; scan--) {
+    for (scan = MIN(scan, cache.idle_count); scan && evicted < wanted; scan--) {
         struct path *p = LIST_ENTRY(list_pop_head(&cache.idle), struct path, idle_link);
         /* A mapped file keeps its name, and roots stay with their mounts. */
         if (!p->parent || !path_vnode_idle(p)) {
@@ -173,7 +174,7 @@ void path_put(struct path *p)
     cache_lock();
     path_release_locked(p, &dead);
     if (cache.idle_count > cache.idle_limit)
-        path_evict_locked(32, &dead);
+        path_evict_locked(EVICT_SCAN, EVICT_SCAN, &dead);
     cache_unlock();
     path_free_dead(&dead);
 }
@@ -183,7 +184,7 @@ size_t path_cache_shrink(size_t wanted)
     struct list dead;
     list_init(&dead);
     cache_lock();
-    size_t n = path_evict_locked(wanted, &dead);
+    size_t n = path_evict_locked(wanted, SIZE_MAX, &dead);
     cache_unlock();
     path_free_dead(&dead);
     return n;

@@ -70,7 +70,7 @@ static int cache_insert(struct page_cache *c, uint64_t index, struct page *p, ui
         spin_unlock(&c->lock);
         if (err != -EAGAIN)
             break;
-        spare = kzalloc(sizeof *spare);
+        spare = kzalloc_io(sizeof *spare);
         if (!spare) {
             err = -ENOMEM;
             break;
@@ -110,7 +110,8 @@ static void cache_leave_busy(struct page_cache *c, struct page **pages, unsigned
         struct page *p = pages[i];
         bool drop = false;
         spin_lock(&c->lock);
-        p->flags = err ? PAGE_ERROR : PAGE_UPTODATE | PAGE_TOUCHED;
+        p->flags =
+            (uint8_t)((err ? PAGE_ERROR : PAGE_UPTODATE | PAGE_TOUCHED) | (p->flags & PAGE_GONE));
         if (p->owner == c) {
             if (err) {
                 radix_remove(&c->pages, p->index, kfree);
@@ -314,6 +315,7 @@ size_t page_cache_drop(struct page_cache *c, uint64_t from, uint64_t to)
         else
             lru_remove(p);
         p->owner = NULL;
+        p->flags |= PAGE_GONE;
         spin_unlock(&c->lock);
         page_put(p);
         dropped++;
@@ -374,6 +376,18 @@ static int object_describe(struct vm_object *obj, char *buf, size_t n, uint64_t 
     return c->ops->describe(c, buf, n, dev, ino);
 }
 
+static int object_sync(struct vm_object *obj)
+{
+    struct page_cache *c = CONTAINER_OF(obj, struct page_cache, object);
+    return c->ops->sync ? c->ops->sync(c) : 0;
+}
+
+static int object_punch(struct vm_object *obj, uint64_t offset, uint64_t len)
+{
+    struct page_cache *c = CONTAINER_OF(obj, struct page_cache, object);
+    return c->ops->punch ? c->ops->punch(c, offset, len) : -EOPNOTSUPP;
+}
+
 static const struct vm_object_ops page_cache_object_ops = {
     .get_page = object_get_page,
     .find_page = object_find_page,
@@ -381,12 +395,14 @@ static const struct vm_object_ops page_cache_object_ops = {
     .get = object_get,
     .put = object_put,
     .describe = object_describe,
+    .sync = object_sync,
+    .punch = object_punch,
 };
 
 void page_cache_init(struct page_cache *c, const struct page_cache_ops *ops, bool keep)
 {
     *c = (struct page_cache){.ops = ops, .keep = keep, .window = WINDOW_FIRST};
-    c->object.ops = &page_cache_object_ops;
+    vm_object_init(&c->object, &page_cache_object_ops);
     c->object.tracked = ops->write_pages != NULL;
     waitq_init(&c->busy);
     mutex_init(&c->writing);
@@ -456,5 +472,5 @@ static size_t page_cache_shrink(size_t wanted)
 
 void page_cache_start(void)
 {
-    page_set_reclaim(page_cache_shrink);
+    page_set_reclaim(RECLAIM_CACHES, page_cache_shrink);
 }

@@ -42,6 +42,9 @@ struct page_cache_ops {
     void (*get)(struct page_cache *c);      /* the owner's reference count */
     void (*put)(struct page_cache *c);
     int (*describe)(struct page_cache *c, char *buf, size_t n, uint64_t *dev, uint64_t *ino);
+    /* As in vm_object_ops; NULL: nothing to do, -EOPNOTSUPP. */
+    int (*sync)(struct page_cache *c);
+    int (*punch)(struct page_cache *c, uint64_t offset, uint64_t len);
 };
 
 struct page_cache {

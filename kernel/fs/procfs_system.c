@@ -10,6 +10,7 @@
 #include "fs/procfs_node.h"
 #include "mem/page.h"
 #include "sched/clock.h"
+#include "vm/huge.h"
 
 #define KIB_PER_PAGE (PAGE_SIZE / 1024)
 
@@ -36,6 +37,7 @@ static int meminfo_text(struct seq *s)
         {"Shmem:", 0},
         {"CommitLimit:", total},
         {"Committed_AS:", total - free},
+        {"AnonHugePages:", huge_bytes() >> 10},
         {"HugePages_Total:", 0},
         {"HugePages_Free:", 0},
         {"Hugepagesize:", 2048},
@@ -140,7 +142,7 @@ static const struct {
     {"self/setgroups", "allow\n"},
     {"self/uid_map", "         0          0 4294967295\n"},
     {"self/gid_map", "         0          0 4294967295\n"},
-    {"/sys/kernel/mm/transparent_hugepage/enabled", "always madvise [never]\n"},
+    {"/sys/kernel/mm/transparent_hugepage/enabled", "[always] madvise never\n"},
     {"/sys/kernel/mm/transparent_hugepage/defrag", "always defer defer+madvise madvise [never]\n"},
     {"/sys/kernel/mm/transparent_hugepage/shmem_enabled",
      "always within_size advise [never] deny force\n"},

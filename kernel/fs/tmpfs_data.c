@@ -66,8 +66,10 @@ static void page_clear(struct vnode *v, uint64_t from, uint64_t to)
     page_put(p);
 }
 
-/* Makes a hole of from..to-1. */
-static void range_clear(struct vnode *v, uint64_t from, uint64_t to)
+typedef void forget_fn(const struct vm_object *obj, uint64_t from, uint64_t to);
+
+/* Makes a hole of from..to-1; `forget` takes its whole pages out of mappings. */
+static void range_clear(struct vnode *v, uint64_t from, uint64_t to, forget_fn *forget)
 {
     uint64_t first = ALIGN_UP(from, PAGE_SIZE), end = ALIGN_DOWN(to, PAGE_SIZE);
     if (first > end) {
@@ -78,8 +80,10 @@ static void range_clear(struct vnode *v, uint64_t from, uint64_t to)
     page_clear(v, end, to);
     if (first >= end)
         return;
-    vm_forget_object(&v->cache.object, first >> PAGE_SHIFT, end >> PAGE_SHIFT);
-    pages_release(v, page_cache_drop(&v->cache, first >> PAGE_SHIFT, end >> PAGE_SHIFT));
+    uint64_t page = first >> PAGE_SHIFT, page_end = end >> PAGE_SHIFT;
+    forget(&v->cache.object, page, page_end);
+    pages_release(v, page_cache_drop(&v->cache, page, page_end));
+    forget(&v->cache.object, page, page_end);
 }
 
 int tmpfs_truncate(struct vnode *v, uint64_t size)
@@ -87,7 +91,7 @@ int tmpfs_truncate(struct vnode *v, uint64_t size)
     uint64_t old = v->size;
     __atomic_store_n(&v->size, size, __ATOMIC_RELEASE);
     if (size < old)
-        range_clear(v, size, ALIGN_UP(old, PAGE_SIZE));
+        range_clear(v, size, ALIGN_UP(old, PAGE_SIZE), vm_forget_object);
     return 0;
 }
 
@@ -116,13 +120,13 @@ int tmpfs_allocate(struct vnode *v, int mode, uint64_t off, uint64_t len)
     if (kind == FALLOC_FL_PUNCH_HOLE) {
         if (!keep)
             return -EOPNOTSUPP;
-        range_clear(v, off, MIN(end, ALIGN_UP(old, PAGE_SIZE)));
+        range_clear(v, off, MIN(end, ALIGN_UP(old, PAGE_SIZE)), vm_forget_hole);
         return 0;
     }
     if (kind && kind != FALLOC_FL_ZERO_RANGE)
         return -EOPNOTSUPP;
     if (kind && off < old)
-        range_clear(v, off, MIN(end, ALIGN_UP(old, PAGE_SIZE)));
+        range_clear(v, off, MIN(end, ALIGN_UP(old, PAGE_SIZE)), vm_forget_hole);
     if (!keep && end > old)
         __atomic_store_n(&v->size, end, __ATOMIC_RELEASE);
     int err = range_fill(v, off, MIN(end, v->size));

@@ -7,6 +7,7 @@
 #include "fs/vnode.h"
 
 #include <linux/errno.h>
+#include <linux/falloc.h>
 #include <linux/fcntl.h>
 
 #include "fs/path.h"
@@ -119,9 +120,31 @@ static int vnode_cache_describe(struct page_cache *c, char *buf, size_t n, uint6
     return len < 0 ? len : 0;
 }
 
+static int vnode_cache_sync(struct page_cache *c)
+{
+    struct vnode *v = vnode_of_cache(c);
+    int err = vnode_write_back(v);
+    int failed = v->ops->fsync ? v->ops->fsync(v, true) : 0;
+    return err ? err : failed;
+}
+
+static int vnode_cache_punch(struct page_cache *c, uint64_t offset, uint64_t len)
+{
+    struct vnode *v = vnode_of_cache(c);
+    if (!v->ops->allocate)
+        return -EOPNOTSUPP;
+    mutex_lock(&v->lock);
+    int err = v->ops->allocate(v, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, len);
+    if (!err)
+        v->mtime = v->ctime = (int64_t)clock_wall();
+    mutex_unlock(&v->lock);
+    return err;
+}
+
 #define VNODE_CACHE_OPS                                                                            \
     .read_pages = vnode_cache_read, .write_page = vnode_cache_write, .size = vnode_cache_size,     \
-    .get = vnode_cache_get, .put = vnode_cache_put, .describe = vnode_cache_describe
+    .get = vnode_cache_get, .put = vnode_cache_put, .describe = vnode_cache_describe,              \
+    .sync = vnode_cache_sync, .punch = vnode_cache_punch
 
 static const struct page_cache_ops vnode_cache_ops = {VNODE_CACHE_OPS};
 static const struct page_cache_ops vnode_cache_ops_written = {

@@ -48,9 +48,9 @@ static void classes_init(void)
     }
 }
 
-static struct page *slab_create(struct size_class *c)
+static struct page *slab_create(struct size_class *c, bool io)
 {
-    struct page *p = page_alloc(0);
+    struct page *p = io ? page_alloc(0) : page_alloc_object(0);
     if (!p)
         return NULL;
     char *base = page_address(p);
@@ -79,12 +79,12 @@ static void *slab_take(struct size_class *c, struct page *p)
     return obj;
 }
 
-static void *alloc_small(struct size_class *c)
+static void *alloc_small(struct size_class *c, bool io)
 {
     irqflags_t flags = spin_lock_irq(&c->lock);
     if (list_empty(&c->partial)) {
         spin_unlock_irq(&c->lock, flags);
-        struct page *p = slab_create(c);
+        struct page *p = slab_create(c, io);
         if (!p)
             return NULL;
         flags = spin_lock_irq(&c->lock);
@@ -102,7 +102,7 @@ static void *alloc_large(size_t n)
     unsigned order = 0;
     while (order < PAGE_ORDER_MAX && PAGE_SIZE << order < n)
         order++;
-    struct page *p = page_alloc(order);
+    struct page *p = page_alloc_object(order);
     if (!p)
         return NULL;
     p->owner = (void *)&large_owner;
@@ -110,13 +110,24 @@ static void *alloc_large(size_t n)
     return page_address(p);
 }
 
-void *kmalloc(size_t n)
+static void *alloc(size_t n, bool io)
 {
     if (!classes[0].partial.next)
         classes_init();
     if (n > 2048)
         return alloc_large(n);
-    return alloc_small(&classes[class_index[(n + 15) / 16]]);
+    return alloc_small(&classes[class_index[(n + 15) / 16]], io);
+}
+
+void *kmalloc(size_t n)
+{
+    return alloc(n, false);
+}
+
+void *kzalloc_io(size_t n)
+{
+    void *p = alloc(n, true);
+    return p ? memset(p, 0, n) : NULL;
 }
 
 void *kzalloc(size_t n)

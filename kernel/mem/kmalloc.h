@@ -10,6 +10,8 @@
 
 void *kmalloc(size_t n);
 void *kzalloc(size_t n);
+/* The same, up to 2048 bytes, for bringing pages in and out: may take the last frames. */
+void *kzalloc_io(size_t n);
 /* As realloc(3): the old block stays on failure. */
 void *krealloc(void *p, size_t n);
 void kfree(void *p); /* NULL is fine */

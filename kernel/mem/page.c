@@ -9,6 +9,7 @@
 #include "mem/page.h"
 
 #include "arch/x86_64/cpu.h"
+#include "arch/x86_64/features.h"
 #include "arch/x86_64/layout.h"
 #include "arch/x86_64/upcalls.h"
 #include "core/panic.h"
@@ -18,6 +19,8 @@
 #define REGION_MAX  64
 #define CACHE_MAX   64 /* frames a CPU keeps */
 #define CACHE_BATCH 32
+#define RESERVE     64 /* one frame in so many is not for objects, */
+#define RESERVE_MAX 512
 
 struct region {
     uint64_t first, last; /* frame numbers [first, last) */
@@ -35,7 +38,7 @@ static struct list free_lists[PAGE_ORDER_MAX];
 static size_t frames_total, frames_free;
 static struct spinlock page_lock;
 static struct page_cache caches[CPU_MAX];
-static page_reclaim_fn *page_reclaim;
+static page_reclaim_fn *reclaimers[RECLAIM_COUNT];
 
 /* Both look from the top: the last region is the largest. */
 static struct region *region_of(uint64_t frame)
@@ -200,16 +203,8 @@ static struct page *alloc_any(unsigned order)
     return p;
 }
 
-struct page *page_alloc(unsigned order)
+static struct page *page_init(struct page *p, unsigned order)
 {
-    if (order >= PAGE_ORDER_MAX)
-        return NULL;
-    struct page *p = alloc_any(order);
-    bool may_sleep = irq_enabled() && !percpu()->preempt;
-    if (!p && page_reclaim && may_sleep && page_reclaim(CACHE_BATCH + (1ul << order)))
-        p = alloc_any(order);
-    if (!p)
-        return NULL;
     list_init(&p->link);
     p->refs = 1;
     p->flags = 0;
@@ -220,9 +215,57 @@ struct page *page_alloc(unsigned order)
     return p;
 }
 
-/* As memset, in longer strides: most of a page fault's instructions are here. */
+struct page *page_alloc_free(unsigned order)
+{
+    struct page *p = order < PAGE_ORDER_MAX ? alloc_any(order) : NULL;
+    return p ? page_init(p, order) : NULL;
+}
+
+static bool may_sleep(void)
+{
+    return irq_enabled() && !percpu()->preempt;
+}
+
+struct page *page_alloc(unsigned order)
+{
+    struct page *p = page_alloc_free(order);
+    if (p || order >= PAGE_ORDER_MAX || !may_sleep())
+        return p;
+    for (unsigned i = 0; i < RECLAIM_COUNT && !p; i++)
+        if (reclaimers[i] && reclaimers[i](CACHE_BATCH + (1ul << order)))
+            p = page_alloc_free(order);
+    return p;
+}
+
+/* What other CPUs keep in their caches is of no use to this one. */
+static bool frames_scarce(void)
+{
+    return frames_free < MIN(frames_total / RESERVE, (size_t)RESERVE_MAX);
+}
+
+struct page *page_alloc_object(unsigned order)
+{
+    for (unsigned i = 0; may_sleep() && frames_scarce(); i++)
+        if (i == RECLAIM_COUNT)
+            return NULL;
+        else if (reclaimers[i])
+            reclaimers[i](RESERVE_MAX);
+    return page_alloc(order);
+}
+
+void page_split(struct page *p)
+{
+    for (size_t i = 1ul << p->order; i-- > 0;)
+        page_init(p + i, 0);
+}
+
+/* Most of a page fault is here: as fast as the CPU can, or in longer strides than memset. */
 static void clear_frames(uint64_t *at, size_t bytes)
 {
+    if (cpu_has(CPU_ERMS) && !cpu_has(CPU_HYPERVISOR_TCG)) {
+        cpu_zero(at, bytes / sizeof *at);
+        return;
+    }
     for (const uint64_t *end = at + bytes / sizeof *at; at < end; at += 16) {
         at[0] = 0, at[1] = 0, at[2] = 0, at[3] = 0;
         at[4] = 0, at[5] = 0, at[6] = 0, at[7] = 0;
@@ -231,11 +274,16 @@ static void clear_frames(uint64_t *at, size_t bytes)
     }
 }
 
+void page_zero(struct page *p)
+{
+    clear_frames(page_address(p), PAGE_SIZE << p->order);
+}
+
 struct page *page_alloc_zero(unsigned order)
 {
     struct page *p = page_alloc(order);
     if (p)
-        clear_frames(page_address(p), PAGE_SIZE << order);
+        page_zero(p);
     return p;
 }
 
@@ -266,9 +314,9 @@ size_t page_count_free(void)
     return n;
 }
 
-void page_set_reclaim(page_reclaim_fn *fn)
+void page_set_reclaim(enum reclaim turn, page_reclaim_fn *fn)
 {
-    page_reclaim = fn;
+    reclaimers[turn] = fn;
 }
 
 void *paging_table_alloc(void)

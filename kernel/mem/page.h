@@ -18,7 +18,7 @@ struct page {
     uint8_t flags;    /* PAGE_* */
     uint16_t pad;     /* the owner's use: page cache: disk blocks set aside for a dirty page */
     void *owner;      /* page cache: the cache it belongs to, else NULL */
-    uint64_t index;   /* page cache: page number in the file */
+    uint64_t index;   /* page cache: page number in the file; else the owner's use */
 };
 
 #define PAGE_FREE     1  /* heads a free block */
@@ -27,6 +27,7 @@ struct page {
 #define PAGE_BUSY     8  /* page cache: being read */
 #define PAGE_TOUCHED  16 /* page cache: used since the last sweep */
 #define PAGE_DIRTY    32 /* page cache: newer than the disk */
+#define PAGE_GONE     64 /* left the page cache (truncation); who uses it still may */
 
 /* Frames of `paddr`..`paddr + size` become free; called by boot for each usable range. */
 void page_add_range(paddr_t start, paddr_t end);
@@ -35,6 +36,17 @@ void page_add_range(paddr_t start, paddr_t end);
 struct page *page_alloc(unsigned order);
 /* The same, filled with zeroes. */
 struct page *page_alloc_zero(unsigned order);
+/*
+ * For objects that the kernel makes on the program's behalf: where it may sleep it fails
+ * while a few frames are still free, for the pages that a program needs to see its ENOMEM.
+ */
+struct page *page_alloc_object(unsigned order);
+/* A block if one is free now: nothing is reclaimed for it. */
+struct page *page_alloc_free(unsigned order);
+/* Fills an allocated block with zeroes. */
+void page_zero(struct page *p);
+/* Makes single frames of a block that has one reference: each has one then, and no owner. */
+void page_split(struct page *p);
 static inline void page_get(struct page *p)
 {
     __atomic_add_fetch(&p->refs, 1, __ATOMIC_RELAXED);
@@ -52,4 +64,6 @@ size_t page_count_free(void);
 
 /* Called (may sleep) when an allocation finds nothing free; returns the frames it released. */
 typedef size_t page_reclaim_fn(size_t wanted);
-void page_set_reclaim(page_reclaim_fn *fn);
+/* The functions are asked in this order until one has released something. NULL: none. */
+enum reclaim { RECLAIM_CACHES, RECLAIM_PROGRAM, RECLAIM_COUNT };
+void page_set_reclaim(enum reclaim turn, page_reclaim_fn *fn);

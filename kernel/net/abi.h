@@ -4,6 +4,8 @@
 
 #define AF_UNSPEC 0
 #define AF_UNIX   1
+#define AF_INET   2
+#define AF_INET6  10
 #define AF_MAX    46
 
 #define SOCK_STREAM    1
@@ -25,6 +27,7 @@
 #define MSG_EOR          0x80u
 #define MSG_WAITALL      0x100u
 #define MSG_NOSIGNAL     0x4000u
+#define MSG_MORE         0x8000u
 #define MSG_ERRQUEUE     0x2000u
 #define MSG_CMSG_CLOEXEC 0x40000000u
 

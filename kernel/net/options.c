@@ -34,6 +34,11 @@ static int switch_bit(int name)
     }
 }
 
+bool socket_option_on(const struct socket *s, int name)
+{
+    return s->options >> switch_bit(name) % 32 & 1;
+}
+
 static int timeout_set(struct socket *s, bool write, struct uptr value, unsigned len)
 {
     struct __kernel_sock_timeval tv;
@@ -152,7 +157,7 @@ static long number_get(struct socket *s, int name)
     case SO_SNDLOWAT:
         return 1;
     case SO_ACCEPTCONN:
-        return 0;
+        return s->ops->listening && s->ops->listening(s);
     default:
         return -1;
     }

@@ -10,6 +10,7 @@
 #include "file/mode.h"
 #include "file/wait.h"
 #include "net/abi.h"
+#include "net/inet.h"
 #include "net/unix.h"
 
 static ssize_t send_op(struct file *f, void *arg)
@@ -60,6 +61,42 @@ ssize_t socket_receive(struct socket *s, struct message *m)
         r = step(s, m, false);
     } while (all && r > 0 && m->uio->left);
     return all && m->uio->done > start ? (ssize_t)(m->uio->done - start) : r;
+}
+
+struct accept_call {
+    uint32_t flags;
+    struct file **out;
+    struct message *name;
+};
+
+static ssize_t accept_op(struct file *f, void *arg)
+{
+    struct socket *s = f->priv;
+    const struct accept_call *c = arg;
+    return s->ops->accept(s, c->flags, c->out, c->name);
+}
+
+int socket_accept(struct socket *s, uint32_t flags, struct file **out, struct message *name)
+{
+    struct accept_call c = {flags, out, name};
+    return s->ops->accept ? (int)file_wait_patient(s->file, false, accept_op, &c) : -EOPNOTSUPP;
+}
+
+static ssize_t connected_op(struct file *f, void *arg)
+{
+    struct socket *s = f->priv;
+    (void)arg;
+    return s->ops->connect_done(s);
+}
+
+int socket_connect(struct socket *s, const struct message *to)
+{
+    int err = s->ops->connect ? s->ops->connect(s, to) : -EOPNOTSUPP;
+    bool begun = err == -EINPROGRESS || (err == -EALREADY && !(s->file->flags & O_NONBLOCK));
+    if (!begun || s->file->flags & O_NONBLOCK)
+        return err;
+    err = (int)file_wait_patient(s->file, true, connected_op, NULL);
+    return err == -EAGAIN ? -EINPROGRESS : err; /* SO_SNDTIMEO */
 }
 
 /* read(2) and write(2): file.c waits and repeats. */
@@ -136,21 +173,35 @@ struct socket *socket_of(struct file *f)
     return f->ops == &socket_file_ops ? f->priv : NULL;
 }
 
-static int type_check(int family, int type)
+static int type_check(int type)
 {
     if (type < SOCK_STREAM || type > SOCK_PACKET)
         return -EINVAL;
-    return family < 0 || family != AF_UNIX ? -EAFNOSUPPORT : 0;
+    return 0;
 }
 
 int socket_create(int family, int type, int protocol, uint32_t flags, struct file **out)
 {
-    int err = type_check(family, type);
-    return err ? err : unix_create(type, protocol, flags, out);
+    int err = type_check(type);
+    if (err)
+        return err;
+    switch (family) {
+    case AF_UNIX:
+        return unix_create(type, protocol, flags, out);
+    case AF_INET:
+    case AF_INET6:
+        return inet_create(family, type, protocol, flags, out);
+    default:
+        return -EAFNOSUPPORT;
+    }
 }
 
 int socket_create_pair(int family, int type, int protocol, uint32_t flags, struct file *out[2])
 {
-    int err = type_check(family, type);
-    return err ? err : unix_create_pair(type, protocol, flags, out);
+    int err = type_check(type);
+    if (err)
+        return err;
+    if (family == AF_INET || family == AF_INET6)
+        return -EOPNOTSUPP;
+    return family == AF_UNIX ? unix_create_pair(type, protocol, flags, out) : -EAFNOSUPPORT;
 }

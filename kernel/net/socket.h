@@ -29,7 +29,14 @@ struct socket_ops {
     /* Bytes, 0 at the end. */
     ssize_t (*receive)(struct socket *s, struct message *m);
     uint32_t (*poll)(struct socket *s, struct poll_table *pt); /* required */
+    int (*bind)(struct socket *s, const struct message *name);
+    int (*listen)(struct socket *s, int backlog);
+    /* The file of the first connection that waits, and its peer's name; -EAGAIN. */
+    int (*accept)(struct socket *s, uint32_t flags, struct file **out, struct message *name);
+    /* 0; -EINPROGRESS: begun, connect_done() tells the end. */
     int (*connect)(struct socket *s, const struct message *to);
+    /* -EAGAIN: not yet. Only for families whose connect() takes time. */
+    int (*connect_done)(struct socket *s);
     int (*shutdown)(struct socket *s, int how);
     /* The own or the peer's address; -ENOTCONN. */
     int (*name)(struct socket *s, bool peer, struct __kernel_sockaddr_storage *out, unsigned *len);
@@ -38,6 +45,7 @@ struct socket_ops {
     int (*get_option)(struct socket *s, int level, int name, struct uptr value, unsigned *len);
     /* Bytes that can be read; that are not taken yet by the other side. */
     size_t (*queued)(struct socket *s, bool out);
+    bool (*listening)(struct socket *s); /* [false] */
     /* Takes the error that SO_ERROR tells: a positive errno or 0. */
     int (*error)(struct socket *s);
     void (*release)(struct socket *s); /* frees it */
@@ -66,6 +74,11 @@ struct socket *socket_of(struct file *f);
 /* A new socket. -EAFNOSUPPORT, -EPROTONOSUPPORT, -ESOCKTNOSUPPORT, -EINVAL, -ENOMEM. */
 int socket_create(int family, int type, int protocol, uint32_t flags, struct file **out);
 int socket_create_pair(int family, int type, int protocol, uint32_t flags, struct file *out[2]);
+/* accept(2) and connect(2): they wait as O_NONBLOCK and timeouts say. */
+int socket_accept(struct socket *s, uint32_t flags, struct file **out, struct message *name);
+int socket_connect(struct socket *s, const struct message *to);
+/* A switch of SOL_SOCKET (SO_REUSEADDR and such). */
+bool socket_option_on(const struct socket *s, int name);
 /* send(2) and recv(2) with everything: they wait as flags, O_NONBLOCK and timeouts say. */
 ssize_t socket_send(struct socket *s, struct message *m);
 ssize_t socket_receive(struct socket *s, struct message *m);

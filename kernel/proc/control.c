@@ -14,6 +14,7 @@
 #include "file/tty.h"
 #include "lib/fmt.h"
 #include "lib/string.h"
+#include "net/tcp_socket.h"
 #include "ops/control.h"
 #include "proc/signal.h"
 #include "sched/thread.h"
@@ -166,6 +167,13 @@ static void report_termios(const char *line)
     send_line(line, NULL);
 }
 
+static void report_listening(uint16_t port)
+{
+    char text[8];
+    snprintf(text, sizeof text, "%u", port);
+    send_line("listening", text);
+}
+
 int control_init(void)
 {
     panic_set_hook(panic_end);
@@ -174,6 +182,7 @@ int control_init(void)
     if (!control)
         return 0;
     tty_set_report(report_termios);
+    tcp_listening = report_listening;
     struct thread *t;
     int err = thread_create(&t, "control", listen, NULL);
     if (!err)

@@ -115,13 +115,6 @@ static void notes_make(struct core *c, int sig)
         notes_of_task(c, LIST_ENTRY(l, struct task, link), 0);
 }
 
-/* A page of the program's own, that is, of no file. */
-static struct page *own_page(const pte_t *pte)
-{
-    struct page *p = page_of_paddr(*pte & PTE_ADDR);
-    return p && !p->owner ? p : NULL;
-}
-
 /* Lengthens the last segment by the page, or begins one. */
 static void segment_add(uint64_t va, pte_t *pte, void *arg)
 {
@@ -130,17 +123,18 @@ static void segment_add(uint64_t va, pte_t *pte, void *arg)
     uint32_t prot = c->vma->prot;
     uint32_t flags = (prot & PROT_READ ? PF_R : 0) | (prot & PROT_WRITE ? PF_W : 0) |
                      (prot & PROT_EXEC ? PF_X : 0);
-    if (!own_page(pte) || c->segments.err)
+    uint64_t size = *pte & PTE_LARGE ? LARGE_SIZE : PAGE_SIZE;
+    if (!pages_own(va) || c->segments.err)
         return;
     if (last && last->p_vaddr + last->p_filesz == va && last->p_flags == flags) {
-        last->p_filesz = last->p_memsz += PAGE_SIZE;
+        last->p_filesz = last->p_memsz += size;
         return;
     }
     const Elf64_Phdr h = {.p_type = PT_LOAD,
                           .p_flags = flags,
                           .p_vaddr = va,
-                          .p_filesz = PAGE_SIZE,
-                          .p_memsz = PAGE_SIZE,
+                          .p_filesz = size,
+                          .p_memsz = size,
                           .p_align = PAGE_SIZE};
     if (c->count == SEGMENTS_MAX)
         return;
@@ -191,7 +185,7 @@ static void pages_write(struct core *c)
     const Elf64_Phdr *h = (const Elf64_Phdr *)c->segments.buf;
     for (unsigned i = 0; i < c->count; i++)
         for (uint64_t va = h[i].p_vaddr; va < h[i].p_vaddr + h[i].p_filesz; va += PAGE_SIZE)
-            stream_write_all(c->stream, page_address(own_page(paging_pte(va, false))), PAGE_SIZE);
+            stream_write_all(c->stream, pages_own(va), PAGE_SIZE);
 }
 
 void core_write(int sig)

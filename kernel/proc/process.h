@@ -54,7 +54,7 @@ struct process {
     uint64_t start_time; /* clock_now() */
     const struct manifest *manifest;
     struct file *exe;
-    bool dumpable, no_new_privs, thp_disabled, subreaper;
+    bool dumpable, no_new_privs, subreaper;
     struct capabilities caps;
     unsigned personality;
     int death_signal;

@@ -225,7 +225,8 @@ static int gen_status(struct seq *out)
         return err;
     status_ids(out, &t);
     status_memory(out);
-    seq_printf(out, "CoreDumping:\t0\nTHP_enabled:\t0\nThreads:\t%u\n", process.task_count);
+    seq_printf(out, "CoreDumping:\t0\nTHP_enabled:\t%d\nThreads:\t%u\n", !vm.huge_disabled,
+               process.task_count);
     status_signals(out, &t);
     seq_printf(out, "CapInh:\t%016x\nCapPrm:\t%016lx\nCapEff:\t%016lx\nCapBnd:\t%016lx\n", 0,
                all_caps, all_caps, (1ul << 41) - 1);

@@ -6,8 +6,8 @@
 #include "lib/fmt.h"
 #include "proc/process.h"
 #include "proc/procinfo.h"
+#include "vm/huge.h"
 #include "vm/range.h"
-#include "vm/vma.h"
 
 #define NAME_COLUMN 73 /* where names begin */
 #define LINE_MAX    384
@@ -110,7 +110,7 @@ static void usage_lines(struct seq *out, uint64_t size, const struct vm_usage *u
         {"Referenced:", u->resident},
         {"Anonymous:", u->anonymous},
         {"LazyFree:", 0},
-        {"AnonHugePages:", 0},
+        {"AnonHugePages:", u->huge},
         {"ShmemPmdMapped:", 0},
         {"FilePmdMapped:", 0},
         {"Shared_Hugetlb:", 0},
@@ -129,7 +129,7 @@ static void smaps_entry(struct seq *out, const struct vma *v)
     vm_usage(v->start, v->end, &u);
     maps_line(out, v);
     usage_lines(out, v->end - v->start, &u, v->flags & VMA_LOCKED);
-    seq_text(out, "THPeligible:    0\nVmFlags:");
+    seq_printf(out, "THPeligible:    %d\nVmFlags:", huge_eligible(v));
     const struct {
         bool set;
         const char *name;
@@ -140,6 +140,7 @@ static void smaps_entry(struct seq *out, const struct vma *v)
         {v->max_prot & PROT_EXEC, "me"},    {v->flags & VMA_GROWSDOWN, "gd"},
         {v->flags & VMA_LOCKED, "lo"},      {v->flags & VMA_NORESERVE, "nr"},
         {v->flags & VMA_FIXED_PAGES, "de"}, {v->flags & VMA_DONTDUMP, "dd"},
+        {v->flags & VMA_HUGE, "hg"},        {v->flags & VMA_NOHUGE, "nh"},
     };
     for (unsigned i = 0; i < ARRAY_SIZE(flags); i++)
         if (flags[i].set)

@@ -11,6 +11,7 @@
 #include "proc/process.h"
 #include "proc/task.h"
 #include "syscall/syscalls.h"
+#include "vm/vma.h"
 
 #define PERSONALITY_QUERY 0xffffffffu
 
@@ -95,9 +96,9 @@ static long prctl_process(int option, unsigned long a, unsigned long b, unsigned
         process.caps.securebits = (int)a;
         return 0;
     case PR_SET_THP_DISABLE:
-        return flag_set(&process.thp_disabled, a, b | c | d);
+        return flag_set(&vm.huge_disabled, a, b | c | d);
     case PR_GET_THP_DISABLE:
-        return a || b || c || d ? -EINVAL : process.thp_disabled;
+        return a || b || c || d ? -EINVAL : vm.huge_disabled;
     case PR_SET_CHILD_SUBREAPER:
         process.subreaper = a;
         return 0;

@@ -13,6 +13,7 @@
 #include "mem/kmalloc.h"
 #include "proc/process.h"
 #include "syscall/syscalls.h"
+#include "vm/huge.h"
 #include "vm/map.h"
 #include "vm/range.h"
 #include "vm/remap.h"
@@ -158,8 +159,8 @@ long sys_mremap(struct uptr addr, unsigned long old_len, unsigned long new_len, 
     return err ? err : (long)at;
 }
 
-/* Advice on what we do not do anyway: right if the range is mapped. */
-static bool advice_is_hint(int advice)
+/* Advice on what we do not do anyway: right if Linux would take it for this range. */
+static int madvise_hint(uint64_t addr, uint64_t len, int advice)
 {
     switch (advice) {
     case MADV_NORMAL:
@@ -170,15 +171,15 @@ static bool advice_is_hint(int advice)
     case MADV_DOFORK:
     case MADV_MERGEABLE:
     case MADV_UNMERGEABLE:
-    case MADV_HUGEPAGE:
-    case MADV_NOHUGEPAGE:
-    case MADV_WIPEONFORK:
     case MADV_KEEPONFORK:
+        return vm_check_hint(addr, len, 0, false);
+    case MADV_WIPEONFORK:
+        return vm_check_hint(addr, len, VMA_SHARED, true);
     case MADV_COLD:
     case MADV_PAGEOUT:
-        return true;
+        return vm_check_hint(addr, len, VMA_LOCKED, false);
     default:
-        return false;
+        return -EINVAL;
     }
 }
 
@@ -195,13 +196,28 @@ static int madvise(uint64_t addr, uint64_t len, int advice)
         return vm_populate(addr, len, POPULATE_READ);
     case MADV_POPULATE_WRITE:
         return vm_populate(addr, len, POPULATE_WRITE);
+    case MADV_REMOVE:
+        return vm_punch(addr, len);
+    case MADV_HUGEPAGE:
+        return vm_change_flags(addr, len, VMA_HUGE, VMA_NOHUGE);
+    case MADV_NOHUGEPAGE:
+        return vm_change_flags(addr, len, VMA_NOHUGE, VMA_HUGE);
+    case MADV_COLLAPSE:
+        return vm_collapse(addr, len);
     case MADV_DONTDUMP:
         return vm_change_flags(addr, len, VMA_DONTDUMP, 0);
     case MADV_DODUMP:
         return vm_change_flags(addr, len, 0, VMA_DONTDUMP);
     default:
-        return advice_is_hint(advice) ? vm_check_mapped(addr, len) : -EINVAL;
+        return madvise_hint(addr, len, advice);
     }
+}
+
+/* An empty range: only the advice is checked. */
+static bool advice_known(int advice)
+{
+    return (advice >= MADV_NORMAL && advice <= MADV_DONTNEED) || advice == MADV_FREE ||
+           (advice >= MADV_REMOVE && advice <= MADV_COLLAPSE);
 }
 
 long sys_madvise(struct uptr addr, unsigned long len, int advice)
@@ -209,13 +225,7 @@ long sys_madvise(struct uptr addr, unsigned long len, int advice)
     int err = check_range(addr.addr, &len, -EINVAL);
     if (err)
         return err;
-    if (len)
-        return madvise(addr.addr, len, advice);
-    /* An empty range: only the advice is checked. */
-    bool known = advice_is_hint(advice) || advice == MADV_DONTNEED || advice == MADV_FREE ||
-                 (advice >= MADV_DONTDUMP && advice <= MADV_DODUMP) ||
-                 (advice >= MADV_POPULATE_READ && advice <= MADV_DONTNEED_LOCKED);
-    return known ? 0 : -EINVAL;
+    return len ? madvise(addr.addr, len, advice) : advice_known(advice) ? 0 : -EINVAL;
 }
 
 long sys_msync(struct uptr addr, unsigned long len, unsigned flags)
@@ -225,10 +235,7 @@ long sys_msync(struct uptr addr, unsigned long len, unsigned flags)
     int err = check_range(addr.addr, &len, -ENOMEM);
     if (err || !len)
         return err;
-    err = vm_check_mapped(addr.addr, len);
-    if (flags & MS_INVALIDATE && vm_range_has(addr.addr, len, VMA_LOCKED))
-        return -EBUSY;
-    return err;
+    return vm_sync(addr.addr, len, flags);
 }
 
 long sys_mincore(struct uptr addr, unsigned long len, struct uptr vec)

@@ -35,8 +35,6 @@ static int socket_get(int fd, struct file **f, struct socket **s)
 static int name_from_user(struct message *m, struct uptr name, int len)
 {
     m->name_len = 0;
-    if (uptr_null(name))
-        return 0;
     if (len < 0 || (size_t)len > sizeof m->name)
         return -EINVAL;
     memset(&m->name, 0, sizeof m->name);
@@ -87,9 +85,64 @@ long sys_connect(int fd, struct uptr name, int len)
         return err;
     err = name_from_user(&m, name, len);
     if (!err)
-        err = s->ops->connect ? s->ops->connect(s, &m) : -EOPNOTSUPP;
+        err = socket_connect(s, &m);
     file_put(f);
     return err;
+}
+
+long sys_bind(int fd, struct uptr name, int len)
+{
+    struct message m = {.uio = NULL};
+    struct file *f;
+    struct socket *s;
+    int err = socket_get(fd, &f, &s);
+    if (err)
+        return err;
+    err = name_from_user(&m, name, len);
+    if (!err)
+        err = s->ops->bind ? s->ops->bind(s, &m) : -EOPNOTSUPP;
+    file_put(f);
+    return err;
+}
+
+long sys_listen(int fd, int backlog)
+{
+    struct file *f;
+    struct socket *s;
+    int err = socket_get(fd, &f, &s);
+    if (err)
+        return err;
+    err = s->ops->listen ? s->ops->listen(s, backlog) : -EOPNOTSUPP;
+    file_put(f);
+    return err;
+}
+
+long sys_accept4(int fd, struct uptr name, struct uptr len, unsigned flags)
+{
+    struct message m = {.uio = NULL};
+    struct file *f, *new;
+    struct socket *s;
+    if (flags & ~(unsigned)(SOCK_CLOEXEC | SOCK_NONBLOCK))
+        return -EINVAL;
+    int err = socket_get(fd, &f, &s);
+    if (err)
+        return err;
+    err = socket_accept(s, flags & SOCK_NONBLOCK ? O_NONBLOCK : 0, &new, &m);
+    file_put(f);
+    if (err)
+        return err;
+    if (!uptr_null(name))
+        err = name_to_user(name, len, &m.name, m.name_len);
+    if (err) {
+        file_put(new);
+        return err;
+    }
+    return file_install(new, flags & SOCK_CLOEXEC);
+}
+
+long sys_accept(int fd, struct uptr name, struct uptr len)
+{
+    return sys_accept4(fd, name, len, 0);
 }
 
 static long socket_name(int fd, bool peer, struct uptr name, struct uptr len)
@@ -180,7 +233,7 @@ long sys_sendto(int fd, struct uptr buf, unsigned long size, unsigned flags, str
         r = socket_get(fd, &f, &s);
     if (r)
         return r;
-    r = name_from_user(&m, name, name_len);
+    r = uptr_null(name) ? 0 : name_from_user(&m, name, name_len);
     if (!r)
         r = socket_send(s, &m);
     file_put(f);
@@ -231,7 +284,7 @@ long sys_sendmsg(int fd, struct uptr user, unsigned flags)
         return r;
     r = header_get(user, &h, &v);
     if (!r) {
-        r = name_from_user(&m, (struct uptr){h.name_len ? h.name : 0}, h.name_len);
+        r = h.name && h.name_len ? name_from_user(&m, (struct uptr){h.name}, h.name_len) : 0;
         if (!r && h.control && h.control_len)
             r = -EOPNOTSUPP; /* descriptors and credentials are for other processes */
         if (!r)

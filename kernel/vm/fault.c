@@ -16,9 +16,9 @@
 #include "lib/string.h"
 #include "mem/page.h"
 #include "sched/thread.h"
+#include "vm/huge.h"
 #include "vm/pages.h"
 #include "vm/range.h"
-#include "vm/vma.h"
 
 #define ERROR_PRESENT 1
 #define ERROR_WRITE   2
@@ -64,29 +64,33 @@ static struct vma *vma_for_fault(uint64_t addr)
     return v->flags & VMA_GROWSDOWN && stack_grow(v, addr) ? v : NULL;
 }
 
-/* Pages to make at once: the length of the run below, while memory is plenty. */
-static unsigned run_length(const struct vma *v, uint64_t va)
+/* Pages to make at once: the length of the run below, for writing while memory is plenty. */
+static unsigned run_length(const struct vma *v, uint64_t va, bool write)
 {
-    unsigned run = pages_run_below(va, RUN_MAX);
+    unsigned run = pages_run_below(va, RUN_MAX, write);
+    uint64_t most = (v->end - va) >> PAGE_SHIFT;
     if (run < 2)
         return 1;
-    uint64_t most = MIN((v->end - va) >> PAGE_SHIFT, page_count_free() / RUN_MAX);
+    if (write)
+        most = MIN(most, page_count_free() / RUN_MAX);
     return MAX((unsigned)MIN(run, most), 1u);
 }
 
 static int map_zero(const struct vma *v, uint64_t va, bool write, unsigned ahead)
 {
     if (!write)
-        return pages_put_frame(va, pages_zero_frame(), v->prot);
-    return pages_fill(va, ahead ? ahead : run_length(v, va), v->prot);
+        return pages_fill_zero(va, ahead ? MIN(ahead, RUN_MAX) : run_length(v, va, false), v->prot);
+    if (huge_wanted(v, va, ahead) && !huge_make(va))
+        return 0;
+    return pages_fill(va, ahead ? MIN(ahead, RUN_MAX) : run_length(v, va, true), v->prot);
 }
 
-/* A private page of the program's own with the content of `from` (a file page, or NULL: zeroes). */
-static struct page *copy_page(const struct page *from)
+/* A private page of the program's own with the content of another frame. */
+static struct page *copy_page(const void *from)
 {
-    struct page *p = from ? page_alloc(0) : page_alloc_zero(0);
-    if (p && from)
-        memcpy(page_address(p), page_address(from), PAGE_SIZE);
+    struct page *p = page_alloc(0);
+    if (p)
+        memcpy(page_address(p), from, PAGE_SIZE);
     return p;
 }
 
@@ -99,7 +103,12 @@ static int copy_on_write(const struct vma *v, uint64_t va, pte_t *pte)
         tlb_flush_range(va, va + PAGE_SIZE);
         return 0;
     }
-    struct page *p = copy_page(old);
+    if (pages_is_zero(*pte)) {
+        if (huge_wanted(v, va, 0) && !huge_make(va))
+            return 0;
+        return pages_unzero(va, run_length(v, va, true), v->prot);
+    }
+    struct page *p = copy_page(phys_to_virt(*pte & PTE_ADDR));
     if (!p)
         return -ENOMEM;
     pages_replace(va, pte, p, v->prot);
@@ -152,7 +161,7 @@ static int map_file_page(const struct vma *v, uint64_t va, struct page *p, bool 
 {
     int err;
     if (write && !(v->flags & VMA_SHARED)) {
-        struct page *own = copy_page(p);
+        struct page *own = copy_page(page_address(p));
         page_put(p);
         return own ? pages_map(va, own, v->prot, true) : -ENOMEM;
     }
@@ -180,8 +189,8 @@ static int fault_file(struct vma *v, uint64_t va, bool write)
     mutex_lock(&vm.lock);
     if (!err) {
         v = vma_find(va);
-        if (v && v->start <= va && v->object == obj && access_allowed(v, write, false) &&
-            v->pgoff + ((va - v->start) >> PAGE_SHIFT) == index)
+        if (v && v->start <= va && v->object == obj && !(p->flags & PAGE_GONE) &&
+            access_allowed(v, write, false) && v->pgoff + ((va - v->start) >> PAGE_SHIFT) == index)
             err = map_file_page(v, va, p, write);
         else
             page_put(p); /* the mapping changed meanwhile: the access is tried again */
@@ -221,6 +230,8 @@ static enum fault fault_resolve(uint64_t addr, bool write, bool exec)
         return FAULT_MAPERR;
     mutex_lock(&vm.lock);
     enum fault f = fault_locked(addr, write, exec);
+    if (f == FAULT_OOM && huge_shrink(RUN_MAX))
+        f = fault_locked(addr, write, exec);
     vm.faults += f == FAULT_NONE;
     mutex_unlock(&vm.lock);
     return f;
@@ -250,10 +261,14 @@ static int populate_step(uint64_t *at, uint64_t end, enum populate how)
     if (!access_allowed(v, write, false))
         return how == POPULATE_ALLOWED ? -EFAULT : -EINVAL;
     uint64_t left = (MIN(v->end, end) - *at) >> PAGE_SHIFT;
-    enum fault f = fault_mapped(v, *at, write, (unsigned)MIN(left, RUN_MAX));
+    enum fault f = fault_mapped(v, *at, write, (unsigned)MIN(left, HUGE_PAGES));
     if (f != FAULT_NONE)
         return f == FAULT_OOM ? -ENOMEM : -EFAULT;
-    *at += PAGE_SIZE;
+    const pte_t *pte = paging_pte(*at, false);
+    if (pte && *pte & PTE_LARGE)
+        *at = ALIGN_DOWN(*at, LARGE_SIZE) + LARGE_SIZE;
+    else if (pte && *pte) /* else the mapping changed meanwhile: look again */
+        *at += PAGE_SIZE;
     return 0;
 }
 
@@ -263,6 +278,8 @@ int vm_populate(uint64_t addr, uint64_t len, enum populate how)
     for (uint64_t at = addr; at < addr + len && !err;) {
         mutex_lock(&vm.lock);
         err = populate_step(&at, addr + len, how);
+        if (err == -ENOMEM && huge_shrink(RUN_MAX))
+            err = 0;
         mutex_unlock(&vm.lock);
     }
     return err;

@@ -9,6 +9,7 @@
 #include "arch/x86_64/layout.h"
 #include "mem/kmalloc.h"
 #include "mem/page.h"
+#include "vm/huge.h"
 #include "vm/pages.h"
 #include "vm/range.h"
 
@@ -21,6 +22,7 @@ void vm_init(uint64_t mmap_top)
     mutex_init(&vm.lock);
     vm.mmap_top = mmap_top;
     vm.stack_limit = vm.as_limit = vm.data_limit = UINT64_MAX;
+    huge_init();
 }
 
 int vm_unmap_locked(uint64_t start, uint64_t end)
@@ -246,25 +248,33 @@ uint64_t vm_set_brk(uint64_t addr)
     return result;
 }
 
-/* The part of a mapping that shows pages from..to-1 of the object: false if none does. */
-static bool object_part(const struct vma *v, const struct vm_object *obj, uint64_t from,
-                        uint64_t to, uint64_t *start, uint64_t *end)
+/* The part of a mapping that shows pages from..to-1 of its object: false if none does. */
+static bool object_part(const struct vma *v, uint64_t from, uint64_t to, uint64_t *start,
+                        uint64_t *end)
 {
     uint64_t pages = (v->end - v->start) >> PAGE_SHIFT;
-    if (v->object != obj || v->pgoff >= to || v->pgoff + pages <= from)
+    if (v->pgoff >= to || v->pgoff + pages <= from)
         return false;
     *start = v->start + ((MAX(from, v->pgoff) - v->pgoff) << PAGE_SHIFT);
     *end = v->start + (MIN(to - v->pgoff, pages) << PAGE_SHIFT);
     return true;
 }
 
-void vm_forget_object(const struct vm_object *obj, uint64_t from, uint64_t to)
+/* Takes the object's pages from..to-1 out of every mapping; `copies`: private ones too. */
+static void forget(const struct vm_object *obj, uint64_t from, uint64_t to, bool copies)
 {
     uint64_t start, end;
     mutex_lock(&vm.lock);
-    for (struct rb_node *n = rb_first(&vm.root); n; n = rb_next(n))
-        if (object_part(RB_ENTRY(n, struct vma, node), obj, from, to, &start, &end))
+    LIST_FOR_EACH(l, &obj->mappings)
+    {
+        const struct vma *v = LIST_ENTRY(l, struct vma, object_link);
+        if (!object_part(v, from, to, &start, &end))
+            continue;
+        if (copies || v->flags & VMA_SHARED)
             pages_drop(start, end, false);
+        else
+            pages_drop_file(start, end);
+    }
     mutex_unlock(&vm.lock);
 }
 
@@ -272,21 +282,33 @@ void vm_protect_object(const struct vm_object *obj, uint64_t from, uint64_t to)
 {
     uint64_t start, end;
     mutex_lock(&vm.lock);
-    for (struct rb_node *n = rb_first(&vm.root); n; n = rb_next(n)) {
-        const struct vma *v = RB_ENTRY(n, struct vma, node);
-        if (v->flags & VMA_SHARED && object_part(v, obj, from, to, &start, &end))
+    LIST_FOR_EACH(l, &obj->mappings)
+    {
+        const struct vma *v = LIST_ENTRY(l, struct vma, object_link);
+        if (v->flags & VMA_SHARED && object_part(v, from, to, &start, &end))
             pages_protect(start, end, v->prot, false);
     }
     mutex_unlock(&vm.lock);
+}
+
+void vm_forget_object(const struct vm_object *obj, uint64_t from, uint64_t to)
+{
+    forget(obj, from, to, true);
+}
+
+void vm_forget_hole(const struct vm_object *obj, uint64_t from, uint64_t to)
+{
+    forget(obj, from, to, false);
 }
 
 bool vm_object_writable(const struct vm_object *obj)
 {
     bool found = false;
     mutex_lock(&vm.lock);
-    for (struct rb_node *n = rb_first(&vm.root); n && !found; n = rb_next(n)) {
-        const struct vma *v = RB_ENTRY(n, struct vma, node);
-        found = v->object == obj && v->flags & VMA_SHARED && v->max_prot & PROT_WRITE;
+    LIST_FOR_EACH(l, &obj->mappings)
+    {
+        const struct vma *v = LIST_ENTRY(l, struct vma, object_link);
+        found = found || (v->flags & VMA_SHARED && v->max_prot & PROT_WRITE);
     }
     mutex_unlock(&vm.lock);
     return found;

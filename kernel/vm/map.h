@@ -28,8 +28,13 @@ int vm_protect(uint64_t addr, uint64_t len, uint32_t prot);
 uint64_t vm_set_brk(uint64_t addr);
 /* Linux' heuristic overcommit: more memory at once than the machine has is refused. */
 bool vm_overcommits(uint64_t len);
-/* The object lost its pages from..to-1 (truncation): no mapping shows them any more. */
+/*
+ * No mapping shows the object's pages from..to-1 any more: because it ends before them now
+ * (private copies go too), or has a hole there (these stay). To be called before the pages
+ * leave the cache, and after, for those that were mapped in between.
+ */
 void vm_forget_object(const struct vm_object *obj, uint64_t from, uint64_t to);
+void vm_forget_hole(const struct vm_object *obj, uint64_t from, uint64_t to);
 /* Shared mappings of the object's pages from..to-1 become read-only: writes are heard of again. */
 void vm_protect_object(const struct vm_object *obj, uint64_t from, uint64_t to);
 /* True if a shared mapping may change, or may be made to change, the object. */

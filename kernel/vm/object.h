@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "lib/types.h"
+#include "lib/list.h"
 
 struct page;
 struct vm_object;
@@ -29,9 +29,20 @@ struct vm_object_ops {
     void (*put)(struct vm_object *obj);
     /* Its path for /proc/self/maps, terminated; also device and inode number. */
     int (*describe)(struct vm_object *obj, char *buf, size_t n, uint64_t *dev, uint64_t *ino);
+    /* What mappings changed goes to where it is kept (MS_SYNC). May sleep. */
+    int (*sync)(struct vm_object *obj);
+    /* Makes a hole, bytes (MADV_REMOVE); mappings show zeroes then. -EOPNOTSUPP. May sleep. */
+    int (*punch)(struct vm_object *obj, uint64_t offset, uint64_t len);
 };
 
 struct vm_object {
     const struct vm_object_ops *ops;
+    struct list mappings; /* of it, struct vma.object_link; guarded by vm.lock */
     bool tracked; /* the first write to a page must be known: shared pages are mapped read-only */
 };
+
+static inline void vm_object_init(struct vm_object *obj, const struct vm_object_ops *ops)
+{
+    obj->ops = ops;
+    list_init(&obj->mappings);
+}

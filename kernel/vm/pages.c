@@ -8,16 +8,15 @@
 #include "arch/x86_64/layout.h"
 #include "core/panic.h"
 #include "mem/page.h"
-#include "vm/vma.h"
+#include "vm/huge.h"
 
-#define BATCH      64
-#define TABLE_SPAN (2ul << 20) /* what one last-level table maps */
+#define BATCH 64
 
 static uint8_t zero_frame[PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
 
-paddr_t pages_zero_frame(void)
+bool pages_is_zero(pte_t pte)
 {
-    return virt_to_phys(zero_frame);
+    return (pte & (PTE_ADDR | PTE_LARGE)) == virt_to_phys(zero_frame);
 }
 
 pte_t pages_prot(uint32_t prot, bool writable)
@@ -28,10 +27,10 @@ pte_t pages_prot(uint32_t prot, bool writable)
            (prot & PROT_EXEC ? 0 : PTE_NX);
 }
 
-static void resident_add(void)
+void pages_count_resident(size_t n)
 {
-    if (++vm.resident > vm.resident_max)
-        vm.resident_max = vm.resident;
+    vm.resident += n;
+    vm.resident_max = MAX(vm.resident_max, vm.resident);
 }
 
 int pages_map(uint64_t va, struct page *p, uint32_t prot, bool writable)
@@ -42,8 +41,14 @@ int pages_map(uint64_t va, struct page *p, uint32_t prot, bool writable)
         return pte ? 0 : -ENOMEM;
     }
     *pte = page_paddr(p) | pages_prot(prot, writable);
-    resident_add();
+    pages_count_resident(1);
     return 0;
+}
+
+/* Entries from va's on in its table. */
+static unsigned table_room(uint64_t va)
+{
+    return (unsigned)((LARGE_SIZE - va % LARGE_SIZE) >> PAGE_SHIFT);
 }
 
 int pages_fill(uint64_t va, unsigned count, uint32_t prot)
@@ -51,22 +56,53 @@ int pages_fill(uint64_t va, unsigned count, uint32_t prot)
     pte_t *pte = paging_pte(va, true), bits = pages_prot(prot, true);
     if (!pte)
         return -ENOMEM;
-    unsigned i = 0, room = (unsigned)((TABLE_SPAN - va % TABLE_SPAN) >> PAGE_SHIFT);
-    for (; i < MIN(count, room) && !pte[i]; i++) {
+    count = MIN(count, table_room(va));
+    for (unsigned i = 0; i < count && !pte[i]; i++) {
         struct page *p = page_alloc_zero(0);
         if (!p)
             break;
         pte[i] = page_paddr(p) | bits;
-        resident_add();
+        pages_count_resident(1);
     }
     return pte[0] ? 0 : -ENOMEM;
 }
 
-unsigned pages_run_below(uint64_t va, unsigned max)
+int pages_fill_zero(uint64_t va, unsigned count, uint32_t prot)
 {
+    pte_t *pte = paging_pte(va, true), entry = virt_to_phys(zero_frame) | pages_prot(prot, false);
+    if (!pte)
+        return -ENOMEM;
+    count = MIN(count, table_room(va));
+    for (unsigned i = 0; i < count && !pte[i]; i++) {
+        pte[i] = entry;
+        pages_count_resident(1);
+    }
+    return 0;
+}
+
+int pages_unzero(uint64_t va, unsigned count, uint32_t prot)
+{
+    pte_t *pte = paging_pte(va, false), bits = pages_prot(prot, true);
+    unsigned i = 0;
+    count = MIN(count, table_room(va));
+    for (; i < count && pages_is_zero(pte[i]); i++) {
+        struct page *p = page_alloc_zero(0);
+        if (!p)
+            break;
+        pte[i] = page_paddr(p) | bits;
+    }
+    tlb_flush_range(va, va + i * PAGE_SIZE);
+    return i ? 0 : -ENOMEM;
+}
+
+unsigned pages_run_below(uint64_t va, unsigned max, bool writable)
+{
+    const pte_t wanted = PTE_PRESENT | (writable ? PTE_WRITE : 0);
     const pte_t *pte = va ? paging_pte(va - PAGE_SIZE, false) : NULL;
-    unsigned n = 0, room = pte ? (unsigned)((va - PAGE_SIZE) % TABLE_SPAN >> PAGE_SHIFT) + 1 : 0;
-    while (n < MIN(max, room) && *(pte - n) & PTE_PRESENT)
+    unsigned n = 0, room = pte ? (unsigned)((va - PAGE_SIZE) % LARGE_SIZE >> PAGE_SHIFT) + 1 : 0;
+    if (pte && *pte & PTE_LARGE)
+        return (*pte & wanted) == wanted ? MIN(max, room) : 0;
+    while (n < MIN(max, room) && (*(pte - n) & wanted) == wanted)
         n++;
     return n;
 }
@@ -78,7 +114,7 @@ int pages_put_frame(uint64_t va, paddr_t frame, uint32_t prot)
         return -ENOMEM;
     if (!*pte) {
         *pte = frame | pages_prot(prot, false);
-        resident_add();
+        pages_count_resident(1);
     }
     return 0;
 }
@@ -123,18 +159,28 @@ static void drop_one(uint64_t va, pte_t *pte, void *arg)
 {
     struct batch *b = arg;
     struct page *p = page_of_paddr(*pte & PTE_ADDR);
+    uint64_t size = *pte & PTE_LARGE ? LARGE_SIZE : PAGE_SIZE;
     if (*pte & PTE_PRESENT) {
         b->first = MIN(b->first, va);
-        b->last = MAX(b->last, va + PAGE_SIZE);
+        b->last = MAX(b->last, va + size);
     }
+    if (*pte & PTE_LARGE)
+        huge_forget(p);
     *pte = 0;
-    vm.resident--;
+    vm.resident -= size >> PAGE_SHIFT;
     if (p && !p->owner && __atomic_load_n(&p->refs, __ATOMIC_RELAXED) == 1)
         list_add_tail(&b->own, &p->link);
     else if (p)
         b->page[b->count++] = p;
     if (b->count == BATCH)
         batch_flush(b);
+}
+
+static void drop_file_one(uint64_t va, pte_t *pte, void *arg)
+{
+    const struct page *p = page_of_paddr(*pte & PTE_ADDR);
+    if (p && (p->owner || p->flags & PAGE_GONE))
+        drop_one(va, pte, arg);
 }
 
 static void nothing(uint64_t va, pte_t *pte, void *arg)
@@ -148,10 +194,20 @@ void pages_drop(uint64_t start, uint64_t end, bool prune)
 {
     struct batch b;
     batch_init(&b);
+    huge_split_at(start);
+    huge_split_at(end);
     paging_walk(start, end, drop_one, &b, false);
     batch_flush(&b);
-    if (prune && end - start >= TABLE_SPAN)
+    if (prune && end - start >= LARGE_SIZE)
         paging_walk(start, end, nothing, NULL, true);
+}
+
+void pages_drop_file(uint64_t start, uint64_t end)
+{
+    struct batch b;
+    batch_init(&b);
+    paging_walk(start, end, drop_file_one, &b, false);
+    batch_flush(&b);
 }
 
 struct protect {
@@ -166,7 +222,7 @@ static void protect_one(uint64_t va, pte_t *pte, void *arg)
     const struct page *page = page_of_paddr(*pte & PTE_ADDR);
     /* A page of the cache in a private mapping, and the zero page, are copied when written. */
     bool own = page && !page->owner;
-    pte_t new = (*pte & PTE_ADDR) | pages_prot(p->prot, p->shared || own);
+    pte_t new = (*pte & (PTE_ADDR | PTE_LARGE)) | pages_prot(p->prot, p->shared || own);
     if (*pte & PTE_PRESENT && new != *pte)
         p->flush = true;
     *pte = new;
@@ -183,12 +239,17 @@ void pages_protect(uint64_t start, uint64_t end, uint32_t prot, bool shared)
 int pages_move(uint64_t from, uint64_t to, uint64_t len)
 {
     int err = 0;
+    huge_split_at(from);
+    huge_split_at(from + len);
     for (uint64_t off = 0; off < len && !err; off += PAGE_SIZE) {
         pte_t *old = paging_pte(from + off, false);
-        if (!old) { /* no table: on to the next one */
-            off = ALIGN_UP(from + off + 1, TABLE_SPAN) - from - PAGE_SIZE;
+        bool whole = old && *old & PTE_LARGE;
+        if (!old || (whole && huge_move(from + off, to + off))) { /* on to the next table */
+            off = ALIGN_UP(from + off + 1, LARGE_SIZE) - from - PAGE_SIZE;
             continue;
         }
+        if (whole)
+            old = paging_pte(from + off, false);
         if (!*old)
             continue;
         pte_t *new = paging_pte(to + off, true);
@@ -207,4 +268,11 @@ bool pages_present(uint64_t va)
 {
     const pte_t *pte = paging_pte(va, false);
     return pte && *pte;
+}
+
+void *pages_own(uint64_t va)
+{
+    const pte_t *pte = paging_pte(va, false);
+    const struct page *p = pte ? page_of_paddr(*pte & PTE_ADDR) : NULL;
+    return p && !p->owner ? phys_to_virt(paging_frame(pte, va)) : NULL;
 }

@@ -2,6 +2,7 @@
 /* Advice, locks and residence of ranges: see range.h. */
 #include "vm/range.h"
 
+#include <asm/mman.h>
 #include <linux/errno.h>
 
 #include "arch/x86_64/layout.h"
@@ -80,22 +81,92 @@ static int check_mapped_locked(uint64_t addr, uint64_t end)
     return v && v->start <= addr ? 0 : -ENOMEM;
 }
 
-int vm_check_mapped(uint64_t addr, uint64_t len)
+int vm_check_hint(uint64_t addr, uint64_t len, uint32_t never, bool anonymous)
 {
+    uint64_t end = addr + len;
+    int err = 0;
     mutex_lock(&vm.lock);
-    int err = check_mapped_locked(addr, addr + len);
+    for (struct vma *v = vma_find(addr); v && v->start < end && !err; v = vma_next(v))
+        err = v->flags & never || (anonymous && v->object) ? -EINVAL : 0;
+    if (!err)
+        err = check_mapped_locked(addr, end);
     mutex_unlock(&vm.lock);
     return err;
 }
 
-bool vm_range_has(uint64_t addr, uint64_t len, uint32_t flags)
+/* Calls an operation of the mapping's object without vm.lock. */
+static int object_punch(const struct vma *v, uint64_t start, uint64_t end)
 {
-    bool found = false;
-    mutex_lock(&vm.lock);
-    for (struct vma *v = vma_find(addr); v && v->start < addr + len && !found; v = vma_next(v))
-        found = v->flags & flags;
+    struct vm_object *obj = v->object;
+    uint64_t offset = vma_pgoff_at(v, start) << PAGE_SHIFT;
+    obj->ops->get(obj);
     mutex_unlock(&vm.lock);
-    return found;
+    int err = obj->ops->punch ? obj->ops->punch(obj, offset, end - start) : -EOPNOTSUPP;
+    obj->ops->put(obj);
+    mutex_lock(&vm.lock);
+    return err;
+}
+
+static int object_sync(const struct vma *v)
+{
+    struct vm_object *obj = v->object;
+    obj->ops->get(obj);
+    mutex_unlock(&vm.lock);
+    int err = obj->ops->sync ? obj->ops->sync(obj) : 0;
+    obj->ops->put(obj);
+    mutex_lock(&vm.lock);
+    return err;
+}
+
+static int punch_one(const struct vma *v, uint64_t start, uint64_t end)
+{
+    if (v->flags & VMA_LOCKED || !v->object)
+        return -EINVAL;
+    if (!(v->flags & VMA_SHARED) || !(v->max_prot & PROT_WRITE))
+        return -EACCES;
+    return object_punch(v, start, end);
+}
+
+int vm_punch(uint64_t addr, uint64_t len)
+{
+    uint64_t end = addr + len, at = addr;
+    int err = 0, hole = 0;
+    mutex_lock(&vm.lock);
+    while (at < end && !err) {
+        const struct vma *v = vma_find(at);
+        if (!v || v->start >= end)
+            break;
+        if (v->start > at)
+            hole = -ENOMEM;
+        uint64_t start = MAX(v->start, at);
+        at = MIN(v->end, end);
+        err = punch_one(v, start, at);
+    }
+    mutex_unlock(&vm.lock);
+    return err ? err : at < end ? -ENOMEM : hole;
+}
+
+int vm_sync(uint64_t addr, uint64_t len, uint32_t flags)
+{
+    uint64_t end = addr + len, at = addr;
+    int err = 0, hole = 0;
+    mutex_lock(&vm.lock);
+    while (at < end && !err) {
+        const struct vma *v = vma_find(at);
+        if (!v || v->start >= end || (v->start > at && flags == MS_ASYNC)) {
+            err = -ENOMEM;
+            break;
+        }
+        if (v->start > at)
+            hole = -ENOMEM;
+        at = v->end;
+        if (flags & MS_INVALIDATE && v->flags & VMA_LOCKED)
+            err = -EBUSY;
+        else if (flags & MS_SYNC && v->object && v->flags & VMA_SHARED)
+            err = object_sync(v);
+    }
+    mutex_unlock(&vm.lock);
+    return err ? err : hole;
 }
 
 /* In memory: mapped, or the page of the file is there anyway. */
@@ -129,10 +200,12 @@ static void usage_add(uint64_t va, pte_t *pte, void *arg)
 {
     struct vm_usage *u = arg;
     const struct page *p = page_of_paddr(*pte & PTE_ADDR);
+    uint64_t size = *pte & PTE_LARGE ? LARGE_SIZE : PAGE_SIZE;
     (void)va;
-    u->resident += PAGE_SIZE;
-    u->anonymous += p && !p->owner ? PAGE_SIZE : 0;
-    u->dirty += p && (!p->owner || *pte & PTE_DIRTY) ? PAGE_SIZE : 0;
+    u->resident += size;
+    u->anonymous += p && !p->owner ? size : 0;
+    u->dirty += p && (!p->owner || *pte & PTE_DIRTY) ? size : 0;
+    u->huge += *pte & PTE_LARGE ? size : 0;
 }
 
 void vm_usage(uint64_t start, uint64_t end, struct vm_usage *out)

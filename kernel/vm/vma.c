@@ -10,6 +10,7 @@
 #include <linux/errno.h>
 
 #include "mem/kmalloc.h"
+#include "vm/huge.h"
 
 static struct vma *vma_of(const struct rb_node *n)
 {
@@ -109,6 +110,9 @@ void vma_insert(struct vma *v)
     gap_refresh(v);
     gap_refresh(vma_next(v));
     account(v, 1);
+    list_init(&v->object_link);
+    if (v->object)
+        list_add_tail(&v->object->mappings, &v->object_link);
     vm.count++;
 }
 
@@ -119,6 +123,7 @@ void vma_delete(struct vma *v)
     gap_refresh(next);
     account(v, -1);
     vm.count--;
+    list_remove(&v->object_link);
     if (v->object)
         v->object->ops->put(v->object);
     kfree(v);
@@ -157,6 +162,7 @@ static int vma_split(struct vma *v, uint64_t addr)
     upper->pgoff = vma_pgoff_at(v, addr);
     if (upper->object)
         upper->object->ops->get(upper->object);
+    huge_split_at(addr);
     vma_resize(v, v->start, addr);
     vma_insert(upper);
     return 0;

@@ -20,6 +20,8 @@ enum {
     VMA_NORESERVE = 64, /* MAP_NORESERVE: overcommit is not asked about it */
     VMA_LOCKED = 128,   /* mlock */
     VMA_DONTDUMP = 256, /* left out of a core file */
+    VMA_HUGE = 512,     /* MADV_HUGEPAGE */
+    VMA_NOHUGE = 1024,  /* MADV_NOHUGEPAGE */
 };
 
 struct vma {
@@ -30,6 +32,7 @@ struct vma {
     uint32_t flags;           /* VMA_* */
     uint32_t max_prot;        /* what mprotect may give */
     struct vm_object *object; /* referenced; NULL: anonymous */
+    struct list object_link;  /* in object->mappings while in the tree */
     uint64_t pgoff;           /* page of the object at `start` */
 };
 
@@ -48,6 +51,7 @@ struct vm_space {
     unsigned count;
     uint32_t future_flags; /* VMA_LOCKED after mlockall(MCL_FUTURE) */
     bool future_populate;  /* and without MCL_ONFAULT */
+    bool huge_disabled;    /* PR_SET_THP_DISABLE */
 };
 
 extern struct vm_space vm;

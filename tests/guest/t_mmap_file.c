@@ -2,6 +2,7 @@
 /* Mappings of files: private copies, the tail of the last page, SIGBUS, shared ones in /tmp. */
 #include "guest.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -174,4 +175,146 @@ TEST(truncated_under_mapping)
     munmap(p, 3 * PAGE);
     close(fd);
     unlink(tmp_path("t"));
+}
+
+#define RW (PROT_READ | PROT_WRITE)
+
+/* A file in /tmp of so many pages, each with its number in the first byte; unlinked. */
+static int numbered_file(size_t pages)
+{
+    int fd = open(tmp_path("n"), O_RDWR | O_CREAT, 0600);
+    CHECK(fd >= 0 && unlink(tmp_path("n")) == 0 && ftruncate(fd, (off_t)(pages * PAGE)) == 0);
+    for (size_t i = 0; i < pages; i++)
+        CHECK(pwrite(fd, &(char){(char)(i + 1)}, 1, (off_t)(i * PAGE)) == 1);
+    return fd;
+}
+
+TEST(remove_pages)
+{
+    struct stat st;
+    int fd = numbered_file(8);
+    char *p = mmap(NULL, 8 * PAGE, RW, MAP_SHARED, fd, 0);
+    char *q = mmap(NULL, 4 * PAGE, PROT_READ, MAP_SHARED, fd, 2 * PAGE);
+    char *own = mmap(NULL, 8 * PAGE, RW, MAP_PRIVATE, fd, 0), first;
+    CHECK(p != MAP_FAILED && q != MAP_FAILED && own != MAP_FAILED);
+    CHECK(p[3 * PAGE] == 4 && q[PAGE] == 4 && own[3 * PAGE] == 4);
+    own[4 * PAGE] = 77;
+    CHECK(madvise(p + 3 * PAGE, 2 * PAGE, MADV_REMOVE) == 0);
+    CHECK(fstat(fd, &st) == 0 && st.st_size == 8 * PAGE && st.st_blocks == 6 * PAGE / 512);
+    CHECK(p[2 * PAGE] == 3 && p[3 * PAGE] == 0 && p[4 * PAGE] == 0 && p[5 * PAGE] == 6);
+    CHECK(q[0] == 3 && q[PAGE] == 0 && q[2 * PAGE] == 0 && q[3 * PAGE] == 6);
+    CHECK(own[3 * PAGE] == 0 && own[4 * PAGE] == 77); /* a copy of one's own stays */
+    CHECK(pread(fd, &first, 1, 3 * PAGE) == 1 && first == 0);
+    p[3 * PAGE] = 9;
+    CHECK(q[PAGE] == 9 && own[3 * PAGE] == 9);
+    munmap(p, 8 * PAGE);
+    munmap(q, 4 * PAGE);
+    munmap(own, 8 * PAGE);
+    close(fd);
+}
+
+TEST(remove_errors)
+{
+    int fd = numbered_file(4);
+    char *p = mmap(NULL, 4 * PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK(FAILS(madvise(p, PAGE, MADV_REMOVE), EINVAL));
+    munmap(p, 4 * PAGE);
+    p = mmap(NULL, 4 * PAGE, RW, MAP_PRIVATE, fd, 0);
+    CHECK(FAILS(madvise(p, PAGE, MADV_REMOVE), EACCES));
+    munmap(p, 4 * PAGE);
+    p = mmap(NULL, 4 * PAGE, RW, MAP_SHARED, fd, 0);
+    CHECK(FAILS(madvise(p + 1, PAGE, MADV_REMOVE), EINVAL));
+    CHECK(mlock(p, PAGE) == 0 && FAILS(madvise(p, PAGE, MADV_REMOVE), EINVAL));
+    CHECK(p[0] == 1 && munlock(p, PAGE) == 0);
+    CHECK(munmap(p + PAGE, PAGE) == 0 && FAILS(madvise(p, 4 * PAGE, MADV_REMOVE), ENOMEM));
+    CHECK(p[0] == 0 && p[2 * PAGE] == 0); /* done all the same */
+    munmap(p, 4 * PAGE);
+    p = mmap(NULL, 4 * PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    p[PAGE] = p[2 * PAGE] = 5;
+    CHECK(madvise(p + PAGE, PAGE, MADV_REMOVE) == 0 && p[PAGE] == 0 && p[2 * PAGE] == 5);
+    munmap(p, 4 * PAGE);
+    close(fd);
+}
+
+TEST(sync_errors)
+{
+    int fd = numbered_file(4);
+    char *p = mmap(NULL, 4 * PAGE, RW, MAP_SHARED, fd, 0);
+    p[0] = p[3 * PAGE] = 1;
+    CHECK(msync(p, 4 * PAGE, MS_SYNC | MS_INVALIDATE) == 0 && msync(p, 4 * PAGE, 0) == 0);
+    CHECK(munmap(p + PAGE, PAGE) == 0);
+    CHECK(FAILS(msync(p, 4 * PAGE, MS_SYNC), ENOMEM));
+    CHECK(FAILS(msync(p, 4 * PAGE, MS_ASYNC), ENOMEM));
+    CHECK(mlock(p + 2 * PAGE, PAGE) == 0);
+    CHECK(FAILS(msync(p, 4 * PAGE, MS_SYNC | MS_INVALIDATE), EBUSY)); /* behind the hole */
+    CHECK(FAILS(msync(p, 4 * PAGE, MS_ASYNC | MS_SYNC | MS_INVALIDATE), EINVAL));
+    CHECK(munlock(p + 2 * PAGE, PAGE) == 0);
+    CHECK(msync(p, 0, MS_SYNC) == 0 && FAILS(msync(p, (size_t)-PAGE, MS_SYNC), ENOMEM));
+    munmap(p, 4 * PAGE);
+    close(fd);
+}
+
+TEST(truncation_reaches_all_mappings)
+{
+    static char *map[40];
+    int fd = numbered_file(4), other = numbered_file(4);
+    for (size_t i = 0; i < COUNT(map); i++) {
+        int flags = i % 3 == 2 ? MAP_PRIVATE : MAP_SHARED;
+        map[i] = mmap(NULL, 4 * PAGE, RW, flags, i % 4 == 3 ? other : fd, 0);
+        CHECK(map[i] != MAP_FAILED && touch(map[i] + 2 * PAGE, i % 2) == 0);
+    }
+    for (size_t i = 0; i < COUNT(map); i += 5) /* pieces and moved ones are found too */
+        CHECK(mprotect(map[i] + 2 * PAGE, PAGE, PROT_READ) == 0);
+    map[1] = mremap(map[1], 4 * PAGE, 5 * PAGE, MREMAP_MAYMOVE);
+    CHECK(map[1] != MAP_FAILED && ftruncate(fd, 2 * PAGE) == 0);
+    for (size_t i = 0; i < COUNT(map); i++) {
+        CHECK(touch(map[i] + PAGE, false) == 0);
+        CHECK(touch(map[i] + 2 * PAGE, false) == (i % 4 == 3 ? 0 : SIGBUS));
+    }
+    CHECK(ftruncate(fd, 4 * PAGE) == 0);
+    for (size_t i = 0; i < COUNT(map); i++) {
+        CHECK(i % 4 == 3 || map[i][2 * PAGE] == 0);
+        munmap(map[i], i == 1 ? 5 * PAGE : 4 * PAGE);
+    }
+    close(fd);
+    close(other);
+}
+
+/* One thread makes holes while others write: what is read afterwards is what the file holds. */
+
+#define HOLED 16
+
+static char *holed;
+static volatile bool hole_stop;
+
+static void *hole_writer(void *arg)
+{
+    for (unsigned i = (unsigned)(size_t)arg; !hole_stop; i += 7)
+        holed[i % HOLED * PAGE + (size_t)arg] = 1;
+    return NULL;
+}
+
+TEST(holes_while_writing)
+{
+    pthread_t t[2];
+    int fd = numbered_file(HOLED);
+    holed = mmap(NULL, HOLED * PAGE, RW, MAP_SHARED, fd, 0);
+    CHECK(holed != MAP_FAILED);
+    hole_stop = false;
+    for (size_t i = 0; i < 2; i++)
+        CHECK(pthread_create(&t[i], NULL, hole_writer, (void *)(i + 1)) == 0);
+    for (int64_t end = now_ns() + 300 * MS; now_ns() < end;)
+        CHECK(madvise(holed, HOLED * PAGE, MADV_REMOVE) == 0);
+    hole_stop = true;
+    for (size_t i = 0; i < 2; i++)
+        pthread_join(t[i], NULL);
+    for (size_t i = 0; i < HOLED; i++) {
+        char in_file[3], mark[3] = {0, (char)i, 2};
+        CHECK(pread(fd, in_file, 3, (off_t)(i * PAGE)) == 3);
+        CHECK(!memcmp(in_file, holed + i * PAGE, 3));
+        memcpy(holed + i * PAGE, mark, 3); /* the mapping and the file are the same page */
+        CHECK(pread(fd, in_file, 3, (off_t)(i * PAGE)) == 3 && !memcmp(in_file, mark, 3));
+    }
+    munmap(holed, HOLED * PAGE);
+    close(fd);
 }

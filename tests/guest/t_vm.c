@@ -223,6 +223,25 @@ TEST(sequential_touch_takes_few_faults)
     munmap(p, 16384 * PAGE);
 }
 
+TEST(read_before_write)
+{
+    const size_t n = 2000;
+    char *p = map(n, RW);
+    long sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += p[i * PAGE] + p[i * PAGE + PAGE - 1];
+    CHECK(sum == 0);
+    for (size_t i = 0; i < n; i += 3)
+        p[i * PAGE + 1] = (char)(i % 100 + 1);
+    for (size_t i = 0; i < n; i++) /* each has a page of its own by then, or none */
+        CHECK(p[i * PAGE + 1] == (i % 3 ? 0 : (char)(i % 100 + 1)) && p[i * PAGE + 2] == 0);
+    for (size_t i = 0; i < n; i++)
+        p[i * PAGE + 2] = 9;
+    for (size_t i = 0; i < n; i++)
+        CHECK(p[i * PAGE + 1] == (i % 3 ? 0 : (char)(i % 100 + 1)) && p[i * PAGE + 2] == 9);
+    munmap(p, n * PAGE);
+}
+
 TEST(growsdown)
 {
     char *base = mmap(NULL, 4096 * PAGE, PROT_NONE, ANON | MAP_NORESERVE, -1, 0);
@@ -335,6 +354,22 @@ TEST(advice_known)
     CHECK(FAILS(madvise(p, 0, 1234), EINVAL) && madvise(p, 0, MADV_DONTNEED) == 0);
     CHECK(FAILS(madvise(p + 1, PAGE, MADV_NORMAL), EINVAL));
     munmap(p, 4 * PAGE);
+}
+
+TEST(advice_refused)
+{
+    char *p = map(2, RW), *q = mmap(NULL, PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    CHECK(q != MAP_FAILED && mlock(p, PAGE) == 0);
+    CHECK(FAILS(madvise(p, 2 * PAGE, MADV_COLD), EINVAL));
+    CHECK(FAILS(madvise(p, 2 * PAGE, MADV_PAGEOUT), EINVAL));
+    CHECK(FAILS(madvise(p, PAGE, MADV_FREE), EINVAL));
+    CHECK(FAILS(madvise(q, PAGE, MADV_WIPEONFORK), EINVAL));
+    CHECK(FAILS(madvise(q, PAGE, MADV_FREE), EINVAL));
+    CHECK(FAILS(madvise(p, 2 * PAGE, MADV_REMOVE), EINVAL));
+    CHECK(madvise(p, 0, MADV_REMOVE) == 0 && madvise(p, 0, MADV_HUGEPAGE) == 0);
+    CHECK(FAILS(madvise(p, 0, 7), EINVAL) && FAILS(madvise(p, 0, 26), EINVAL));
+    munmap(p, 2 * PAGE);
+    munmap(q, PAGE);
 }
 
 TEST(advice_over_hole)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "arch/x86_64/features.h"
 #include "arch/x86_64/layout.h"
 #include "arch/x86_64/percpu.h"
 #include "core/log.h"
@@ -11,6 +12,7 @@
 #include "core/random.h"
 
 struct percpu fake_percpu;
+uint32_t cpu_features;
 char *fake_phys_base;
 
 void log_write(enum log_level level, const char *fmt, ...)

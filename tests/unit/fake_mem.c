@@ -25,6 +25,11 @@ void *kzalloc(size_t n)
     return mem_fails() ? NULL : calloc(1, n);
 }
 
+void *kzalloc_io(size_t n)
+{
+    return kzalloc(n);
+}
+
 void *krealloc(void *p, size_t n)
 {
     return mem_fails() ? NULL : realloc(p, n);
@@ -48,9 +53,12 @@ void *kmemdup(const void *p, size_t n)
 
 /* The frame's descriptor and its memory are two host blocks; `owner` of the fake holds neither. */
 struct fake_page {
+    struct list all;
     struct page page;
     void *memory;
 };
+
+static struct list fake_pages = LIST_INIT(fake_pages);
 
 struct page *page_alloc(unsigned order)
 {
@@ -58,6 +66,7 @@ struct page *page_alloc(unsigned order)
         return NULL;
     struct fake_page *f = calloc(1, sizeof *f);
     f->memory = aligned_alloc(PAGE_SIZE, PAGE_SIZE << order);
+    list_add_tail(&fake_pages, &f->all);
     f->page.refs = 1;
     f->page.order = (uint8_t)order;
     list_init(&f->page.link);
@@ -79,6 +88,7 @@ void page_put(struct page *p)
         return;
     struct fake_page *f = CONTAINER_OF(p, struct fake_page, page);
     fake_mem_pages -= (size_t)1 << p->order;
+    list_remove(&f->all);
     free(f->memory);
     free(f);
 }
@@ -86,6 +96,18 @@ void page_put(struct page *p)
 void *page_address(const struct page *p)
 {
     return CONTAINER_OF(p, const struct fake_page, page)->memory;
+}
+
+struct page *page_of_address(const void *addr)
+{
+    LIST_FOR_EACH(l, &fake_pages)
+    {
+        struct fake_page *f = LIST_ENTRY(l, struct fake_page, all);
+        if ((const char *)addr >= (char *)f->memory &&
+            (const char *)addr < (char *)f->memory + (PAGE_SIZE << f->page.order))
+            return &f->page;
+    }
+    return NULL;
 }
 
 size_t page_count_total(void)
@@ -100,7 +122,8 @@ size_t page_count_free(void)
 
 page_reclaim_fn *fake_mem_reclaim; /* what the tested code registered */
 
-void page_set_reclaim(page_reclaim_fn *fn)
+void page_set_reclaim(enum reclaim turn, page_reclaim_fn *fn)
 {
+    (void)turn;
     fake_mem_reclaim = fn;
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "vm/huge.h"
 #include "vm/map.h"
 #include "vm/uaccess.h"
 
@@ -37,8 +38,18 @@ int zero_user(struct uptr dst, size_t n)
     return 0;
 }
 
+uint64_t huge_bytes(void)
+{
+    return 0;
+}
+
 /* Nothing is mapped in a unit test. */
 void vm_forget_object(const struct vm_object *obj, uint64_t from, uint64_t to)
+{
+    (void)obj, (void)from, (void)to;
+}
+
+void vm_forget_hole(const struct vm_object *obj, uint64_t from, uint64_t to)
 {
     (void)obj, (void)from, (void)to;
 }

@@ -54,6 +54,39 @@ static void zeroed(void **state)
     page_put(p);
 }
 
+/* A block's frames are freed one by one and merge again; the others keep their content. */
+static void split(void **state)
+{
+    (void)state;
+    struct page *p = page_alloc_free(9);
+    assert_non_null(p);
+    page_zero(p);
+    page_split(p);
+    for (unsigned i = 0; i < 512; i++) {
+        assert_int_equal(p[i].refs, 1);
+        assert_int_equal(p[i].order, 0);
+        assert_null(p[i].owner);
+        memset(page_address(p + i), (int)i & 0xff, PAGE_SIZE);
+    }
+    for (unsigned i = 0; i < 512; i += 2)
+        page_put(p + i);
+    struct page *other = page_alloc_zero(0);
+    for (unsigned i = 1; i < 512; i += 2) {
+        assert_int_equal(*(unsigned char *)page_address(p + i), i & 0xff);
+        page_put(p + i);
+    }
+    page_put(other);
+    assert_int_equal(page_count_free(), total_free);
+    struct page *again[200], *block;
+    for (unsigned i = 0; i < 200; i++) /* the CPU's cache gives its frames back as it fills */
+        again[i] = page_alloc(0);
+    for (unsigned i = 0; i < 200; i++)
+        page_put(again[i]);
+    block = page_alloc(10);
+    assert_non_null(block);
+    page_put(block);
+}
+
 /* Every block carries its own pattern to the end: two that overlap would show. */
 static void random_use(void **state)
 {
@@ -112,11 +145,11 @@ static void reclaim_is_asked(void **state)
     (void)state;
     struct list all = LIST_INIT(all);
     struct page *p;
-    page_set_reclaim(reclaim);
+    page_set_reclaim(RECLAIM_CACHES, reclaim);
     while ((p = page_alloc(0)))
         list_add_tail(&all, &p->link);
     assert_int_equal(reclaim_calls, 1);
-    page_set_reclaim(NULL);
+    page_set_reclaim(RECLAIM_CACHES, NULL);
     while (!list_empty(&all))
         page_put(LIST_ENTRY(list_pop_head(&all), struct page, link));
 }
@@ -135,10 +168,10 @@ static void references(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(counts),     cmocka_unit_test(alignment_and_address),
-        cmocka_unit_test(zeroed),     cmocka_unit_test(random_use),
-        cmocka_unit_test(exhaustion), cmocka_unit_test(reclaim_is_asked),
-        cmocka_unit_test(references),
+        cmocka_unit_test(counts),           cmocka_unit_test(alignment_and_address),
+        cmocka_unit_test(zeroed),           cmocka_unit_test(split),
+        cmocka_unit_test(random_use),       cmocka_unit_test(exhaustion),
+        cmocka_unit_test(reclaim_is_asked), cmocka_unit_test(references),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }

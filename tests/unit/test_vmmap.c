@@ -13,6 +13,7 @@
 #include <linux/mman.h>
 
 #include "mem/page.h"
+#include "vm/huge.h"
 #include "vm/map.h"
 #include "vm/pages.h"
 #include "vm/range.h"
@@ -32,6 +33,11 @@ void pages_drop(uint64_t start, uint64_t end, bool prune)
 {
     (void)prune;
     dropped += (end - start) >> PAGE_SHIFT;
+}
+
+void pages_drop_file(uint64_t start, uint64_t end)
+{
+    (void)start, (void)end;
 }
 
 void pages_protect(uint64_t start, uint64_t end, uint32_t prot, bool shared)
@@ -73,6 +79,15 @@ struct page *page_of_paddr(paddr_t paddr)
 {
     (void)paddr;
     return NULL;
+}
+
+void huge_split_at(uint64_t addr)
+{
+    (void)addr;
+}
+
+void huge_init(void)
+{
 }
 
 static int setup(void **state)
@@ -133,8 +148,8 @@ static void errors(void **state)
         vm_map(&a, 1ull << 43, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, 7, NULL, 0),
         0);
     assert_int_equal(vm_protect(BASE, 3 * PAGE_SIZE, PROT_READ), -ENOMEM);
-    assert_int_equal(vm_check_mapped(BASE, 2 * PAGE_SIZE), 0);
-    assert_int_equal(vm_check_mapped(BASE, 3 * PAGE_SIZE), -ENOMEM);
+    assert_int_equal(vm_check_hint(BASE, 2 * PAGE_SIZE, 0, false), 0);
+    assert_int_equal(vm_check_hint(BASE, 3 * PAGE_SIZE, 0, false), -ENOMEM);
 }
 
 static void split_and_merge(void **state)
@@ -204,10 +219,10 @@ static void remaps(void **state)
     assert_int_equal(vm_remap(&a, 4 * PAGE_SIZE, 6 * PAGE_SIZE, 0, 0), -ENOMEM);
     assert_int_equal(vm_remap(&a, 4 * PAGE_SIZE, 6 * PAGE_SIZE, MREMAP_MAYMOVE, 0), 0);
     assert_true(a != BASE);
-    assert_int_equal(vm_check_mapped(a, 6 * PAGE_SIZE), 0);
-    assert_int_equal(vm_check_mapped(BASE, PAGE_SIZE), -ENOMEM);
+    assert_int_equal(vm_check_hint(a, 6 * PAGE_SIZE, 0, false), 0);
+    assert_int_equal(vm_check_hint(BASE, PAGE_SIZE, 0, false), -ENOMEM);
     assert_int_equal(vm_remap(&a, 6 * PAGE_SIZE, PAGE_SIZE, 0, 0), 0); /* shrink */
-    assert_int_equal(vm_check_mapped(a, 2 * PAGE_SIZE), -ENOMEM);
+    assert_int_equal(vm_check_hint(a, 2 * PAGE_SIZE, 0, false), -ENOMEM);
     uint64_t b = a;
     assert_int_equal(vm_remap(&b, PAGE_SIZE, PAGE_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, BASE), 0);
     assert_int_equal(b, BASE);
@@ -221,9 +236,9 @@ static void breaks(void **state)
     uint64_t start = vm.brk_start;
     assert_int_equal(vm_set_brk(0), start);
     assert_int_equal(vm_set_brk(start + 5000), start + 5000);
-    assert_int_equal(vm_check_mapped(start, 2 * PAGE_SIZE), 0);
+    assert_int_equal(vm_check_hint(start, 2 * PAGE_SIZE, 0, false), 0);
     assert_int_equal(vm_set_brk(start + 100), start + 100);
-    assert_int_equal(vm_check_mapped(start, 2 * PAGE_SIZE), -ENOMEM);
+    assert_int_equal(vm_check_hint(start, 2 * PAGE_SIZE, 0, false), -ENOMEM);
     map(start + 4 * PAGE_SIZE, 1, RW, FIXED);
     assert_int_equal(vm_set_brk(start + 8 * PAGE_SIZE), start + 100);
     assert_int_equal(vm_set_brk(start), start);
@@ -301,7 +316,7 @@ static void no_memory(void **state)
             fake_mem_fail_after = -1;
             assert_true(err == 0 || err == -ENOMEM);
             if (err)
-                assert_int_equal(vm_check_mapped(BASE, 8 * PAGE_SIZE), 0);
+                assert_int_equal(vm_check_hint(BASE, 8 * PAGE_SIZE, 0, false), 0);
             vm_unmap(BASE, 200 * PAGE_SIZE);
             assert_int_equal(vm.mapped, 0);
         }

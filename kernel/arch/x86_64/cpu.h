@@ -82,6 +82,12 @@ static inline void preempt_enable(void)
         preempt_check();
 }
 
+/* Zeroes whole words; fast where CPU_ERMS is real, slower than a loop under emulation. */
+static inline void cpu_zero(void *at, size_t words)
+{
+    __asm__ volatile("rep stosq" : "+D"(at), "+c"(words) : "a"(0) : "memory");
+}
+
 /* a * b / c with a 128-bit product; the quotient must fit 64 bits. */
 static inline uint64_t cpu_muldiv(uint64_t a, uint64_t b, uint64_t c)
 {

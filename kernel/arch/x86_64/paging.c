@@ -45,19 +45,22 @@ static pte_t *entry_table(pte_t e)
     return phys_to_virt(e & PTE_ADDR);
 }
 
-/* The entry for va at `level` (0 is the last), with tables above it made when asked. */
+/*
+ * The entry for va at `level` (0 is the last), with tables above it made when asked. A 2 MiB
+ * entry above the last level is the answer itself.
+ */
 static pte_t *paging_entry(uint64_t va, unsigned level, bool create)
 {
     pte_t *table = pml4;
     for (unsigned l = LEVELS - 1; l > level; l--) {
         pte_t *e = &table[entry_index(va, l)];
-        if (!(*e & PTE_PRESENT)) {
+        if (*e & PTE_LARGE) {
+            return l == 1 ? e : NULL;
+        } else if (!(*e & PTE_PRESENT)) {
             void *t = create ? paging_table_alloc() : NULL;
             if (!t)
                 return NULL;
             *e = virt_to_phys(t) | PTE_PRESENT | PTE_WRITE | (va < USER_END ? PTE_USER : 0);
-        } else if (*e & PTE_LARGE) {
-            return NULL;
         }
         table = entry_table(*e);
     }
@@ -67,6 +70,11 @@ static pte_t *paging_entry(uint64_t va, unsigned level, bool create)
 pte_t *paging_pte(uint64_t va, bool create)
 {
     return paging_entry(va, 0, create);
+}
+
+paddr_t paging_frame(const pte_t *pte, uint64_t va)
+{
+    return (*pte & PTE_ADDR) + (*pte & PTE_LARGE ? va % LARGE_SIZE & PAGE_MASK : 0);
 }
 
 static void tlb_flush(uint64_t start, uint64_t end, bool lazy);
@@ -87,6 +95,40 @@ static bool table_empty(const pte_t *table)
     return true;
 }
 
+bool paging_set_large(uint64_t va, pte_t entry, void **table)
+{
+    pte_t *e = paging_entry(va, 1, true);
+    *table = NULL;
+    if (!e || *e & PTE_LARGE || (*e && !table_empty(entry_table(*e))))
+        return false;
+    if (*e)
+        *table = paging_take_table(va);
+    *e = entry | PTE_LARGE;
+    return true;
+}
+
+pte_t paging_take_large(uint64_t va)
+{
+    pte_t old = __atomic_exchange_n(paging_entry(va, 1, false), 0, __ATOMIC_SEQ_CST);
+    if (old & PTE_PRESENT) /* any address drops the whole translation */
+        tlb_flush_range(va & PAGE_MASK, (va & PAGE_MASK) + PAGE_SIZE);
+    return old;
+}
+
+pte_t *paging_take_table(uint64_t va)
+{
+    pte_t *e = paging_entry(va, 1, false), *table = entry_table(*e);
+    uint64_t start = ALIGN_DOWN(va, LARGE_SIZE);
+    *e = 0;
+    tlb_flush(start, start + LARGE_SIZE, false);
+    return table;
+}
+
+void paging_put_table(uint64_t va, void *table)
+{
+    *paging_entry(va, 1, false) = virt_to_phys(table) | PTE_PRESENT | PTE_WRITE | PTE_USER;
+}
+
 static void paging_walk_level(struct walk *w, pte_t *table, unsigned level, uint64_t base)
 {
     uint64_t span = 1ull << (PAGE_SHIFT + 9 * level);
@@ -96,7 +138,7 @@ static void paging_walk_level(struct walk *w, pte_t *table, unsigned level, uint
         uint64_t va = base + i * span;
         if (!*e)
             continue;
-        if (level == 0) {
+        if (level == 0 || *e & PTE_LARGE) {
             w->fn(va, e, w->arg);
             continue;
         }

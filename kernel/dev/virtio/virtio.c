@@ -15,6 +15,7 @@
 static const struct virtio_driver *const drivers[] = {
     &virtio_blk_driver,
     &virtio_console_driver,
+    &virtio_net_driver,
     &virtio_rng_driver,
 };
 
@@ -51,6 +52,8 @@ static int device_reset(struct virtio_device *vdev)
 static int features_negotiate(struct virtio_device *vdev, const struct virtio_driver *drv)
 {
     vdev->features = vdev->transport->features(vdev) & (drv->features | RING_FEATURES);
+    if (drv->accept)
+        vdev->features = drv->accept(vdev->features);
     if (!virtio_has(vdev, VIRTIO_F_VERSION_1)) {
         log_error("%s: a legacy virtio device (no VIRTIO_F_VERSION_1) is not supported",
                   vdev->name);

@@ -48,13 +48,16 @@ struct virtio_device {
 struct virtio_driver {
     uint32_t id;
     uint64_t features; /* wanted beyond the ring's; the intersection is taken */
+    /* What of the offered features makes sense together. NULL: all. */
+    uint64_t (*accept)(uint64_t offered);
     /* Creates queues, calls virtio_ready(), starts. 0, or -errno: the device is reset. */
     int (*probe)(struct virtio_device *vdev);
     /* The device was given up by virtio_break(): nothing in flight comes back. May be NULL. */
     void (*broken)(struct virtio_device *vdev);
 };
 
-extern const struct virtio_driver virtio_blk_driver, virtio_console_driver, virtio_rng_driver;
+extern const struct virtio_driver virtio_blk_driver, virtio_console_driver, virtio_net_driver,
+    virtio_rng_driver;
 
 /* Negotiates and probes. 0, -ENODEV: no driver for it, or another -errno (logged). May sleep. */
 int virtio_device_add(struct virtio_device *vdev);

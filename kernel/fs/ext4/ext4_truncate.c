@@ -96,6 +96,7 @@ static int shrink(struct vnode *v, uint64_t size)
     __atomic_store_n(&v->size, size, __ATOMIC_RELEASE);
     vm_forget_object(&v->cache.object, first, UINT64_MAX >> PAGE_SHIFT);
     page_cache_drop(&v->cache, first, UINT64_MAX);
+    vm_forget_object(&v->cache.object, first, UINT64_MAX >> PAGE_SHIFT);
     err = size_store(n, size, &more);
     if (!err && more)
         err = ext4_cut(n, block_up(fs, size), UINT64_MAX);
@@ -175,8 +176,9 @@ static int punch(struct vnode *v, uint64_t from, uint64_t to)
         err = size_catch_up(ext4_inode(v));
     if (err || first >= end)
         return err;
-    vm_forget_object(&v->cache.object, first >> PAGE_SHIFT, end >> PAGE_SHIFT);
+    vm_forget_hole(&v->cache.object, first >> PAGE_SHIFT, end >> PAGE_SHIFT);
     page_cache_drop(&v->cache, first >> PAGE_SHIFT, end >> PAGE_SHIFT);
+    vm_forget_hole(&v->cache.object, first >> PAGE_SHIFT, end >> PAGE_SHIFT);
     return ext4_cut(ext4_inode(v), first >> fs->block_shift, end >> fs->block_shift);
 }
 

@@ -46,3 +46,7 @@ static inline void preempt_disable(void)
 static inline void preempt_enable(void)
 {
 }
+static inline void cpu_zero(void *at, size_t words)
+{
+    __builtin_memset(at, 0, words * 8);
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ICMP errors about our own datagrams: lwIP drops them, Linux tells the socket
+ * (udp(7), ECONNREFUSED). Seen before lwIP sees the packet; nothing is consumed.
+ */
+#include <linux/errno.h>
+
+#include "lwip/icmp.h"
+#include "lwip/prot/icmp.h"
+#include "lwip/prot/icmp6.h"
+#include "lwip/prot/ip.h"
+#include "lwip/prot/ip4.h"
+#include "lwip/prot/ip6.h"
+#include "lwip/prot/udp.h"
+#include "lwip/pbuf.h"
+#include "net/lwip/hooks.h"
+#include "net/udp_socket.h"
+
+#define ICMP_HEADER 8u
+
+static int unreachable_errno(unsigned code)
+{
+    switch (code) {
+    case ICMP_DUR_NET:
+        return ENETUNREACH;
+    case ICMP_DUR_PROTO:
+        return ENOPROTOOPT;
+    case ICMP_DUR_PORT:
+        return ECONNREFUSED;
+    case ICMP_DUR_FRAG:
+        return EMSGSIZE;
+    default:
+        return EHOSTUNREACH;
+    }
+}
+
+/* The header of the datagram of ours that the error quotes stands at `at`. */
+static void report(struct pbuf *p, unsigned at, const ip_addr_t *to, int error)
+{
+    struct udp_hdr udp;
+    if (pbuf_copy_partial(p, &udp, sizeof udp, (u16_t)at) == sizeof udp)
+        udp_peer_error(lwip_ntohs(udp.src), to, lwip_ntohs(udp.dest), error);
+}
+
+int net_ip4_input(struct pbuf *p, struct netif *netif)
+{
+    const struct ip_hdr *ip = p->payload;
+    struct icmp_hdr icmp;
+    struct ip_hdr quoted;
+    (void)netif;
+    if (p->len < IP_HLEN || IPH_PROTO(ip) != IP_PROTO_ICMP || IPH_OFFSET(ip) & PP_HTONS(0x3fff))
+        return 0;
+    unsigned at = IPH_HL_BYTES(ip);
+    if (pbuf_copy_partial(p, &icmp, sizeof icmp, (u16_t)at) != sizeof icmp || icmp.type != ICMP_DUR)
+        return 0;
+    at += ICMP_HEADER;
+    if (pbuf_copy_partial(p, &quoted, sizeof quoted, (u16_t)at) != sizeof quoted ||
+        IPH_PROTO(&quoted) != IP_PROTO_UDP)
+        return 0;
+    ip_addr_t to;
+    ip_addr_set_ip4_u32_val(to, quoted.dest.addr);
+    report(p, at + IPH_HL_BYTES(&quoted), &to, unreachable_errno(icmp.code));
+    return 0;
+}
+
+int net_ip6_input(struct pbuf *p, struct netif *netif)
+{
+    const struct ip6_hdr *ip = p->payload;
+    struct icmp6_hdr icmp;
+    struct ip6_hdr quoted;
+    (void)netif;
+    if (p->len < IP6_HLEN || IP6H_NEXTH(ip) != IP6_NEXTH_ICMP6 ||
+        pbuf_copy_partial(p, &icmp, sizeof icmp, IP6_HLEN) != sizeof icmp ||
+        icmp.type != ICMP6_TYPE_DUR)
+        return 0;
+    const unsigned at = IP6_HLEN + ICMP_HEADER;
+    if (pbuf_copy_partial(p, &quoted, sizeof quoted, at) != sizeof quoted ||
+        IP6H_NEXTH(&quoted) != IP6_NEXTH_UDP)
+        return 0;
+    ip_addr_t to;
+    ip_addr_copy_from_ip6_packed(to, quoted.dest);
+    report(p, at + IP6_HLEN, &to, icmp.code == ICMP6_DUR_PORT ? ECONNREFUSED : EHOSTUNREACH);
+    return 0;
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Interfaces from the manifest's lines: see interface.h. A line is `dhcp`, or
+ * `ADDRESS/BITS [GATEWAY]`; IPv6 configures itself from router advertisements.
+ */
+#include "net/interface.h"
+
+#include <linux/errno.h>
+
+#include "core/log.h"
+#include "dev/netdev.h"
+#include "lwip/dhcp.h"
+#include "lwip/ip6_addr.h"
+#include "lwip/netif.h"
+#include "net/link.h"
+
+#define COARSE_SECONDS DHCP_COARSE_TIMER_SECS
+
+static struct manifest_list lines;
+static unsigned next_line;
+static bool dhcp_runs;
+
+void interface_configure(const struct manifest_list *list)
+{
+    lines = *list;
+}
+
+/* A word of the line, terminated in `out`. */
+static const char *word(const char *line, char *out, size_t size)
+{
+    size_t n = 0;
+    while (*line == ' ')
+        line++;
+    for (; *line && *line != ' '; line++)
+        if (n + 1 < size)
+            out[n++] = *line;
+    out[n] = '\0';
+    return line;
+}
+
+static bool address_static(struct netif *netif, const char *line)
+{
+    char text[64];
+    ip4_addr_t address, mask, gateway = {0};
+    unsigned bits = 0;
+    line = word(line, text, sizeof text);
+    char *slash = strchr(text, '/');
+    if (!slash)
+        return false;
+    *slash++ = '\0';
+    for (; *slash >= '0' && *slash <= '9' && bits <= 32; slash++)
+        bits = bits * 10 + (unsigned)(*slash - '0');
+    if (*slash || bits > 32 || !ip4addr_aton(text, &address))
+        return false;
+    ip4_addr_set_u32(&mask, bits ? lwip_htonl(~0u << (32 - bits)) : 0);
+    word(line, text, sizeof text);
+    if (text[0] && !ip4addr_aton(text, &gateway))
+        return false;
+    netif_set_addr(netif, &address, &mask, &gateway);
+    return true;
+}
+
+static int device_start(struct netdev *d, void *arg)
+{
+    (void)arg;
+    const char *line = next_line < lines.count ? lines.item[next_line] : "dhcp";
+    next_line++;
+    struct netif *netif = link_add(d);
+    if (!netif) {
+        log_error("%s: no memory for the interface", d->name);
+        return 0;
+    }
+    netif_create_ip6_linklocal_address(netif, 1);
+    netif_set_ip6_autoconfig_enabled(netif, 1);
+    if (!netif_default)
+        netif_set_default(netif);
+    if (!strcmp(line, "dhcp")) {
+        dhcp_runs = dhcp_start(netif) == ERR_OK;
+    } else if (!address_static(netif, line)) {
+        log_error("%s: cannot read its address: %s", d->name, line);
+    }
+    return 0;
+}
+
+void interface_start(void)
+{
+    netdev_for_each(device_start, NULL);
+}
+
+void interface_tick(void)
+{
+    static unsigned seconds;
+    if (!dhcp_runs)
+        return;
+    dhcp_fine_tmr(); /* its unit is half a second */
+    dhcp_fine_tmr();
+    if (++seconds % COARSE_SECONDS == 0)
+        dhcp_coarse_tmr();
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The interfaces and their addresses: from the manifest or by DHCP; lo is always there. */
+#pragma once
+
+#include "core/manifest.h"
+#include "net/stack.h"
+
+/* Before the stack starts; the list must stay. */
+void interface_configure(const struct manifest_list *list);
+/* Brings up every device. Under the stack lock, once. */
+void interface_start(void);
+/* Once a second. */
+void interface_tick(void);

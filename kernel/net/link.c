@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Interfaces on network devices: see link.h. Main struct: link. A frame that the
+ * device has no room for waits in a short queue of its own, so TCP does not take
+ * a full ring for a loss.
+ */
+#include "net/link.h"
+
+#include <linux/errno.h>
+
+#include "dev/netdev.h"
+#include "lwip/etharp.h"
+#include "lwip/ethip6.h"
+#include "lwip/inet_chksum.h"
+#include "lwip/ip.h"
+#include "lwip/prot/ethernet.h"
+#include "lwip/prot/tcp.h"
+#include "lwip/tcp.h"
+#include "netif/ethernet.h"
+#include "net/tcp_table.h"
+
+#define LOOPBACK_INDEX 1 /* lwip_init() adds it first */
+#define LINKS          8
+#define BATCH          64  /* frames received before others get the lock */
+#define WAITING        512 /* frames that wait for room, a power of two */
+#define GSO_FRAME_MAX  65000u
+
+struct frame {
+    struct pbuf *p;
+    struct net_offload offload;
+};
+
+struct link {
+    struct netif netif;
+    struct netdev *dev;
+    unsigned first, count; /* of waiting[] */
+    struct frame waiting[WAITING];
+    bool kick;
+};
+
+/* The segment size of the connection whose segment is on its way out; 0: none. */
+static unsigned out_mss;
+
+static struct link *links[LINKS];
+static unsigned link_count;
+
+/* Frames in flight by the parity of the epoch they were sent in, and what waits for each. */
+static unsigned epoch;
+static size_t in_flight[2];
+static struct link_grave *graves[2];
+
+#define CHECK_FLAGS (NETIF_CHECKSUM_CHECK_TCP | NETIF_CHECKSUM_CHECK_UDP)
+
+bool link_any(void)
+{
+    return link_count;
+}
+
+struct netdev *link_device(const struct netif *netif)
+{
+    return netif->state ? ((struct link *)netif->state)->dev : NULL;
+}
+
+static void graves_open(unsigned parity)
+{
+    struct link_grave *g = graves[parity];
+    graves[parity] = NULL;
+    while (g) {
+        struct link_grave *next = g->next;
+        g->fn(g);
+        g = next;
+    }
+}
+
+/* An epoch ends when every frame of the one before is out. */
+static void epoch_advance(void)
+{
+    unsigned before = (epoch - 1) & 1;
+    if (in_flight[before])
+        return;
+    graves_open(before);
+    epoch++;
+    if (!in_flight[0] && !in_flight[1]) {
+        graves_open(0);
+        graves_open(1);
+    }
+}
+
+void link_bury(struct link_grave *g, void (*fn)(struct link_grave *g))
+{
+    g->fn = fn;
+    if (!in_flight[0] && !in_flight[1]) {
+        fn(g);
+        return;
+    }
+    g->next = graves[epoch & 1];
+    graves[epoch & 1] = g;
+}
+
+/* The sum that the checksum field must hold for the device to finish it. */
+static uint16_t pseudo_sum(const uint8_t *addresses, unsigned n, unsigned protocol, unsigned length)
+{
+    uint32_t sum = protocol + length;
+    for (unsigned i = 0; i < n; i += 2)
+        sum += (uint32_t)addresses[i] << 8 | addresses[i + 1];
+    while (sum >> 16)
+        sum = (sum & 0xffff) + (sum >> 16);
+    return (uint16_t)sum;
+}
+
+/*
+ * Checksum and segmentation of a TCP segment; anything else goes out as it is. The
+ * headers stand in the first pbuf: lwIP builds them there.
+ */
+static struct net_offload offload_of(const struct link *l, const struct pbuf *p)
+{
+    struct net_offload o = {0};
+    const uint8_t *frame = p->payload;
+    unsigned ip = SIZEOF_ETH_HDR, tcp, sum;
+    if (!l->dev->checksum || p->len < ip + 40)
+        return o;
+    bool v4 = frame[12] == 0x08 && frame[13] == 0x00, v6 = frame[12] == 0x86 && frame[13] == 0xdd;
+    if (v4 && frame[ip + 9] == IP_PROTO_TCP && !(frame[ip + 6] & 0x3f) && !frame[ip + 7]) {
+        tcp = ip + (frame[ip] & 15) * 4u;
+        sum = pseudo_sum(frame + ip + 12, 8, IP_PROTO_TCP, p->tot_len - tcp);
+    } else if (v6 && frame[ip + 6] == IP_PROTO_TCP && p->len >= ip + 60) {
+        tcp = ip + 40;
+        sum = pseudo_sum(frame + ip + 8, 32, IP_PROTO_TCP, p->tot_len - tcp);
+    } else {
+        return o;
+    }
+    struct tcp_hdr *h = (struct tcp_hdr *)((uint8_t *)p->payload + tcp);
+    h->chksum = lwip_htons((uint16_t)sum);
+    o.checksum_start = (uint16_t)tcp;
+    o.checksum_offset = offsetof(struct tcp_hdr, chksum);
+    if (p->tot_len - ip > l->dev->mtu) {
+        o.segmentation = v4 ? NET_TCP4 : NET_TCP6;
+        o.header = (uint16_t)(tcp + TCPH_HDRLEN_BYTES(h));
+        unsigned room = l->dev->mtu - (o.header - ip);
+        unsigned options = TCPH_HDRLEN_BYTES(h) - TCP_HLEN;
+        o.segment = (uint16_t)(out_mss > options ? MIN(room, out_mss - options) : room);
+    }
+    return o;
+}
+
+/* The frame's pieces; 0: more than a device takes. */
+static unsigned pieces_of(const struct pbuf *p, struct net_piece *piece)
+{
+    unsigned n = 0;
+    for (; p; p = p->next) {
+        if (!p->len)
+            continue;
+        if (n == NET_PIECES)
+            return 0;
+        piece[n++] = (struct net_piece){p->payload, p->len};
+    }
+    return n;
+}
+
+/* Gives the frame to the device, which takes over the reference. -EAGAIN: no room now. */
+static int frame_send(struct link *l, const struct frame *f)
+{
+    struct net_piece piece[NET_PIECES];
+    struct pbuf *p = f->p, *whole = NULL;
+    unsigned n = pieces_of(p, piece);
+    if (!n) {
+        whole = pbuf_clone(PBUF_RAW, PBUF_RAM, p);
+        if (!whole)
+            return -ENOMEM;
+        p = whole;
+        n = pieces_of(p, piece);
+    }
+    /* The pbuf is aligned: its lowest bit has room for the epoch. */
+    int err = l->dev->ops->send(l->dev, piece, n, &f->offload, (char *)p + (epoch & 1));
+    if (err) {
+        if (whole)
+            pbuf_free(whole);
+        return err;
+    }
+    if (whole)
+        pbuf_free(f->p);
+    in_flight[epoch & 1]++;
+    l->kick = true;
+    return 0;
+}
+
+/* Takes back what is out. */
+static void reclaim(struct link *l)
+{
+    char *token;
+    while ((token = l->dev->ops->sent(l->dev)) != NULL) {
+        unsigned parity = (uintptr_t)token & 1;
+        in_flight[parity]--;
+        pbuf_free((struct pbuf *)(token - parity));
+    }
+    epoch_advance();
+}
+
+static void frame_lost(struct link *l, struct pbuf *p)
+{
+    l->dev->dropped++;
+    pbuf_free(p);
+}
+
+static void waiting_send(struct link *l)
+{
+    while (l->count) {
+        const struct frame *f = &l->waiting[l->first % WAITING];
+        int err = frame_send(l, f);
+        if (err == -EAGAIN)
+            return;
+        if (err)
+            frame_lost(l, f->p);
+        l->first++;
+        l->count--;
+    }
+}
+
+/*
+ * lwIP's way out. A frame must not change after this: TCP leaves a segment alone
+ * whose pbuf has another reference.
+ */
+static err_t link_output(struct netif *netif, struct pbuf *p)
+{
+    struct link *l = netif->state;
+    struct frame f = {p, offload_of(l, p)};
+    int err = -EAGAIN;
+    pbuf_ref(p);
+    if (!l->count)
+        err = frame_send(l, &f);
+    if (err == -EAGAIN) {
+        reclaim(l);
+        waiting_send(l);
+        err = l->count ? -EAGAIN : frame_send(l, &f);
+    }
+    if (err == -EAGAIN && l->count < WAITING) {
+        l->waiting[(l->first + l->count++) % WAITING] = f;
+        err = 0;
+    }
+    if (!err)
+        return ERR_OK;
+    frame_lost(l, p);
+    return ERR_MEM;
+}
+
+/* The stack lets go of a received piece. */
+static void buffer_freed(struct pbuf *p)
+{
+    struct net_buffer *b = CONTAINER_OF((void *)p, struct net_buffer, room);
+    b->dev->ops->release(b->dev, b);
+}
+
+static void frame_input(struct link *l, struct net_buffer *b)
+{
+    struct pbuf *frame = NULL;
+    bool checked = b->checked;
+    _Static_assert(sizeof(struct pbuf_custom) <= NET_BUFFER_ROOM, "a pbuf fits into the buffer");
+    while (b) {
+        struct net_buffer *next = b->next;
+        struct pbuf_custom *c = (struct pbuf_custom *)b->room;
+        c->custom_free_function = buffer_freed;
+        struct pbuf *p =
+            pbuf_alloced_custom(PBUF_RAW, (u16_t)b->len, PBUF_REF, c, b->data, (u16_t)b->len);
+        if (frame)
+            pbuf_cat(frame, p);
+        else
+            frame = p;
+        b = next;
+    }
+    NETIF_SET_CHECKSUM_CTRL(
+        &l->netif, (u16_t)((l->netif.chksum_flags & ~CHECK_FLAGS) | (checked ? 0 : CHECK_FLAGS)));
+    if (l->netif.input(frame, &l->netif) != ERR_OK)
+        pbuf_free(frame);
+}
+
+bool link_poll(void)
+{
+    bool more = false;
+    for (unsigned i = 0; i < link_count; i++) {
+        struct link *l = links[i];
+        struct net_buffer *b;
+        unsigned n = 0;
+        reclaim(l);
+        waiting_send(l);
+        while (n < BATCH && (b = l->dev->ops->receive(l->dev)) != NULL) {
+            frame_input(l, b);
+            n++;
+        }
+        if (n == BATCH || l->dev->ops->listen(l->dev))
+            more = true;
+    }
+    return more;
+}
+
+void link_flush(void)
+{
+    netif_poll(netif_get_by_index(LOOPBACK_INDEX));
+    for (unsigned i = 0; i < link_count; i++) {
+        struct link *l = links[i];
+        if (!l->kick)
+            continue;
+        l->kick = false;
+        l->dev->ops->flush(l->dev);
+    }
+}
+
+static void device_wake(struct netdev *d)
+{
+    (void)d;
+    stack_wake();
+}
+
+static err_t link_setup(struct netif *netif)
+{
+    struct link *l = netif->state;
+    netif->name[0] = 'e';
+    netif->name[1] = 't';
+    netif->hwaddr_len = 6;
+    memcpy(netif->hwaddr, l->dev->mac, 6);
+    netif->mtu = l->dev->mtu;
+    netif->mtu6 = l->dev->mtu;
+    netif->flags = NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET |
+                   NETIF_FLAG_IGMP | NETIF_FLAG_MLD6 | NETIF_FLAG_LINK_UP;
+    netif->output = etharp_output;
+    netif->output_ip6 = ethip6_output;
+    netif->linkoutput = link_output;
+    if (l->dev->checksum)
+        NETIF_SET_CHECKSUM_CTRL(netif, NETIF_CHECKSUM_ENABLE_ALL & ~NETIF_CHECKSUM_GEN_TCP);
+    return ERR_OK;
+}
+
+struct netif *link_add(struct netdev *dev)
+{
+    struct link *l = link_count < LINKS ? kzalloc(sizeof *l) : NULL;
+    if (!l)
+        return NULL;
+    l->dev = dev;
+    if (!netif_add_noaddr(&l->netif, l, link_setup, ethernet_input)) {
+        kfree(l);
+        return NULL;
+    }
+    links[link_count++] = l;
+    dev->stack = l;
+    dev->wake = device_wake;
+    netif_set_up(&l->netif);
+    return &l->netif;
+}
+
+unsigned link_segments(const struct netif *netif, bool v6, unsigned mss)
+{
+    const struct netdev *d = link_device(netif);
+    if (!d || !(v6 ? d->segment6 : d->segment4))
+        return 1;
+    return MAX(GSO_FRAME_MAX / MAX(mss, 1u), 1u);
+}
+
+/*
+ * What tcp_out.c calls in place of lwIP's functions: segments for the device to cut
+ * are longer than the MTU and must not be fragmented.
+ */
+err_t link_tcp_output4(struct pbuf *p, const ip4_addr_t *src, const ip4_addr_t *dest, u8_t ttl,
+                       u8_t tos, u8_t proto, struct netif *netif);
+err_t link_tcp_output6(struct pbuf *p, const ip6_addr_t *src, const ip6_addr_t *dest, u8_t hl,
+                       u8_t tc, u8_t nexth, struct netif *netif);
+
+/* A segment beyond the MTU comes from tcp_output(), with addresses inside its connection. */
+#define CONNECTION_OF(dest, member) CONTAINER_OF((void *)(uintptr_t)(dest), struct tcp_pcb, member)
+
+err_t link_tcp_output4(struct pbuf *p, const ip4_addr_t *src, const ip4_addr_t *dest, u8_t ttl,
+                       u8_t tos, u8_t proto, struct netif *netif)
+{
+    u16_t mtu = netif->mtu;
+    if (mtu && p->tot_len > mtu - IP_HLEN)
+        out_mss = tcp_table_mss(CONNECTION_OF(dest, remote_ip.u_addr.ip4));
+    netif->mtu = 0; /* none */
+    err_t err = ip4_output_if(p, src, dest, ttl, tos, proto, netif);
+    netif->mtu = mtu;
+    out_mss = 0;
+    return err;
+}
+
+err_t link_tcp_output6(struct pbuf *p, const ip6_addr_t *src, const ip6_addr_t *dest, u8_t hl,
+                       u8_t tc, u8_t nexth, struct netif *netif)
+{
+    u16_t mtu = netif->mtu6;
+    if (mtu && p->tot_len > mtu - IP6_HLEN)
+        out_mss = tcp_table_mss(CONNECTION_OF(dest, remote_ip.u_addr.ip6));
+    netif->mtu6 = 0;
+    err_t err = ip6_output_if(p, src, dest, hl, tc, nexth, netif);
+    netif->mtu6 = mtu;
+    out_mss = 0;
+    return err;
+}

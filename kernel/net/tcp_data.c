@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Bytes of a TCP connection. Received pbufs hang in a queue of single pbufs
+ * (their tot_len does not count there). Under the stack lock, but poll.
+ */
+#include <linux/errno.h>
+#include <linux/poll.h>
+
+#include "file/poll.h"
+#include "lib/string.h"
+#include "lwip/priv/tcp_priv.h"
+#include "net/abi.h"
+#include "net/tcp_state.h"
+#include "net/tcp_table.h"
+
+#define SEND_LIMIT   (256u * 1024) /* bytes not acknowledged that one connection may hold */
+#define WINDOW_BATCH (8u * 1024)   /* bytes read before lwIP is told */
+#define COMPACT      1024u         /* a received piece this small is copied out of its page */
+
+void tcp_wake(struct tcp_socket *t, uint32_t in, uint32_t out)
+{
+    if (in)
+        waitq_wake(&t->readable, in);
+    if (out)
+        waitq_wake(&t->writable, out);
+}
+
+void tcp_wake_all(struct tcp_socket *t)
+{
+    tcp_wake(t, POLLIN | POLLRDNORM | POLLRDHUP | POLLHUP | POLLERR,
+             POLLOUT | POLLWRNORM | POLLHUP | POLLERR);
+}
+
+/* A small piece in a page of its own would let a peer use up memory by tiny segments. */
+static struct pbuf *compact(struct pbuf *p)
+{
+    if (p->len >= COMPACT || p->next || !(p->flags & PBUF_FLAG_IS_CUSTOM))
+        return p;
+    struct pbuf *copy = pbuf_alloc(PBUF_RAW, p->len, PBUF_RAM);
+    if (!copy)
+        return p;
+    memcpy(copy->payload, p->payload, p->len);
+    pbuf_free(p);
+    return copy;
+}
+
+void tcp_data_arrived(struct tcp_socket *t, struct tcp_pcb *pcb, struct pbuf *p)
+{
+    if (t->shut_read) {
+        tcp_recved(pcb, p->tot_len);
+        pbuf_free(p);
+        return;
+    }
+    t->in_bytes += p->tot_len;
+    p = compact(p);
+    if (t->in_last)
+        t->in_last->next = p;
+    else
+        t->in_first = p;
+    while (p->next)
+        p = p->next;
+    t->in_last = p;
+    tcp_wake(t, POLLIN | POLLRDNORM, 0);
+}
+
+void tcp_data_sent(struct tcp_socket *t, size_t n)
+{
+    tcp_queue_acknowledge(&t->out, n);
+    if (t->out.bytes <= SEND_LIMIT / 2)
+        tcp_wake(t, 0, POLLOUT | POLLWRNORM);
+}
+
+void tcp_data_drop(struct tcp_socket *t)
+{
+    while (t->in_first) {
+        struct pbuf *p = t->in_first;
+        t->in_first = p->next;
+        p->next = NULL;
+        p->tot_len = p->len;
+        pbuf_free(p);
+    }
+    t->in_last = NULL;
+    t->in_bytes = 0;
+}
+
+/* lwIP's window grows again by what was read. */
+static void window_report(struct tcp_socket *t)
+{
+    if (!t->pcb || t->unreported < WINDOW_BATCH)
+        return;
+    tcp_table_enter(t->pcb);
+    for (size_t n; t->unreported; t->unreported -= n) {
+        n = MIN(t->unreported, (size_t)UINT16_MAX);
+        tcp_recved(t->pcb, (u16_t)n);
+    }
+    tcp_table_leave();
+}
+
+static int input_read(struct tcp_socket *t, struct uio *u, bool peek)
+{
+    struct pbuf *p = t->in_first;
+    int err = 0;
+    while (p && u->left && !err) {
+        size_t before = u->done;
+        err = uio_copy_out(u, p->payload, MIN((size_t)p->len, u->left));
+        size_t n = u->done - before;
+        if (peek) {
+            p = p->next;
+            continue;
+        }
+        t->in_bytes -= n;
+        t->unreported += n;
+        if (n < p->len) {
+            p->payload = (char *)p->payload + n;
+            p->len = (u16_t)(p->len - n);
+            break;
+        }
+        t->in_first = p->next;
+        if (!t->in_first)
+            t->in_last = NULL;
+        p->next = NULL;
+        p->tot_len = p->len;
+        pbuf_free(p);
+        p = t->in_first;
+    }
+    return err;
+}
+
+static ssize_t receive_locked(struct tcp_socket *t, struct message *m)
+{
+    size_t start = m->uio->done;
+    if (t->in_first) {
+        int err = input_read(t, m->uio, m->flags & MSG_PEEK);
+        window_report(t);
+        return m->uio->done > start || !err ? (ssize_t)(m->uio->done - start) : err;
+    }
+    if (t->got_fin || t->shut_read)
+        return 0;
+    if (t->error)
+        return -__atomic_exchange_n(&t->error, 0, __ATOMIC_RELAXED);
+    if (t->phase == GONE)
+        return 0;
+    return t->phase == FRESH || t->phase == LISTENING ? -ENOTCONN : -EAGAIN;
+}
+
+ssize_t tcp_data_receive(struct socket *s, struct message *m)
+{
+    m->name_len = 0;
+    stack_lock();
+    ssize_t r = receive_locked(tcp_of(s), m);
+    stack_unlock();
+    return r;
+}
+
+static ssize_t send_locked(struct tcp_socket *t, struct message *m)
+{
+    size_t start = m->uio->done, room;
+    if (t->error)
+        return -__atomic_exchange_n(&t->error, 0, __ATOMIC_RELAXED);
+    if (t->shut_write || t->phase == GONE || t->phase == FRESH || t->phase == LISTENING)
+        return -EPIPE;
+    room = t->out.bytes < SEND_LIMIT ? SEND_LIMIT - t->out.bytes : 0;
+    if (t->phase == CONNECTING || !room)
+        return -EAGAIN;
+    room = MIN(room, (size_t)tcp_sndbuf(t->pcb));
+    bool more = m->flags & MSG_MORE || t->cork;
+    tcp_table_enter(t->pcb);
+    int err = tcp_queue_add(&t->out, t->pcb, m->uio, room, more);
+    size_t done = m->uio->done - start;
+    t->pcb->polltmr = 0;
+    /* Only a small piece behind another small one waits for an acknowledgement (Minshall). */
+    bool whole = done >= tcp_table_mss(t->pcb);
+    if (whole)
+        tcp_nagle_disable(t->pcb);
+    if (done && !more)
+        tcp_output(t->pcb);
+    else if (done && t->pcb->unsent && t->pcb->unsent->next)
+        tcp_output(t->pcb);
+    if (whole && !t->no_delay)
+        tcp_nagle_enable(t->pcb);
+    tcp_table_leave();
+    return done ? (ssize_t)done : err ? err : m->uio->left ? -EAGAIN : 0;
+}
+
+ssize_t tcp_data_send(struct socket *s, struct message *m)
+{
+    stack_lock();
+    ssize_t r = send_locked(tcp_of(s), m);
+    stack_unlock();
+    return r;
+}
+
+uint32_t tcp_data_poll(struct socket *s, struct poll_table *pt)
+{
+    struct tcp_socket *t = tcp_of(s);
+    uint32_t bits = 0;
+    poll_add(pt, &t->readable);
+    poll_add(pt, &t->writable);
+    if (t->phase == LISTENING)
+        return t->waiting ? POLLIN | POLLRDNORM : 0;
+    bool gone = t->phase == GONE || t->phase == FRESH;
+    bool read_end = t->got_fin || t->shut_read || gone;
+    if (t->phase == CONNECTING)
+        return 0;
+    if (t->in_bytes || (read_end && t->phase != FRESH))
+        bits |= POLLIN | POLLRDNORM;
+    if (read_end && t->phase != FRESH)
+        bits |= POLLRDHUP;
+    if ((read_end && t->shut_write) || gone)
+        bits |= POLLHUP;
+    if (gone || t->shut_write || t->out.bytes <= SEND_LIMIT / 2)
+        bits |= POLLOUT | POLLWRNORM;
+    if (t->error)
+        bits |= POLLERR;
+    return bits;
+}
+
+size_t tcp_data_queued(struct socket *s, bool out)
+{
+    struct tcp_socket *t = tcp_of(s);
+    return out ? t->out.bytes - MIN(t->out.acknowledged, t->out.bytes) : t->in_bytes;
+}

@@ -1,0 +1,470 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * TCP sockets over lwIP's raw interface: how they come, connect and go. Main
+ * struct: tcp_socket (net/tcp_state.h). Everything under the stack lock.
+ */
+#include "net/tcp_socket.h"
+
+#include <asm/socket.h>
+#include <linux/errno.h>
+#include <linux/poll.h>
+
+#include "lwip/priv/tcp_priv.h"
+#include "net/abi.h"
+#include "net/tcp_state.h"
+#include "net/tcp_table.h"
+
+#define FLUSH_TICKS (200 / TCP_SLOW_INTERVAL)
+#define PORT_TRIES  64   /* ports of ours whose connection to that peer is still in TIME_WAIT */
+#define BACKLOG_MAX 4096 /* net.core.somaxconn */
+
+void (*tcp_listening)(uint16_t port);
+
+static const struct socket_ops tcp_ops;
+
+static struct tcp_socket *tcp_new_socket(int family)
+{
+    struct tcp_socket *t = kzalloc(sizeof *t);
+    if (!t)
+        return NULL;
+    socket_init(&t->socket, &tcp_ops, family, SOCK_STREAM, IPPROTO_TCP);
+    t->any_version = family == AF_INET6;
+    list_init(&t->accepted);
+    list_init(&t->accept_link);
+    waitq_init(&t->readable);
+    waitq_init(&t->writable);
+    return t;
+}
+
+int tcp_create(int family, uint32_t flags, struct file **out)
+{
+    struct tcp_socket *t = tcp_new_socket(family);
+    if (!t)
+        return -ENOMEM;
+    int err = socket_file(&t->socket, flags, out);
+    if (err)
+        kfree(t);
+    return err;
+}
+
+/* What lwIP calls, inside a bucket. */
+
+static err_t on_receive(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
+{
+    struct tcp_socket *t = arg;
+    (void)err;
+    if (!p) {
+        t->got_fin = true;
+        tcp_wake(t, POLLIN | POLLRDNORM | POLLRDHUP, POLLOUT);
+        return ERR_OK;
+    }
+    tcp_data_arrived(t, pcb, p);
+    return ERR_OK;
+}
+
+static err_t on_sent(void *arg, struct tcp_pcb *pcb, u16_t n)
+{
+    struct tcp_socket *t = arg;
+    (void)pcb;
+    tcp_data_sent(t, n);
+    return ERR_OK;
+}
+
+/* The pcb is gone. */
+static void on_error(void *arg, err_t err)
+{
+    struct tcp_socket *t = arg;
+    bool connecting = t->phase == CONNECTING;
+    t->pcb = NULL;
+    t->phase = GONE;
+    tcp_queue_free(&t->out);
+    if (err == ERR_RST)
+        t->error = connecting ? ECONNREFUSED : ECONNRESET;
+    else if (err != ERR_CLSD)
+        t->error = ETIMEDOUT;
+    else
+        t->got_fin = true;
+    tcp_wake_all(t);
+}
+
+static err_t on_connected(void *arg, struct tcp_pcb *pcb, err_t err)
+{
+    struct tcp_socket *t = arg;
+    (void)pcb;
+    (void)err;
+    t->phase = OPEN;
+    tcp_wake(t, 0, POLLOUT | POLLWRNORM);
+    return ERR_OK;
+}
+
+static void pcb_attach(struct tcp_socket *t, struct tcp_pcb *pcb)
+{
+    t->pcb = pcb;
+    tcp_arg(pcb, t);
+    tcp_recv(pcb, on_receive);
+    tcp_sent(pcb, on_sent);
+    tcp_err(pcb, on_error);
+    ip_set_option(pcb, SOF_REUSEADDR); /* who may have which port: net/inet.c */
+    tcp_poll(pcb, NULL, FLUSH_TICKS);  /* corked data leaves at last */
+    if (t->no_delay)
+        tcp_nagle_disable(pcb);
+}
+
+static err_t on_accept(void *arg, struct tcp_pcb *pcb, err_t err)
+{
+    struct tcp_socket *l = arg;
+    if (err != ERR_OK || !pcb || !l)
+        return ERR_VAL;
+    struct tcp_socket *t = tcp_new_socket(l->socket.family);
+    if (!t)
+        return ERR_MEM;
+    t->no_delay = l->no_delay;
+    t->socket.send_size = l->socket.send_size;
+    t->socket.receive_size = l->socket.receive_size;
+    t->socket.options = l->socket.options;
+    t->phase = OPEN;
+    t->told = true;
+    t->peer = pcb->remote_ip;
+    t->peer_port = pcb->remote_port;
+    inet_bind_share(&t->bind, &l->bind, &pcb->local_ip);
+    pcb_attach(t, pcb);
+    list_add_tail(&l->accepted, &t->accept_link);
+    l->waiting++;
+    tcp_wake(l, POLLIN | POLLRDNORM, 0);
+    return ERR_OK;
+}
+
+/* Closes the connection: data unread, or SO_LINGER with 0, resets it. */
+static void connection_close(struct tcp_socket *t)
+{
+    struct tcp_pcb *pcb = t->pcb;
+    bool reset = t->in_bytes || (t->socket.linger[0] && !t->socket.linger[1]);
+    t->pcb = NULL;
+    tcp_table_enter(pcb);
+    tcp_recv(pcb, NULL);
+    if (reset || !tcp_queue_orphan(&t->out, pcb)) {
+        tcp_err(pcb, NULL);
+        tcp_abort(pcb);
+        tcp_queue_free(&t->out);
+    } else {
+        pcb->rcv_wnd = TCP_WND_MAX(pcb); /* all was read: lwIP would reset the connection */
+        if (tcp_close(pcb) != ERR_OK)
+            tcp_abort(pcb);
+    }
+    tcp_table_leave();
+}
+
+static void socket_destroy(struct tcp_socket *t);
+
+static void listener_close(struct tcp_socket *t)
+{
+    tcp_table_forget_listener((struct tcp_pcb_listen *)t->pcb);
+    tcp_table_enter_none();
+    tcp_close(t->pcb);
+    t->pcb = NULL;
+    while (!list_empty(&t->accepted)) {
+        struct tcp_socket *c =
+            LIST_ENTRY(list_pop_head(&t->accepted), struct tcp_socket, accept_link);
+        c->socket.linger[0] = 1; /* nobody has taken it: reset */
+        c->socket.linger[1] = 0;
+        socket_destroy(c);
+    }
+}
+
+static void socket_destroy(struct tcp_socket *t)
+{
+    if (t->pcb && t->phase == LISTENING)
+        listener_close(t);
+    else if (t->pcb)
+        connection_close(t);
+    tcp_data_drop(t);
+    tcp_queue_free(&t->out);
+    inet_bind_release(&t->bind);
+    kfree(t);
+}
+
+static void tcp_sock_release(struct socket *s)
+{
+    stack_lock();
+    socket_destroy(tcp_of(s));
+    stack_unlock();
+}
+
+static const ip_addr_t *any_address(const struct tcp_socket *t)
+{
+    return t->socket.family == AF_INET ? IP4_ADDR_ANY : t->any_version ? IP_ANY_TYPE : IP6_ADDR_ANY;
+}
+
+static int bind_locked(struct tcp_socket *t, const ip_addr_t *ip, u16_t port)
+{
+    t->bind.reuse_address = socket_option_on(&t->socket, SO_REUSEADDR);
+    t->bind.reuse_port = socket_option_on(&t->socket, SO_REUSEPORT);
+    return inet_bind_take(&t->bind, IPPROTO_TCP, ip, port);
+}
+
+static int tcp_sock_bind(struct socket *s, const struct message *name)
+{
+    struct tcp_socket *t = tcp_of(s);
+    ip_addr_t ip;
+    u16_t port;
+    stack_lock();
+    int err = inet_address_of(name, s->family, &ip, &port);
+    if (!err && (t->bind.port || t->phase != FRESH))
+        err = -EINVAL;
+    if (!err)
+        err = bind_locked(t, ip_addr_isany(&ip) && IP_IS_V6(&ip) ? any_address(t) : &ip, port);
+    stack_unlock();
+    return err;
+}
+
+/* A new pcb with our address; -ENOMEM. */
+static int pcb_create(struct tcp_socket *t, struct tcp_pcb **out)
+{
+    tcp_table_enter_none();
+    struct tcp_pcb *pcb = tcp_new_ip_type(IP_GET_TYPE(&t->bind.address));
+    if (!pcb)
+        return -ENOMEM;
+    ip_set_option(pcb, SOF_REUSEADDR);
+    int err = inet_error(tcp_bind(pcb, &t->bind.address, t->bind.port));
+    if (err)
+        tcp_abort(pcb);
+    *out = pcb;
+    return err;
+}
+
+static int listen_locked(struct tcp_socket *t, int backlog)
+{
+    struct tcp_pcb *pcb;
+    if (t->phase != FRESH && t->phase != LISTENING)
+        return -EINVAL;
+    t->backlog = (unsigned)(backlog < 0 || backlog > BACKLOG_MAX ? BACKLOG_MAX : backlog);
+    if (t->phase == LISTENING)
+        return 0;
+    int err = t->bind.port ? 0 : bind_locked(t, any_address(t), 0);
+    if (!err && inet_bind_listened(&t->bind))
+        err = -EADDRINUSE;
+    if (!err)
+        err = pcb_create(t, &pcb);
+    if (err)
+        return err;
+    err_t failed = ERR_OK;
+    struct tcp_pcb *listener = tcp_listen_with_backlog_and_err(pcb, 0xff, &failed);
+    if (!listener) {
+        tcp_abort(pcb);
+        return inet_error(failed);
+    }
+    t->pcb = listener;
+    t->phase = LISTENING;
+    t->bind.listening = true;
+    tcp_arg(listener, t);
+    tcp_accept(listener, on_accept);
+    if (tcp_listening)
+        tcp_listening(t->bind.port);
+    return 0;
+}
+
+static int tcp_sock_listen(struct socket *s, int backlog)
+{
+    stack_lock();
+    int err = listen_locked(tcp_of(s), backlog);
+    stack_unlock();
+    return err;
+}
+
+static int tcp_sock_accept(struct socket *s, uint32_t flags, struct file **out,
+                           struct message *name)
+{
+    struct tcp_socket *l = tcp_of(s), *t = NULL;
+    int err = -EINVAL;
+    stack_lock();
+    if (l->phase == LISTENING)
+        err = list_empty(&l->accepted) ? -EAGAIN : 0;
+    if (!err) {
+        t = LIST_ENTRY(l->accepted.next, struct tcp_socket, accept_link);
+        err = socket_file(&t->socket, flags, out);
+    }
+    if (!err) {
+        list_remove(&t->accept_link);
+        l->waiting--;
+        name->name_len = inet_name(s->family, &t->peer, t->peer_port, &name->name);
+    }
+    stack_unlock();
+    return err;
+}
+
+bool tcp_port_full(uint16_t port)
+{
+    for (const struct tcp_pcb_listen *l = tcp_listen_pcbs.listen_pcbs; l; l = l->next) {
+        const struct tcp_socket *t = l->callback_arg;
+        if (l->local_port == port && t)
+            return t->waiting > t->backlog;
+    }
+    return false;
+}
+
+/* The address that packets to `ip` leave with. */
+static int source_address(const ip_addr_t *ip, ip_addr_t *own)
+{
+    ip_addr_t any = IP_IS_V6(ip) ? *IP6_ADDR_ANY : *IP4_ADDR_ANY;
+    struct netif *netif = ip_route(&any, ip);
+    const ip_addr_t *from = netif ? ip_netif_get_local_ip(netif, ip) : NULL;
+    if (!from)
+        return -ENETUNREACH;
+    *own = *from;
+    return 0;
+}
+
+/* Sends the first segment, from the port that is bound. -EADDRINUSE: such a connection exists. */
+static int connect_start(struct tcp_socket *t, const ip_addr_t *ip, u16_t port)
+{
+    struct tcp_pcb *pcb = NULL;
+    int err = pcb_create(t, &pcb);
+    if (err)
+        return err;
+    pcb_attach(t, pcb);
+    t->peer = *ip;
+    t->peer_port = port;
+    t->phase = CONNECTING;
+    tcp_table_enter_key(t->bind.port, ip, port);
+    err = inet_error(tcp_connect(pcb, ip, port, on_connected));
+    tcp_table_leave();
+    if (!err)
+        return 0;
+    tcp_table_enter_none();
+    tcp_err(pcb, NULL);
+    tcp_abort(pcb);
+    t->pcb = NULL;
+    t->phase = FRESH;
+    return err;
+}
+
+static int connect_locked(struct tcp_socket *t, ip_addr_t *ip, u16_t port)
+{
+    bool chosen = !t->bind.port;
+    ip_addr_t own = t->bind.address;
+    int err = 0;
+    if (ip_addr_isany(ip)) /* as Linux: this machine */
+        *ip = inet_this_machine();
+    if (chosen || ip_addr_isany(&own) || IP_IS_ANY_TYPE_VAL(own))
+        err = source_address(ip, &own);
+    for (unsigned i = 0; !err && i < (chosen ? PORT_TRIES : 1); i++) {
+        if (chosen)
+            err = bind_locked(t, &own, 0);
+        if (err)
+            break;
+        t->bind.address = own;
+        err = connect_start(t, ip, port);
+        if (!err)
+            return -EINPROGRESS;
+        if (!chosen)
+            break;
+        inet_bind_release(&t->bind);
+        if (err == -EADDRINUSE && i + 1 < PORT_TRIES)
+            err = 0;
+    }
+    return err == -EADDRINUSE ? -EADDRNOTAVAIL : err;
+}
+
+static int tcp_sock_connect(struct socket *s, const struct message *to)
+{
+    struct tcp_socket *t = tcp_of(s);
+    ip_addr_t ip;
+    u16_t port;
+    stack_lock();
+    int err = inet_address_of(to, s->family, &ip, &port);
+    if (!err && t->phase == FRESH)
+        err = connect_locked(t, &ip, port);
+    else if (!err && t->phase == CONNECTING)
+        err = -EALREADY;
+    else if (!err && t->phase == OPEN && !t->told)
+        t->told = true;
+    else if (!err && t->phase == GONE && t->error)
+        err = -__atomic_exchange_n(&t->error, 0, __ATOMIC_RELAXED);
+    else if (!err)
+        err = t->phase == LISTENING || t->phase == OPEN ? -EISCONN : -ECONNABORTED;
+    stack_unlock();
+    return err;
+}
+
+static int tcp_sock_connect_done(struct socket *s)
+{
+    struct tcp_socket *t = tcp_of(s);
+    if (t->phase == CONNECTING)
+        return -EAGAIN;
+    t->told = true;
+    return t->phase == GONE ? -__atomic_exchange_n(&t->error, 0, __ATOMIC_RELAXED) : 0;
+}
+
+static int tcp_sock_shutdown(struct socket *s, int how)
+{
+    struct tcp_socket *t = tcp_of(s);
+    int err = 0;
+    stack_lock();
+    if (t->phase == LISTENING && how != SHUT_WR) {
+        tcp_table_forget_listener((struct tcp_pcb_listen *)t->pcb);
+        listener_close(t);
+        t->phase = FRESH;
+        t->bind.listening = false;
+    } else if (t->phase != OPEN && t->phase != GONE) {
+        err = -ENOTCONN;
+    } else {
+        t->shut_read |= how != SHUT_WR;
+        if (how != SHUT_RD && !t->shut_write && t->pcb) {
+            t->shut_write = true;
+            tcp_table_enter(t->pcb);
+            tcp_shutdown(t->pcb, 0, 1);
+            tcp_table_leave();
+        } else if (how != SHUT_RD && !t->pcb) {
+            err = -ENOTCONN;
+        }
+    }
+    if (!err)
+        tcp_wake_all(t);
+    stack_unlock();
+    return err;
+}
+
+static int tcp_sock_name(struct socket *s, bool peer, struct __kernel_sockaddr_storage *out,
+                         unsigned *len)
+{
+    struct tcp_socket *t = tcp_of(s);
+    int err = 0;
+    stack_lock();
+    if (!peer)
+        *len = inet_name(s->family, t->bind.port ? &t->bind.address : NULL, t->bind.port, out);
+    else if (t->phase == OPEN)
+        *len = inet_name(s->family, &t->peer, t->peer_port, out);
+    else
+        err = -ENOTCONN;
+    stack_unlock();
+    return err;
+}
+
+static int tcp_sock_error(struct socket *s)
+{
+    return __atomic_exchange_n(&tcp_of(s)->error, 0, __ATOMIC_RELAXED);
+}
+
+static bool tcp_sock_listening(struct socket *s)
+{
+    return tcp_of(s)->phase == LISTENING;
+}
+
+static const struct socket_ops tcp_ops = {
+    .send = tcp_data_send,
+    .receive = tcp_data_receive,
+    .poll = tcp_data_poll,
+    .bind = tcp_sock_bind,
+    .listen = tcp_sock_listen,
+    .accept = tcp_sock_accept,
+    .connect = tcp_sock_connect,
+    .connect_done = tcp_sock_connect_done,
+    .shutdown = tcp_sock_shutdown,
+    .name = tcp_sock_name,
+    .set_option = tcp_option_set,
+    .get_option = tcp_option_get,
+    .queued = tcp_data_queued,
+    .error = tcp_sock_error,
+    .listening = tcp_sock_listening,
+    .release = tcp_sock_release,
+};

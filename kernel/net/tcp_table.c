@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Buckets of connections: see tcp_table.h. */
+#include "net/tcp_table.h"
+
+#include <linux/errno.h>
+
+#include "core/random.h"
+#include "lwip/ip.h"
+#include "lwip/priv/tcp_priv.h"
+#include "lwip/prot/tcp.h"
+#include "net/link.h"
+#include "sched/clock.h"
+
+#define BUCKETS 4096u /* a power of two */
+#define RTO_MIN (200 / TCP_SLOW_INTERVAL)
+#define PERSIST_TICKS                                                                              \
+    (500 / TCP_SLOW_INTERVAL) /* lwIP's table of window probes counts half seconds */
+#define INITIAL_SEGMENTS 10   /* RFC 6928 */
+#define TIME_WAITS       16384 /* more connections in TIME_WAIT push the oldest of their bucket out */
+
+struct bucket {
+    struct tcp_pcb *active, *waiting;
+    bool busy;           /* it is on the busy list */
+    struct bucket *next; /* there */
+};
+
+static struct bucket *buckets; /* allocated when the stack starts */
+static struct bucket *inside;  /* hung into lwIP's lists; NULL: none */
+static struct bucket *busy;
+static size_t connections, time_waits; /* in the buckets that are not hung in */
+static uint64_t secret;
+
+void tcp_timer_needed(void)
+{
+    /* tcp_table_leave() looks */
+}
+
+static uint64_t mix(uint64_t h, uint64_t v)
+{
+    h = (h ^ v) * 0x9e3779b97f4a7c15ull;
+    return h ^ h >> 29;
+}
+
+static uint64_t key_hash(uint64_t seed, u16_t local_port, const ip_addr_t *remote_ip,
+                         u16_t remote_port)
+{
+    uint64_t h = mix(seed, (uint64_t)local_port << 16 | remote_port);
+    if (IP_IS_V6(remote_ip)) {
+        const u32_t *a = ip_2_ip6(remote_ip)->addr;
+        h = mix(h, (uint64_t)a[0] << 32 | a[1]);
+        return mix(h, (uint64_t)a[2] << 32 | a[3]);
+    }
+    return mix(h, ip4_addr_get_u32(ip_2_ip4(remote_ip)));
+}
+
+u32_t net_tcp_isn(const ip_addr_t *local_ip, u16_t local_port, const ip_addr_t *remote_ip,
+                  u16_t remote_port);
+
+u32_t net_tcp_isn(const ip_addr_t *local_ip, u16_t local_port, const ip_addr_t *remote_ip,
+                  u16_t remote_port)
+{
+    (void)local_ip;
+    uint64_t h = key_hash(~secret, local_port, remote_ip, remote_port);
+    return (u32_t)(mix(h, secret) >> 32) + (u32_t)(clock_now() / 64); /* RFC 6528: about 16 MHz */
+}
+
+int tcp_table_init(void)
+{
+    secret = random_u64();
+    buckets = kzalloc(BUCKETS * sizeof *buckets);
+    return buckets ? 0 : -ENOMEM;
+}
+
+/* lwIP's tick counter follows the clock, however long nobody needed a tick. */
+static void ticks_update(void)
+{
+    tcp_ticks = (u32_t)(clock_now() / (NSEC_PER_SEC / 1000 * TCP_SLOW_INTERVAL));
+}
+
+static size_t list_count(const struct tcp_pcb *p)
+{
+    size_t n = 0;
+    for (; p; p = p->next)
+        n++;
+    return n;
+}
+
+static void enter(struct bucket *b)
+{
+    ASSERT(!inside);
+    ticks_update();
+    inside = b;
+    tcp_active_pcbs = b->active;
+    tcp_tw_pcbs = b->waiting;
+    connections -= list_count(tcp_active_pcbs);
+    time_waits -= list_count(tcp_tw_pcbs);
+}
+
+void tcp_table_enter_key(u16_t local_port, const ip_addr_t *remote_ip, u16_t remote_port)
+{
+    enter(&buckets[key_hash(secret, local_port, remote_ip, remote_port) >> 32 & (BUCKETS - 1)]);
+}
+
+void tcp_table_enter(const struct tcp_pcb *pcb)
+{
+    tcp_table_enter_key(pcb->local_port, &pcb->remote_ip, pcb->remote_port);
+}
+
+void tcp_table_enter_none(void)
+{
+    ASSERT(!inside);
+    ticks_update();
+}
+
+/* Must a tick come soon: for a retransmission, a delayed acknowledgement, a refused FIN? */
+static bool pcb_busy(const struct tcp_pcb *pcb)
+{
+    return (pcb->flags & (TF_ACK_DELAY | TF_ACK_NOW | TF_CLOSEPEND | TF_NAGLEMEMERR)) ||
+           pcb->unacked || pcb->unsent || pcb->refused_data || pcb->ooseq;
+}
+
+/*
+ * How long the next segments shall be: where the device cuts them, up to half the
+ * congestion window, so that two are under way.
+ */
+static void segment_size(struct tcp_pcb *pcb)
+{
+    unsigned mss = (unsigned)(uintptr_t)pcb->ext_args[0].data;
+    if (!mss) {
+        const struct netif *netif = ip_route(&pcb->local_ip, &pcb->remote_ip);
+        mss = pcb->mss;
+        pcb->ext_args[0].data = (void *)(uintptr_t)mss;
+        pcb->ext_args[1].data =
+            (void *)(uintptr_t)(netif ? link_segments(netif, IP_IS_V6_VAL(pcb->remote_ip), mss)
+                                      : 1);
+        pcb->cwnd = INITIAL_SEGMENTS * mss;
+    }
+    unsigned most = (unsigned)(uintptr_t)pcb->ext_args[1].data;
+    pcb->mss = (u16_t)(MAX(MIN(pcb->cwnd / 2 / mss, most), 1u) * mss);
+}
+
+/*
+ * What lwIP's arithmetic in coarse ticks and our long segments leave to be put
+ * right: a minimum for the retransmission time, and a window that lets at least
+ * one queued segment out.
+ */
+static void pcb_adjust(struct tcp_pcb *pcb)
+{
+    if (pcb->state < ESTABLISHED)
+        return;
+    segment_size(pcb);
+    if ((pcb->sa >> 3) + pcb->sv < RTO_MIN)
+        pcb->sv = (s16_t)(RTO_MIN - (pcb->sa >> 3));
+    if (pcb->rto < RTO_MIN)
+        pcb->rto = RTO_MIN;
+    if (!pcb->unacked && pcb->unsent && pcb->cwnd < pcb->unsent->len) {
+        pcb->cwnd = pcb->unsent->len;
+        tcp_output(pcb);
+    }
+}
+
+/* Too many in TIME_WAIT: the oldest of this bucket, which is the list's last, goes. */
+static void time_waits_limit(void)
+{
+    size_t n = list_count(tcp_tw_pcbs);
+    for (; time_waits + n > TIME_WAITS && n > 1; n--) {
+        struct tcp_pcb *last = tcp_tw_pcbs;
+        while (last->next)
+            last = last->next;
+        tcp_abort(last);
+    }
+}
+
+void tcp_table_leave(void)
+{
+    struct bucket *b = inside;
+    bool wants_tick = false;
+    if (!b)
+        return;
+    time_waits_limit();
+    for (struct tcp_pcb *p = tcp_active_pcbs; p; p = p->next) {
+        pcb_adjust(p);
+        wants_tick |= pcb_busy(p);
+    }
+    connections += list_count(tcp_active_pcbs);
+    time_waits += list_count(tcp_tw_pcbs);
+    b->active = tcp_active_pcbs;
+    b->waiting = tcp_tw_pcbs;
+    tcp_active_pcbs = NULL;
+    tcp_tw_pcbs = NULL;
+    inside = NULL;
+    if (wants_tick && !b->busy) {
+        b->busy = true;
+        b->next = busy;
+        busy = b;
+    }
+}
+
+bool tcp_table_busy(void)
+{
+    return busy;
+}
+
+bool tcp_table_any(void)
+{
+    return connections || time_waits;
+}
+
+static void bucket_tick(struct bucket *b)
+{
+    enter(b);
+    for (struct tcp_pcb *p = tcp_active_pcbs; p; p = p->next)
+        if (p->persist_backoff && p->persist_cnt && tcp_ticks % PERSIST_TICKS)
+            p->persist_cnt--;
+    tcp_fasttmr();
+    tcp_ticks--; /* tcp_slowtmr() counts it up again */
+    tcp_slowtmr();
+    tcp_table_leave();
+}
+
+void tcp_table_tick(void)
+{
+    static uint64_t last;
+    uint64_t now = clock_now() / (NSEC_PER_SEC / 1000 * TCP_SLOW_INTERVAL);
+    if (now == last)
+        return;
+    last = now;
+    struct bucket *list = busy;
+    busy = NULL;
+    while (list) {
+        struct bucket *b = list;
+        list = b->next;
+        b->busy = false;
+        bucket_tick(b); /* puts it on the new list if there is still something to wait for */
+    }
+}
+
+void tcp_table_sweep(void)
+{
+    if (!tcp_table_any())
+        return;
+    for (unsigned i = 0; i < BUCKETS; i++)
+        if (!buckets[i].busy && (buckets[i].active || buckets[i].waiting))
+            bucket_tick(&buckets[i]);
+}
+
+unsigned tcp_table_mss(const struct tcp_pcb *pcb)
+{
+    uintptr_t mss = (uintptr_t)pcb->ext_args[0].data;
+    return mss ? (unsigned)mss : pcb->mss;
+}
+
+void tcp_table_each(void (*fn)(const struct tcp_pcb *pcb, void *arg), void *arg)
+{
+    for (unsigned i = 0; buckets && i < BUCKETS; i++) {
+        for (const struct tcp_pcb *p = buckets[i].active; p; p = p->next)
+            fn(p, arg);
+        for (const struct tcp_pcb *p = buckets[i].waiting; p; p = p->next)
+            fn(p, arg);
+    }
+}
+
+void tcp_table_forget_listener(const struct tcp_pcb_listen *listener)
+{
+    for (unsigned i = 0; i < BUCKETS; i++)
+        for (struct tcp_pcb *p = buckets[i].active; p; p = p->next)
+            if (p->listener == listener)
+                p->listener = NULL;
+}
+
+/* What ip4.c and ip6.c call in place of tcp_input(). */
+void tcp_table_input(struct pbuf *p, struct netif *netif);
+
+/* A new connection from a port pair that is still in TIME_WAIT replaces it (RFC 1122 §4.2.2.13). */
+static void time_wait_recycle(const struct tcp_hdr *h)
+{
+    u32_t seqno = lwip_ntohl(h->seqno);
+    if ((TCPH_FLAGS(h) & (TCP_SYN | TCP_ACK | TCP_RST)) != TCP_SYN)
+        return;
+    for (struct tcp_pcb *p = tcp_tw_pcbs; p; p = p->next)
+        if (p->local_port == lwip_ntohs(h->dest) && p->remote_port == lwip_ntohs(h->src) &&
+            ip_addr_eq(&p->remote_ip, ip_current_src_addr()) &&
+            ip_addr_eq(&p->local_ip, ip_current_dest_addr())) {
+            if (TCP_SEQ_GT(seqno, p->rcv_nxt))
+                tcp_abort(p);
+            return;
+        }
+}
+
+void tcp_table_input(struct pbuf *p, struct netif *netif)
+{
+    const struct tcp_hdr *h = p->payload;
+    if (p->len < TCP_HLEN) {
+        pbuf_free(p);
+        return;
+    }
+    tcp_table_enter_key(lwip_ntohs(h->dest), ip_current_src_addr(), lwip_ntohs(h->src));
+    time_wait_recycle(h);
+    tcp_input(p, netif);
+    tcp_table_leave();
+}

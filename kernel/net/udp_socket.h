@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SOCK_DGRAM sockets of the Internet families: udp(7). */
+#pragma once
+
+#include "lwip/ip_addr.h"
+#include "net/socket.h"
+
+/* AF_INET or AF_INET6; flags: O_NONBLOCK. -ENOMEM. */
+int udp_create(int family, uint32_t flags, struct file **out);
+/* The network says that the socket connected to this peer cannot reach it. Under the stack lock. */
+void udp_peer_error(u16_t local_port, const ip_addr_t *peer, u16_t peer_port, int error);
