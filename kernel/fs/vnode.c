@@ -135,8 +135,10 @@ static int vnode_cache_punch(struct page_cache *c, uint64_t offset, uint64_t len
         return -EOPNOTSUPP;
     mutex_lock(&v->lock);
     int err = v->ops->allocate(v, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, len);
-    if (!err)
+    if (!err) {
         v->mtime = v->ctime = (int64_t)clock_wall();
+        vnode_changed(v);
+    }
     mutex_unlock(&v->lock);
     return err;
 }

@@ -15,10 +15,22 @@
 
 /* Positions of names that exist as mount points only, behind all others. */
 #define POS_SYNTHETIC (1ull << 62)
+#define SECTOR        512
+
+/* O_DIRECT goes through the cache, and so is coherent with it; only whole sectors are taken. */
+static bool direct_allowed(const struct file *f, const struct uio *u, uint64_t pos)
+{
+    return !(f->flags & O_DIRECT) || !f->vnode->cache.ops->write_pages ||
+           ((pos | u->left | (u->vec ? u->vec->base + u->offset : 0)) & (SECTOR - 1)) == 0;
+}
 
 static ssize_t vfile_read(struct file *f, struct uio *u, uint64_t *pos)
 {
-    ssize_t n = vnode_is_dir(f->vnode) ? -EISDIR : vnode_read(f->vnode, u, pos);
+    if (vnode_is_dir(f->vnode))
+        return -EISDIR;
+    if (!direct_allowed(f, u, *pos))
+        return -EINVAL;
+    ssize_t n = vnode_read(f->vnode, u, pos);
     if (n > 0)
         inotify_vnode(f->vnode, IN_ACCESS);
     return n;
@@ -35,11 +47,19 @@ static int vfile_fsync(struct file *f, bool data_only)
 
 static ssize_t vfile_write(struct file *f, struct uio *u, uint64_t *pos)
 {
-    ssize_t n = vnode_write(f->vnode, u, pos, f->flags & O_APPEND);
+    struct vnode *v = f->vnode;
+    if (!direct_allowed(f, u, *pos))
+        return -EINVAL;
+    ssize_t n = vnode_write(v, u, pos, f->flags & O_APPEND);
     if (n <= 0)
         return n;
-    inotify_vnode(f->vnode, IN_MODIFY);
-    int err = f->flags & O_DSYNC ? vfile_fsync(f, (f->flags & O_SYNC) != O_SYNC) : 0;
+    inotify_vnode(v, IN_MODIFY);
+    int err = 0;
+    if (f->flags & O_DSYNC)
+        err = vfile_fsync(f, (f->flags & O_SYNC) != O_SYNC);
+    else if (f->flags & O_DIRECT)
+        err = page_cache_write(&v->cache, (*pos - (uint64_t)n) >> PAGE_SHIFT,
+                               (*pos + PAGE_SIZE - 1) >> PAGE_SHIFT);
     return err ? err : n;
 }
 

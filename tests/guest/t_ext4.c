@@ -343,6 +343,9 @@ TEST(direct_io)
     CHECK(pread(fd, got, PAGE, PAGE) == PAGE && !memcmp(got + 5, "coherent", 8));
     CHECK(pwrite(fd, buf, PAGE, PAGE) == PAGE);
     CHECK(pread(plain, c, 16, PAGE) == 16 && !memcmp(c, buf, 16));
+    CHECK(FAILS(pwrite(fd, buf + 1, PAGE, 0), EINVAL));
+    CHECK(FAILS(pwrite(fd, buf, PAGE + 1, 0), EINVAL));
+    CHECK(FAILS(pread(fd, buf, PAGE, 1), EINVAL));
     close(plain);
     close(fd);
     free(buf);
