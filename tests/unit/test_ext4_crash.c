@@ -206,6 +206,34 @@ static void check_by_e2fsck(void)
     fail_msg("e2fsck had to repair: %s", rig.dir);
 }
 
+/* A journal that was damaged: whatever comes of it, only errors. */
+static void damaged(char *disk, const char *base, size_t count, unsigned how)
+{
+    char buf[3000] = {0};
+    srand(how);
+    cut_at(disk, base, count * 3 / 4 + (size_t)rand() % (count / 4), 0);
+    for (int i = rand() % 30; i >= 0; i--) {
+        size_t byte = (size_t)rand() % (rand() % 2 ? rig.bytes : (size_t)3 << 20);
+        disk[byte] ^= (char)(1 << rand() % 8);
+    }
+    rig.image = disk;
+    fake_blkdev_init(&rig.dev, rig.image, rig.bytes);
+    if (ext4_mount(&rig.dev, false, &rig.fs))
+        return;
+    for (unsigned i = 0; i < 60; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "d%u/f%u", i % 4, i % 12);
+        rig_read(name, 0, buf, sizeof buf);
+        rig_write(name, 1000 * i, buf, sizeof buf);
+        if (i % 3 == 0)
+            rig_truncate(name, 700 * i);
+        if (i % 5 == 0)
+            rig_unlink(name);
+        rig_create(name, S_IFREG | 0600, NULL);
+    }
+    rig_unmount();
+}
+
 static void crash(const char *options, const char *size, unsigned seed, unsigned steps)
 {
     char *buf = malloc(200000);
@@ -241,6 +269,8 @@ static void crash(const char *options, const char *size, unsigned seed, unsigned
         rig_unmount();
         rig_check();
     }
+    for (unsigned i = 0; i < 5 * cuts_wanted(); i++)
+        damaged(disk, base, count, seed * 7777 + i);
     rig.image = live;
     fake_blk_log_end();
     free(base);

@@ -451,6 +451,11 @@ static int mount_root(struct ext4_fs *fs, const uint8_t *sb)
 
 static void fs_free(struct ext4_fs *fs)
 {
+    fs_forget_dirty(&fs->fs);
+    for (struct ext4_inode *n; (n = fs->reap);) { /* could not be freed on the disk */
+        fs->reap = n->reap_next;
+        ext4_inode_discard(n);
+    }
     for (unsigned i = 0; i < 2; i++) {
         for (uint32_t g = 0; fs->pending[i].bitmap && g < fs->groups; g++)
             kfree(fs->pending[i].bitmap[g]);
@@ -466,16 +471,18 @@ int ext4_mount(struct blkdev *dev, bool read_only, struct fs **out)
 {
     struct ext4_fs *fs = kzalloc(sizeof *fs);
     uint8_t *sb = kmalloc(SB_SIZE);
-    int err = -ENOMEM;
-    if (!fs || !sb)
-        goto free;
+    if (!fs || !sb) {
+        kfree(sb);
+        kfree(fs);
+        return -ENOMEM;
+    }
     fs_prepare(&fs->fs, &ext4_fs_ops, "ext4");
     fs->fs.read_only = true;
     fs->dev = dev;
     mutex_init(&fs->op);
     mutex_init(&fs->load_lock);
     list_init(&fs->orphans);
-    err = super_load(fs, sb);
+    int err = super_load(fs, sb);
     if (err)
         goto free;
     page_cache_init(&fs->meta, &device_cache_ops, false);
@@ -490,8 +497,7 @@ int ext4_mount(struct blkdev *dev, bool read_only, struct fs **out)
     return 0;
 free:
     kfree(sb);
-    if (fs)
-        fs_free(fs);
+    fs_free(fs);
     return err;
 }
 
@@ -502,6 +508,5 @@ void ext4_unmount(struct fs *base)
     vnode_put(base->root);
     if (fs->journal)
         ext4_end_fs(base);
-    fs_forget_dirty(base);
     fs_free(fs);
 }
