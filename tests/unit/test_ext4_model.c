@@ -8,9 +8,9 @@
 
 #include <linux/falloc.h>
 
-#define DIRS    4
-#define NAMES   40
-#define INODES  (DIRS * NAMES)
+#define DIRS        4
+#define NAMES       40
+#define INODES      (DIRS * NAMES)
 #define CONTENT_MAX 200000
 
 struct model_inode {
@@ -117,8 +117,7 @@ static void do_truncate(void)
 static void do_allocate(void)
 {
     static const int modes[] = {0, FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                                FALLOC_FL_ZERO_RANGE,
-                                FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE};
+                                FALLOC_FL_ZERO_RANGE, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE};
     struct where w = pick();
     struct model_inode *m = at(&w);
     int mode = modes[rand() % 5];
@@ -250,9 +249,9 @@ static void check_all(void)
 
 static void step(void)
 {
-    static void (*const ops[])(void) = {do_create,   do_create, do_write,  do_write, do_write,
-                                        do_truncate, do_unlink, do_rename, do_link,  do_allocate,
-                                        do_mode};
+    static void (*const ops[])(void) = {do_create, do_create,   do_write,  do_write,
+                                        do_write,  do_truncate, do_unlink, do_rename,
+                                        do_link,   do_allocate, do_mode};
     ops[(size_t)rand() % (sizeof ops / sizeof ops[0])]();
     switch (rand() % 400) {
     case 0:

@@ -115,12 +115,33 @@ static int remove_step(struct ext4_inode *n, uint64_t from, uint64_t *to)
     return err ? err : found;
 }
 
+/* A tree of one leaf that would fit into the root moves there. */
+static int tree_shrink(struct ext4_inode *n)
+{
+    struct ext4_fs *fs = ext4_fs(&n->v);
+    struct extent_path p;
+    struct extent_level *root = &p.level[0], *leaf = &p.level[1];
+    int err = extent_path_find(n, 0, &p);
+    if (!err && p.depth == 1 && root->entries == 1 && leaf->entries <= root->room &&
+        !(err = ext4_free(fs, leaf->b.number, 1, true)) && !(err = extent_level_change(&p, 0))) {
+        n->v.blocks -= fs->block_size / 512;
+        memcpy(extent_entry(root, 0), extent_entry(leaf, 0), leaf->entries * EXTENT_SIZE);
+        root->entries = leaf->entries;
+        put16(n->block + 6, 0);
+        extent_level_done(&p, 0);
+    }
+    extent_path_close(&p);
+    return err;
+}
+
 int ext4_extent_remove(struct ext4_inode *n, uint64_t from, uint64_t to)
 {
     int more = 1;
     mutex_lock(&n->map_lock);
     for (unsigned i = 0; i < STEPS_MAX && more > 0; i++)
         more = to > from ? remove_step(n, from, &to) : 0;
+    if (more == 0)
+        more = tree_shrink(n);
     mutex_unlock(&n->map_lock);
     return more;
 }
