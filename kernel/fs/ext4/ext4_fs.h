@@ -56,6 +56,7 @@ enum {
     SB_FLAGS = 0x160,
     SB_LOG_FLEX = 0x174,
     SB_CHECKSUM_TYPE = 0x175,
+    SB_OVERHEAD = 0x248,
     SB_BACKUP_GROUPS = 0x24c,
     SB_CHECKSUM_SEED = 0x270,
     SB_CHECKSUM = 0x3fc,
@@ -224,6 +225,7 @@ struct ext4_fs {
     uint32_t hash_seed[4];
     uint32_t backup_group[2];
     uint8_t uuid[16];
+    uint64_t overhead;                     /* blocks of metadata, for statfs */
     uint64_t free_blocks, reserved_blocks; /* free_blocks, free_inodes: under op */
     uint32_t free_inodes;
     uint32_t complaints; /* log lines written about a bad image */
@@ -307,6 +309,8 @@ int ext4_commit(struct ext4_fs *fs, uint32_t tid);
 int ext4_commit_running(struct ext4_fs *fs);
 /* Reads the journal's superblock, replays the journal if it must be. */
 int ext4_journal_load(struct ext4_fs *fs, uint64_t ino, bool dirty);
+/* Whether its last user gave it up after an error. */
+bool ext4_journal_failed(const struct ext4_fs *fs);
 /* All metadata to its place, the journal empty. */
 int ext4_journal_empty(struct ext4_fs *fs);
 void ext4_journal_free(struct ext4_fs *fs);
@@ -410,6 +414,8 @@ int ext4_write_page(struct vnode *v, uint64_t index, struct page *fresh, struct 
 int ext4_write_pages(struct vnode *v, uint64_t index, struct page **pages, unsigned n);
 void ext4_forget(struct vnode *v, struct page *p);
 int ext4_truncate(struct vnode *v, uint64_t size);
+/* The largest size a file may have. */
+uint64_t ext4_size_limit(const struct ext4_fs *fs);
 int ext4_allocate(struct vnode *v, int mode, uint64_t off, uint64_t len);
 int64_t ext4_seek(struct vnode *v, uint64_t off, bool hole);
 /* Frees all blocks from `first` to `end` - 1, in as many operations as it takes. */

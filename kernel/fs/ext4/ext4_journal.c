@@ -66,12 +66,21 @@ static int spare_fill(struct ext4_journal *j, unsigned n)
 
 int ext4_abort(struct ext4_fs *fs, int err)
 {
-    if (!fs->journal->aborted)
-        log_error("ext4 %s: error %d while writing; the file system is read-only now",
-                  fs->dev->name, -err);
-    fs->journal->aborted = true;
+    struct ext4_journal *j = fs->journal;
     fs->fs.read_only = true;
+    if (j->aborted)
+        return err;
+    j->aborted = true;
+    log_error("ext4 %s: error %d while writing; the file system is read-only now", fs->dev->name,
+              -err);
+    if (j->size && fs->opened) /* if that can still be written, the next one who mounts knows */
+        jlog_error_write(fs, err);
     return err;
+}
+
+bool ext4_journal_failed(const struct ext4_fs *fs)
+{
+    return fs->journal->size && be32(fs->journal->super + JS_ERROR);
 }
 
 /* Whether the operation fits into the running transaction, and that into the log. */

@@ -143,6 +143,8 @@ uint32_t jlog_next(const struct ext4_journal *j, uint32_t block);
 int jlog_write(struct ext4_fs *fs);
 /* The journal's superblock: where recovery begins; `start` 0: nothing to recover. */
 int jlog_super_write(struct ext4_fs *fs, uint32_t tid, uint32_t start);
+/* It keeps its place, and says that it was given up. */
+void jlog_error_write(struct ext4_fs *fs, int err);
 /* Replays; sets *next to the number the next transaction gets. */
 int jlog_recover(struct ext4_fs *fs, uint32_t *next);
 uint32_t jlog_block_csum(const struct ext4_journal *j, const uint8_t *block, uint32_t size,

@@ -96,6 +96,14 @@ int jlog_super_write(struct ext4_fs *fs, uint32_t tid, uint32_t start)
     return err ? err : blkdev_flush(fs->dev);
 }
 
+void jlog_error_write(struct ext4_fs *fs, int err)
+{
+    uint8_t *super = fs->journal->super;
+    put_be32(super + JS_ERROR, (uint32_t)err);
+    if (jlog_super_write(fs, be32(super + JS_SEQUENCE), be32(super + JS_START)))
+        log_warn("ext4 %s: the journal cannot be marked either", fs->dev->name);
+}
+
 /* Where the log's writer stands. */
 struct log_writer {
     struct ext4_fs *fs;

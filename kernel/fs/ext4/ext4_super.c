@@ -93,7 +93,7 @@ static void ext4_statfs(struct fs *base, struct fs_stats *st)
     uint64_t free = fs->free_blocks > reserved ? fs->free_blocks - reserved : 0;
     *st = (struct fs_stats){.type = EXT4_SUPER_MAGIC,
                             .block_size = fs->block_size,
-                            .blocks = fs->blocks,
+                            .blocks = fs->blocks - fs->overhead,
                             .blocks_free = free,
                             .files = fs->inodes,
                             .files_free = fs->free_inodes,
@@ -310,6 +310,10 @@ static int super_writable(struct ext4_fs *fs, const uint8_t *sb)
     fs->fs.read_only = false;
     int err =
         ext4_journal_load(fs, fs->compat & COMPAT_JOURNAL ? le32(sb + SB_JOURNAL_INO) : 0, dirty);
+    if (!err && ext4_journal_failed(fs)) {
+        log_warn("ext4 %s: read-only: the journal was given up (run e2fsck)", fs->dev->name);
+        fs->fs.read_only = true;
+    }
     if (err && !dirty) {
         log_warn("ext4 %s: read-only: the journal cannot be used", fs->dev->name);
         fs->fs.read_only = true;
@@ -354,6 +358,9 @@ static void super_decode(struct ext4_fs *fs, const uint8_t *sb)
     fs->first_meta_bg = le32(sb + SB_FIRST_META_BG);
     fs->backup_group[0] = le32(sb + SB_BACKUP_GROUPS);
     fs->backup_group[1] = le32(sb + SB_BACKUP_GROUPS + 4);
+    fs->overhead = le32(sb + SB_OVERHEAD);
+    if (fs->overhead >= fs->blocks)
+        fs->overhead = 0;
     fs->reserved_desc = le16(sb + SB_RESERVED_DESC);
     fs->log_flex = sb[SB_LOG_FLEX];
     fs->hash_version = sb[SB_HASH_VERSION];

@@ -119,9 +119,9 @@ static int grow(struct vnode *v, uint64_t size)
     return ext4_end(fs, ext4_inode_store(n));
 }
 
-static uint64_t size_limit(const struct ext4_fs *fs)
+uint64_t ext4_size_limit(const struct ext4_fs *fs)
 {
-    return ((1ull << 32) - 1) << fs->block_shift;
+    return fs->ro_compat & RO_COMPAT_LARGE_FILE ? ((1ull << 32) - 1) << fs->block_shift : INT32_MAX;
 }
 
 /* The file can be changed by this driver. */
@@ -136,7 +136,7 @@ int ext4_truncate(struct vnode *v, uint64_t size)
     int err = may_change(ext4_inode(v));
     if (err)
         return err;
-    if (size > size_limit(ext4_fs(v)))
+    if (size > ext4_size_limit(ext4_fs(v)))
         return -EFBIG;
     mutex_lock(&v->cache.writing);
     if (size > v->size)
@@ -229,7 +229,7 @@ int ext4_allocate(struct vnode *v, int mode, uint64_t off, uint64_t len)
     if ((kind && kind != FALLOC_FL_PUNCH_HOLE && kind != FALLOC_FL_ZERO_RANGE) ||
         (kind == FALLOC_FL_PUNCH_HOLE && !keep))
         return -EOPNOTSUPP;
-    if (off + len > size_limit(ext4_fs(v)))
+    if (off + len > ext4_size_limit(ext4_fs(v)))
         return -EFBIG;
     err = may_change(ext4_inode(v));
     if (err)

@@ -73,7 +73,7 @@ int ext4_write_page(struct vnode *v, uint64_t index, struct page *fresh, struct 
         return err;
     if (!(n->flags & INODE_EXTENTS))
         return -EOPNOTSUPP;
-    if (index >> (32 - (PAGE_SHIFT - ext4_fs(v)->block_shift)))
+    if (index >= ext4_size_limit(ext4_fs(v)) >> PAGE_SHIFT)
         return -EFBIG;
     for (struct page *p = NULL; !p;) {
         p = page_cache_find(&v->cache, index);
