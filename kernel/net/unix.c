@@ -145,6 +145,12 @@ static int message_write(struct channel *c, struct uio *u, size_t limit)
     return 0;
 }
 
+/* A datagram for nobody: refused once, and from then on there is no peer. */
+static int peer_gone(struct unix_socket *u)
+{
+    return __atomic_exchange_n(&u->failed, true, __ATOMIC_ACQ_REL) ? -ENOTCONN : -ECONNREFUSED;
+}
+
 static ssize_t unix_send(struct socket *s, struct message *m)
 {
     struct channel *c = ((struct unix_socket *)s)->out;
@@ -159,7 +165,7 @@ static ssize_t unix_send(struct socket *s, struct message *m)
     if (c->shut)
         err = -EPIPE;
     else if (c->gone)
-        err = -ECONNREFUSED;
+        err = peer_gone((struct unix_socket *)s);
     else
         err =
             stream ? stream_write(c, m->uio, s->send_size) : message_write(c, m->uio, s->send_size);
@@ -283,7 +289,8 @@ static int unix_shutdown(struct socket *s, int how)
 static int unix_name(struct socket *s, bool peer, struct __kernel_sockaddr_storage *out,
                      unsigned *len)
 {
-    if (peer && !((struct unix_socket *)s)->in)
+    const struct unix_socket *u = (struct unix_socket *)s;
+    if (peer && (!u->in || (s->type == SOCK_DGRAM && u->failed)))
         return -ENOTCONN;
     out->ss_family = AF_UNIX;
     *len = sizeof out->ss_family; /* without a name */

@@ -19,7 +19,7 @@
 typedef ssize_t transfer_fn(struct file *f, struct uio *u, uint64_t *pos);
 
 /* The file of a descriptor that is open for this direction. */
-static int transfer_file(int fd, transfer_fn *fn, struct file **out)
+static inline int transfer_file(int fd, transfer_fn *fn, struct file **out)
 {
     int err = file_of(fd, out);
     if (!err && !(fn == file_read ? file_readable(*out) : file_writable(*out))) {
@@ -29,8 +29,10 @@ static int transfer_file(int fd, transfer_fn *fn, struct file **out)
     return err;
 }
 
-/* read, write, pread64, pwrite64: pos NULL means the file's own. */
-static long transfer(int fd, struct uptr buf, unsigned long count, uint64_t *pos, transfer_fn *fn)
+/* read, write, pread64, pwrite64: pos NULL means the file's own. Inlined: `fn` is then known. */
+static inline __attribute__((always_inline)) long transfer(int fd, struct uptr buf,
+                                                           unsigned long count, uint64_t *pos,
+                                                           transfer_fn *fn)
 {
     struct uio_vec vec;
     struct uio u;

@@ -23,6 +23,8 @@ struct synced {
 static struct synced synced[FILES];
 static unsigned synced_count;
 
+static size_t rig_block; /* bytes */
+
 static unsigned cuts_wanted(void)
 {
     const char *n = getenv("EXT4_CUTS");
@@ -140,8 +142,11 @@ static void cut_at(char *disk, const char *base, size_t cut, unsigned how)
         const struct fake_blk_event *e = &fake_blk_log[i];
         bool keep = true;
         for (size_t s = 0; s < e->bytes; s += 512) {
-            /* The superblock is taken to be written whole, as all drivers of ext4 do. */
-            if (e->sector + s / 512 != SUPER_SECOND)
+            /* Superblock and commit blocks are written whole, as e2fsck takes it to be. */
+            static const uint8_t commit[] = {0xc0, 0x3b, 0x39, 0x98, 0, 0, 0, 2};
+            bool second = e->sector + s / 512 == SUPER_SECOND ||
+                          (s && !memcmp((char *)e->data + s / rig_block * rig_block, commit, 8));
+            if (!second || s % rig_block == 0)
                 keep = how % 3 == 0 || (how % 3 == 1 ? rand() % 2 : rand() % 16 != 0);
             if (i < last || keep)
                 memcpy(disk + e->sector * 512 + s, (char *)e->data + s, 512);
@@ -238,6 +243,7 @@ static void crash(const char *options, const char *size, unsigned seed, unsigned
 {
     char *buf = malloc(200000);
     make_stale(options, size);
+    rig_block = strstr(options, "1024") ? 1024 : 4096;
     for (unsigned i = 0; i < 4; i++) {
         char name[8];
         snprintf(name, sizeof name, "d%u", i);
