@@ -51,22 +51,20 @@ bool vnode_is_dirty(const struct vnode *v)
     return !list_empty(&v->dirty_link);
 }
 
-/* Takes it off the list; true if the caller has the list's reference now. */
-static bool vnode_take(struct vnode *v)
-{
-    spin_lock(&back.lock);
-    bool taken = !list_empty(&v->dirty_link);
-    list_remove(&v->dirty_link);
-    spin_unlock(&back.lock);
-    return taken;
-}
-
 void vnode_forget_dirty(struct vnode *v)
 {
+    spin_lock(&back.lock);
+    /* Whoever else wants a reference has one, or gets it from this list under this lock. */
+    bool ours = !list_empty(&v->dirty_link) && __atomic_load_n(&v->refs, __ATOMIC_ACQUIRE) == 2;
+    if (ours) {
+        list_remove(&v->dirty_link);
+        __atomic_sub_fetch(&v->refs, 1, __ATOMIC_RELEASE);
+    }
+    spin_unlock(&back.lock);
+    if (!ours)
+        return;
     page_cache_drop(&v->cache, 0, UINT64_MAX);
     v->attr_dirty = false;
-    if (vnode_take(v))
-        __atomic_sub_fetch(&v->refs, 1, __ATOMIC_RELEASE); /* the caller has another one */
 }
 
 void vnode_changed(struct vnode *v)

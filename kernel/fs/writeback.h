@@ -14,7 +14,7 @@ int writeback_start(void);
 /* Enters the vnode in the list, which holds a reference. No sleep. */
 void vnode_set_dirty(struct vnode *v, bool attributes);
 bool vnode_is_dirty(const struct vnode *v);
-/* A deleted vnode that only the list and the caller know: it leaves the list, pages dropped. */
+/* A deleted vnode: if only the list and the caller know it, it leaves the list, pages dropped. */
 void vnode_forget_dirty(struct vnode *v);
 /* Attributes were changed by the generic code. */
 void vnode_changed(struct vnode *v);
