@@ -285,6 +285,39 @@ static void crash(const char *options, const char *size, unsigned seed, unsigned
     rig_free();
 }
 
+/* Journals of another writer, debugfs: every kind of checksum, revoked blocks, escaped ones. */
+static void journals_of_debugfs(void **state)
+{
+    static const char *const options[] = {"-b 4096 -O ^metadata_csum,^64bit",
+                                          "-b 4096 -O ^metadata_csum,64bit", "-b 4096", "-b 1024"};
+    static const char *const open[] = {"jo", "jo -c", "jo -c -v 2", "jo -c -v 3"};
+    (void)state;
+    for (unsigned k = 0; k < 16; k++) {
+        const char *o = options[k / 4];
+        size_t block = strstr(o, "1024") ? 1024 : 4096;
+        rig_make(o, "24M");
+        rig_unmount();
+        const char *path = rig_save();
+        rig_run("head -c %zu /dev/zero | tr '\\0' 'J' > %s/j && "
+                "{ printf '\\300\\073\\071\\230'; head -c %zu %s/j; } > %s/magic",
+                2 * block, rig.dir, block - 4, rig.dir, rig.dir);
+        rig_run("printf '%s\\njw -b 4000,4002 %s/j\\njw -b 4003 %s/magic\\njw -r 4002\\njc\\n' > "
+                "%s/script && debugfs -w -f %s/script %s > /dev/null 2>&1",
+                open[k % 4], rig.dir, rig.dir, rig.dir, rig.dir, path);
+        free(rig.image);
+        rig.image = fake_image_load(path, &rig.bytes);
+        bool dirty = rig.image[1024 + 0x60] & 4;
+        assert_true(dirty);
+        rig_mount();
+        assert_int_equal(rig.image[4000 * block + 7], 'J');
+        assert_int_equal(rig.image[4002 * block + 7], 0);
+        assert_memory_equal(rig.image + 4003 * block, "\300\073\071\230J", 5);
+        assert_int_equal(rig_create("f", S_IFREG | 0644, NULL), 0);
+        assert_int_equal(rig_fsync("f"), 0);
+        rig_end();
+    }
+}
+
 static void cuts_4k(void **state)
 {
     (void)state;
@@ -312,6 +345,7 @@ static void cuts_on_a_full_disk(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(journals_of_debugfs),
         cmocka_unit_test(cuts_4k),
         cmocka_unit_test(cuts_1k),
         cmocka_unit_test(cuts_without_checksums),
