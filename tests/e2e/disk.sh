@@ -78,7 +78,7 @@ C
 written_is_there() {
     seq 0 59999 >want
     inside 'dump /data/numbers got' && cmp want got || fail "the content differs"
-    [ "$(inside 'ls -p /data' | grep -c 'file number')" = 149 ] || fail "$(inside 'ls -p /data')"
+    [ "$(inside 'ls -p /data' | grep -v '^/0/' | grep -c 'file number')" = 149 ] || fail "$(inside 'ls -p /data')"
     inside 'stat /data/link' | grep -q 'Fast link dest: "numbers"' || fail "the link is lost"
     head -c 5000 /dev/zero | tr '\0' b >want
     inside 'dump /data/one got' && cmp want got || fail "the small file differs"
