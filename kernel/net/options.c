@@ -12,8 +12,6 @@
 #define BUFFER_MIN 2304u
 #define BUFFER_MAX 212992u /* before it is doubled, as net.core.wmem_max */
 
-void (*option_credentials)(uint32_t out[3]);
-
 /* Options that are on or off and mean nothing to a socket without a network: kept and told. */
 static int switch_bit(int name)
 {
@@ -126,10 +124,10 @@ static int timeout_get(struct socket *s, bool write, struct uptr value, unsigned
 
 static int credentials_get(struct socket *s, struct uptr value, unsigned *len)
 {
-    uint32_t who[3] = {0, UINT32_MAX, UINT32_MAX};
-    if (s->family == AF_UNIX && option_credentials)
-        option_credentials(who);
-    return put(value, len, who, sizeof who);
+    struct credentials who = {0, UINT32_MAX, UINT32_MAX};
+    if (s->ops->peer)
+        who = s->ops->peer(s);
+    return put(value, len, &who, sizeof who);
 }
 
 /* Options that are one number: it, or -1. */

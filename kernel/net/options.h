@@ -8,6 +8,3 @@
 int option_set(struct socket *s, int level, int name, struct uptr value, unsigned len);
 /* *len: room at `value`; the bytes stored there. */
 int option_get(struct socket *s, int level, int name, struct uptr value, unsigned *len);
-
-/* Set by proc/: pid, uid and gid for SO_PEERCRED. */
-extern void (*option_credentials)(uint32_t out[3]);

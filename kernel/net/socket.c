@@ -13,6 +13,8 @@
 #include "net/inet.h"
 #include "net/unix.h"
 
+struct socket_process socket_process;
+
 static ssize_t send_op(struct file *f, void *arg)
 {
     struct socket *s = f->priv;
@@ -59,7 +61,7 @@ ssize_t socket_receive(struct socket *s, struct message *m)
     bool all = m->flags & MSG_WAITALL && s->type == SOCK_STREAM && !(m->flags & MSG_PEEK);
     do {
         r = step(s, m, false);
-    } while (all && r > 0 && m->uio->left);
+    } while (all && r > 0 && m->uio->left && !m->enough);
     return all && m->uio->done > start ? (ssize_t)(m->uio->done - start) : r;
 }
 
@@ -89,9 +91,17 @@ static ssize_t connected_op(struct file *f, void *arg)
     return s->ops->connect_done(s);
 }
 
-int socket_connect(struct socket *s, const struct message *to)
+static ssize_t connect_op(struct file *f, void *arg)
 {
-    int err = s->ops->connect ? s->ops->connect(s, to) : -EOPNOTSUPP;
+    struct socket *s = f->priv;
+    return s->ops->connect(s, arg);
+}
+
+int socket_connect(struct socket *s, struct message *to)
+{
+    if (!s->ops->connect)
+        return -EOPNOTSUPP;
+    int err = (int)file_wait_patient(s->file, true, connect_op, to);
     bool begun = err == -EINPROGRESS || (err == -EALREADY && !(s->file->flags & O_NONBLOCK));
     if (!begun || s->file->flags & O_NONBLOCK)
         return err;
@@ -124,7 +134,9 @@ static long socket_ioctl(struct file *f, unsigned cmd, struct uptr arg)
 {
     struct socket *s = f->priv;
     if ((cmd != FIONREAD && cmd != SIOCOUTQ) || !s->ops->queued)
-        return -ENOTTY;
+        return s->ops->ioctl ? s->ops->ioctl(s, cmd, arg) : -ENOTTY;
+    if (s->ops->listening && s->ops->listening(s))
+        return -EINVAL;
     int n = (int)s->ops->queued(s, cmd == SIOCOUTQ);
     return copy_to_user(arg, &n, sizeof n);
 }

@@ -11,7 +11,15 @@
 
 #include "file/file.h"
 
+struct fd_table;
+struct fs_context;
 struct socket;
+
+/* Where a receive puts control messages (net/control.h). */
+struct control_room {
+    struct uptr at;
+    size_t left, used; /* bytes */
+};
 
 /* One send or receive. */
 struct message {
@@ -19,8 +27,28 @@ struct message {
     unsigned flags;     /* MSG_* that the caller asked for */
     unsigned out_flags; /* MSG_TRUNC, MSG_EOR, MSG_CTRUNC that it is told */
     unsigned name_len;  /* of `name`, 0: none; a receive sets it */
+    bool enough;        /* the family: no more data into this receive, whatever it waits for */
     struct __kernel_sockaddr_storage name;
+    const void *control; /* of a send: the caller's control messages, copied */
+    size_t control_len;
+    struct control_room room; /* of a receive */
 };
+
+/* Who sends, as struct ucred. */
+struct credentials {
+    uint32_t pid, uid, gid;
+};
+
+/* What sockets need to know of the process; proc/ fills it in. */
+struct socket_process {
+    struct fd_table *fds;
+    struct fs_context *fs;
+    bool (*privileged)(void);
+    struct credentials (*credentials)(void); /* pid, euid, egid */
+    /* May the process say that this is who it is? 0, -EPERM, -ESRCH. */
+    int (*may_claim)(const struct credentials *c);
+};
+extern struct socket_process socket_process;
 
 /* NULL: -EOPNOTSUPP. */
 struct socket_ops {
@@ -33,7 +61,7 @@ struct socket_ops {
     int (*listen)(struct socket *s, int backlog);
     /* The file of the first connection that waits, and its peer's name; -EAGAIN. */
     int (*accept)(struct socket *s, uint32_t flags, struct file **out, struct message *name);
-    /* 0; -EINPROGRESS: begun, connect_done() tells the end. */
+    /* 0; -EINPROGRESS: begun, connect_done() tells the end; -EAGAIN: it has to wait. */
     int (*connect)(struct socket *s, const struct message *to);
     /* -EAGAIN: not yet. Only for families whose connect() takes time. */
     int (*connect_done)(struct socket *s);
@@ -48,6 +76,10 @@ struct socket_ops {
     bool (*listening)(struct socket *s); /* [false] */
     /* Takes the error that SO_ERROR tells: a positive errno or 0. */
     int (*error)(struct socket *s);
+    struct credentials (*peer)(struct socket *s);                   /* SO_PEERCRED [nobody] */
+    long (*ioctl)(struct socket *s, unsigned cmd, struct uptr arg); /* [-ENOTTY] */
+    int (*option_changed)(struct socket *s,
+                          int name);   /* after SOL_SOCKET; what it answers is told */
     void (*release)(struct socket *s); /* frees it */
 };
 
@@ -76,7 +108,7 @@ int socket_create(int family, int type, int protocol, uint32_t flags, struct fil
 int socket_create_pair(int family, int type, int protocol, uint32_t flags, struct file *out[2]);
 /* accept(2) and connect(2): they wait as O_NONBLOCK and timeouts say. */
 int socket_accept(struct socket *s, uint32_t flags, struct file **out, struct message *name);
-int socket_connect(struct socket *s, const struct message *to);
+int socket_connect(struct socket *s, struct message *to);
 /* A switch of SOL_SOCKET (SO_REUSEADDR and such). */
 bool socket_option_on(const struct socket *s, int name);
 /* send(2) and recv(2) with everything: they wait as flags, O_NONBLOCK and timeouts say. */
