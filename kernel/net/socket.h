@@ -15,7 +15,7 @@ struct fd_table;
 struct fs_context;
 struct socket;
 
-/* Where a receive puts control messages (net/control.h). */
+/* Where a receive puts control messages (net/control_message.h). */
 struct control_room {
     struct uptr at;
     size_t left, used; /* bytes */

@@ -7,7 +7,7 @@
 #include "lib/string.h"
 #include "mem/kmalloc.h"
 #include "net/abi.h"
-#include "net/control.h"
+#include "net/control_message.h"
 #include "net/unix_state.h"
 
 #define CHUNK_MIN  512u

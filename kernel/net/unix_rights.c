@@ -10,7 +10,7 @@
 #include "lib/string.h"
 #include "mem/kmalloc.h"
 #include "net/abi.h"
-#include "net/control.h"
+#include "net/control_message.h"
 #include "net/unix_state.h"
 
 static struct spinlock grave_lock;

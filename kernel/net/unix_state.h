@@ -15,6 +15,7 @@
 #include <linux/un.h>
 
 #include "lib/list.h"
+#include "net/abi.h"
 #include "net/socket.h"
 #include "sched/waitq.h"
 

@@ -6,7 +6,7 @@
 #include "lib/string.h"
 #include "mem/kmalloc.h"
 #include "net/abi.h"
-#include "net/control.h"
+#include "net/control_message.h"
 #include "sched/clock.h"
 #include "syscall/socket_args.h"
 #include "syscall/syscalls.h"

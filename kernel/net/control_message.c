@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Control messages: see control.h. */
-#include "net/control.h"
+/* Control messages: see control_message.h. */
+#include "net/control_message.h"
 
 #include <linux/errno.h>
 
