@@ -9,6 +9,8 @@
 
 #include "core/log.h"
 #include "dev/netdev.h"
+#include "lib/fmt.h"
+#include "lib/string.h"
 #include "lwip/dhcp.h"
 #include "lwip/ip6_addr.h"
 #include "lwip/netif.h"
@@ -96,4 +98,25 @@ void interface_tick(void)
     dhcp_fine_tmr();
     if (++seconds % COARSE_SECONDS == 0)
         dhcp_coarse_tmr();
+}
+
+/* Interfaces are never removed and keep their names: no lock. */
+void interface_name(unsigned index, char name[INTERFACE_NAME])
+{
+    const struct netif *netif = index < 256 ? netif_get_by_index((u8_t)index) : NULL;
+    const struct netdev *dev = netif ? link_device(netif) : NULL;
+    snprintf(name, INTERFACE_NAME, "%s", dev ? dev->name : netif ? "lo" : "");
+}
+
+unsigned interface_index(const char *name)
+{
+    struct netif *netif;
+    char own[INTERFACE_NAME];
+    NETIF_FOREACH(netif)
+    {
+        interface_name(netif_get_index(netif), own);
+        if (!strcmp(own, name))
+            return netif_get_index(netif);
+    }
+    return 0;
 }

@@ -11,3 +11,8 @@ void interface_configure(const struct manifest_list *list);
 void interface_start(void);
 /* Once a second. */
 void interface_tick(void);
+
+#define INTERFACE_NAME 16 /* IFNAMSIZ */
+/* What programs call an interface: "lo", "eth0". */
+void interface_name(unsigned index, char name[INTERFACE_NAME]); /* "" if there is none */
+unsigned interface_index(const char *name);                     /* 0 if there is none */

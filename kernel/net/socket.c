@@ -9,6 +9,7 @@
 
 #include "file/mode.h"
 #include "file/wait.h"
+#include "lib/string.h"
 #include "net/abi.h"
 #include "net/inet.h"
 #include "net/unix.h"
@@ -31,7 +32,7 @@ static ssize_t receive_op(struct file *f, void *arg)
 static ssize_t step(struct socket *s, struct message *m, bool write)
 {
     wait_op_fn *op = write ? send_op : receive_op;
-    if (m->flags & MSG_DONTWAIT)
+    if (m->flags & (MSG_DONTWAIT | MSG_ERRQUEUE))
         return op(s->file, m);
     return file_wait_patient(s->file, write, op, m);
 }
@@ -56,13 +57,19 @@ ssize_t socket_receive(struct socket *s, struct message *m)
 {
     size_t start = m->uio->done;
     ssize_t r;
-    if (!s->ops->receive || m->flags & MSG_OOB)
+    if (!s->ops->receive)
         return -EOPNOTSUPP;
-    bool all = m->flags & MSG_WAITALL && s->type == SOCK_STREAM && !(m->flags & MSG_PEEK);
+    if (m->flags & MSG_OOB) /* nothing urgent ever comes */
+        return s->family != AF_UNIX && s->type == SOCK_STREAM ? -EINVAL : -EOPNOTSUPP;
+    /* How much has to be there before a stream's receive ends. */
+    size_t wanted = (size_t)s->numbers[NUMBER_LOW_WATER];
+    if (m->flags & MSG_WAITALL)
+        wanted = m->uio->left;
+    bool more = wanted > 1 && s->type == SOCK_STREAM && !(m->flags & (MSG_PEEK | MSG_DONTWAIT));
     do {
         r = step(s, m, false);
-    } while (all && r > 0 && m->uio->left && !m->enough);
-    return all && m->uio->done > start ? (ssize_t)(m->uio->done - start) : r;
+    } while (more && r > 0 && m->uio->left && !m->enough && m->uio->done - start < wanted);
+    return more && m->uio->done > start ? (ssize_t)(m->uio->done - start) : r;
 }
 
 struct accept_call {
@@ -171,6 +178,20 @@ void socket_init(struct socket *s, const struct socket_ops *ops, int family, int
                          .ino = file_next_ino(),
                          .send_size = SOCKET_BUFFER,
                          .receive_size = SOCKET_BUFFER};
+    s->numbers[NUMBER_LOW_WATER] = 1;
+    s->numbers[NUMBER_INCOMING_CPU] = s->numbers[NUMBER_PACING] = -1;
+}
+
+void socket_inherit(struct socket *s, const struct socket *from)
+{
+    s->send_size = from->send_size;
+    s->receive_size = from->receive_size;
+    s->send_sized = from->send_sized;
+    s->receive_sized = from->receive_sized;
+    memcpy(s->switches, from->switches, sizeof s->switches);
+    memcpy(s->numbers, from->numbers, sizeof s->numbers);
+    memcpy(s->linger, from->linger, sizeof s->linger);
+    s->device = from->device;
 }
 
 int socket_file(struct socket *s, uint32_t flags, struct file **out)

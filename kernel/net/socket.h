@@ -83,15 +83,28 @@ struct socket_ops {
     void (*release)(struct socket *s); /* frees it */
 };
 
+/* Numbers of SOL_SOCKET that are kept and told. */
+enum {
+    NUMBER_PRIORITY,
+    NUMBER_MARK,
+    NUMBER_LOW_WATER, /* SO_RCVLOWAT, at least 1 */
+    NUMBER_BUSY_POLL,
+    NUMBER_INCOMING_CPU,
+    NUMBER_PACING,
+    SOCKET_NUMBERS
+};
+
 struct socket {
     const struct socket_ops *ops;
     struct file *file; /* not referenced: it owns the socket */
     int family, type, protocol;
     uint64_t ino;
     unsigned send_size, receive_size; /* SO_SNDBUF, SO_RCVBUF as getsockopt tells them */
-    uint32_t options;                 /* bit per SO_* that is on or off (net/options.c) */
-    int priority;
-    int linger[2]; /* on, seconds */
+    bool send_sized, receive_sized;   /* the program has set them */
+    uint64_t switches[2];             /* bit per SO_* that is on or off */
+    int numbers[SOCKET_NUMBERS];      /* SO_* that are one number (net/options.c) */
+    unsigned device;                  /* SO_BINDTODEVICE: an interface's index; 0: any */
+    int linger[2];                    /* on, seconds */
 };
 
 #define SOCKET_BUFFER 212992u /* default SO_SNDBUF and SO_RCVBUF */
@@ -110,7 +123,17 @@ int socket_create_pair(int family, int type, int protocol, uint32_t flags, struc
 int socket_accept(struct socket *s, uint32_t flags, struct file **out, struct message *name);
 int socket_connect(struct socket *s, struct message *to);
 /* A switch of SOL_SOCKET (SO_REUSEADDR and such). */
-bool socket_option_on(const struct socket *s, int name);
+static inline bool socket_option_on(const struct socket *s, int name)
+{
+    return s->switches[name / 64] >> name % 64 & 1;
+}
+static inline void socket_option_switch(struct socket *s, int name, bool on)
+{
+    uint64_t bit = 1ull << name % 64;
+    s->switches[name / 64] = on ? s->switches[name / 64] | bit : s->switches[name / 64] & ~bit;
+}
+/* What accept(2) passes on from the listener. */
+void socket_inherit(struct socket *s, const struct socket *from);
 /* send(2) and recv(2) with everything: they wait as flags, O_NONBLOCK and timeouts say. */
 ssize_t socket_send(struct socket *s, struct message *m);
 ssize_t socket_receive(struct socket *s, struct message *m);

@@ -68,7 +68,7 @@ static int connect_locked(struct unix_socket *u, struct unix_socket *l, struct u
     end->owner = l->owner;
     end->name = l->name;
     __atomic_add_fetch(&end->name->refs, 1, __ATOMIC_RELAXED);
-    end->socket.options = l->socket.options & 1u << SO_PASSCRED % 32;
+    socket_option_switch(&end->socket, SO_PASSCRED, socket_option_on(&l->socket, SO_PASSCRED));
     unix_join(u, end);
     list_add_tail(&l->waiting, &end->waiting_link);
     l->pending++;
