@@ -281,6 +281,7 @@ static bool plan_run(struct plan *p, const struct request *r, int *status, struc
         m.qemu = qemu;
         m.kernel = kernel;
         m.root = image.path;
+        m.root_read_only = p->config.readonly_rootfs;
         m.manifest = manifest;
         m.network = &network;
         ok = debug_prepare(&debug, p, kernel, r, &m, err) && machine_run(&m, p, r, status, err);

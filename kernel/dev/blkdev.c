@@ -20,6 +20,7 @@
 #define SYNC_CHUNK (1u << 20) /* bytes a synchronous bio carries at most */
 
 static struct list devices = LIST_INIT(devices);
+static uint64_t transferred[2]; /* bytes, by BIO_READ and BIO_WRITE; atomic */
 
 static int partition_add(struct blkdev *disk, const struct gpt_partition *p)
 {
@@ -64,19 +65,26 @@ int blkdev_for_each(int (*fn)(struct blkdev *dev, void *arg), void *arg)
     return 0;
 }
 
+static uint64_t bio_sectors(const struct bio *bio)
+{
+    uint64_t sectors = 0;
+    for (unsigned i = 0; i < bio->count; i++)
+        sectors += bio->vec[i].len / SECTOR;
+    return sectors;
+}
+
 /* 0 if the device can do it: pieces of whole blocks, within the device, writable. */
 static int bio_check(const struct blkdev *dev, const struct bio *bio)
 {
     if (bio->op == BIO_FLUSH)
         return 0;
-    uint64_t sectors = 0, per_block = dev->block_size / SECTOR;
+    uint64_t sectors, per_block = dev->block_size / SECTOR;
     if (!bio->count || bio->count > BIO_VECS)
         return -EINVAL;
-    for (unsigned i = 0; i < bio->count; i++) {
+    for (unsigned i = 0; i < bio->count; i++)
         if (!bio->vec[i].len || bio->vec[i].len % SECTOR)
             return -EINVAL;
-        sectors += bio->vec[i].len / SECTOR;
-    }
+    sectors = bio_sectors(bio);
     if (bio->sector > dev->sectors || sectors > dev->sectors - bio->sector)
         return -EIO;
     if (bio->sector % per_block || sectors % per_block)
@@ -93,7 +101,14 @@ void blkdev_submit(struct blkdev *dev, struct bio *bio)
     }
     for (; dev->parent; dev = dev->parent)
         bio->sector += dev->start;
+    if (bio->op != BIO_FLUSH)
+        __atomic_add_fetch(&transferred[bio->op], bio_sectors(bio) * SECTOR, __ATOMIC_RELAXED);
     dev->ops->submit(dev, bio);
+}
+
+uint64_t blkdev_bytes(enum bio_op op)
+{
+    return transferred[op];
 }
 
 /* One queue for all waiters: a bio's own would live on a stack that may be gone at the wake-up. */

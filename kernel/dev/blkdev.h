@@ -64,6 +64,8 @@ int blkdev_for_each(int (*fn)(struct blkdev *dev, void *arg), void *arg);
  * `sector` is rewritten to the disk's.
  */
 void blkdev_submit(struct blkdev *dev, struct bio *bio);
+/* Bytes that all devices were asked to read, or to write (BIO_READ, BIO_WRITE), since boot. */
+uint64_t blkdev_bytes(enum bio_op op);
 /*
  * Reads or writes `n` bytes at byte offset `off`, both multiples of the block
  * size; `buf` is memory of the direct map (kmalloc, pages), not the stack.

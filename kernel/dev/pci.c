@@ -183,13 +183,14 @@ int pci_msix_enable(struct pci_device *dev)
     return 0;
 }
 
-int pci_msix_route(struct pci_device *dev, unsigned n, irq_handler_fn *fn, void *arg)
+int pci_msix_route(struct pci_device *dev, unsigned n, irq_handler_fn *fn, void *arg,
+                   const char *name)
 {
     uint64_t address;
     uint32_t data;
     if (n >= dev->msix_count)
         return -ENOSPC;
-    int err = irq_register_msi(fn, arg, &address, &data);
+    int err = irq_register_msi(fn, arg, name, &address, &data);
     if (err)
         return err;
     volatile char *entry = dev->msix + n * PCI_MSIX_ENTRY_SIZE;
@@ -200,11 +201,11 @@ int pci_msix_route(struct pci_device *dev, unsigned n, irq_handler_fn *fn, void 
     return 0;
 }
 
-int pci_intx_route(const struct pci_device *dev, irq_handler_fn *fn, void *arg)
+int pci_intx_route(const struct pci_device *dev, irq_handler_fn *fn, void *arg, const char *name)
 {
     uint8_t line = pci_read8(dev, PCI_INTERRUPT_LINE);
     if (!pci_read8(dev, PCI_INTERRUPT_PIN) || line == 0 || line == 0xff)
         return -ENOENT;
     struct acpi_irq irq = acpi_isa_irq(line);
-    return irq_register(irq.gsi, true, irq.active_low, fn, arg);
+    return irq_register(irq.gsi, true, irq.active_low, fn, arg, name);
 }

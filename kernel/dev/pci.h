@@ -47,10 +47,11 @@ int pci_map(struct pci_device *dev, unsigned bar, uint64_t offset, size_t size,
 
 /* Maps the vector table, all vectors masked, and turns MSI-X on. -ENOENT: no such capability. */
 int pci_msix_enable(struct pci_device *dev);
-/* Routes vector `n` to the handler. */
-int pci_msix_route(struct pci_device *dev, unsigned n, irq_handler_fn *fn, void *arg);
+/* Routes vector `n` to the handler; `name` as irq_register()'s. */
+int pci_msix_route(struct pci_device *dev, unsigned n, irq_handler_fn *fn, void *arg,
+                   const char *name);
 /*
  * Routes the function's INTx pin, by the interrupt line the firmware wrote.
  * A fallback: it is right where that line is also the IO-APIC's (QEMU).
  */
-int pci_intx_route(const struct pci_device *dev, irq_handler_fn *fn, void *arg);
+int pci_intx_route(const struct pci_device *dev, irq_handler_fn *fn, void *arg, const char *name);

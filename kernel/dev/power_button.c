@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The fixed power button: bit 8 of PM1's status and enable registers (ACPI 6.5 §4.8.3.1). No lock.
- */
+/* The fixed power button: bit 8 of PM1's status and enable registers (ACPI §4.8.3.1). No lock. */
 #include "dev/power_button.h"
 
 #include "arch/x86_64/io.h"
@@ -30,7 +29,7 @@ void power_button_init(void (*pressed)(void))
     struct acpi_irq irq = acpi_isa_irq((uint8_t)acpi_info.sci);
     if (!irq.level) /* no override: not as ISA has it (§5.2.9, SCI_INT) */
         irq.level = irq.active_low = true;
-    if (irq_register(irq.gsi, irq.level, irq.active_low, sci_interrupt, NULL)) {
+    if (irq_register(irq.gsi, irq.level, irq.active_low, sci_interrupt, NULL, "acpi")) {
         log_warn("no interrupt for the power button: it is ignored");
         return;
     }

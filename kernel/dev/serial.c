@@ -164,7 +164,7 @@ int serial_register_streams(void)
         stream_register(&line_streams[i]);
     }
     struct acpi_irq irq = acpi_isa_irq(COM1_IRQ);
-    int err = irq_register(irq.gsi, irq.level, irq.active_low, line_irq, NULL);
+    int err = irq_register(irq.gsi, irq.level, irq.active_low, line_irq, NULL, "ttyS0");
     if (!err)
         outb(COM1 + UART_IER, UART_IER_RDI);
     return err;

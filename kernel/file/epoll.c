@@ -131,13 +131,6 @@ static uint32_t watch_bits(const struct watch *w)
     return wanted ? file_poll(w->file, NULL) & (wanted | ALWAYS) : 0;
 }
 
-/* Moves all of `from` to the end of `to`. */
-static void list_append(struct list *to, struct list *from)
-{
-    for (struct list *l; (l = list_pop_head(from));)
-        list_add_tail(to, l);
-}
-
 /* Takes the first possibly ready watch off `from`. */
 static struct watch *ready_pop(struct epoll *ep, struct list *from)
 {
@@ -152,23 +145,26 @@ static void ready_begin(struct epoll *ep, struct list *look)
 {
     list_init(look);
     irqflags_t flags = spin_lock_irq(&ep->ready_lock);
-    list_append(look, &ep->ready);
+    list_splice_tail(look, &ep->ready);
     spin_unlock_irq(&ep->ready_lock, flags);
 }
 
-/* Puts back what was not looked at, before what has come since. */
-static void ready_end(struct epoll *ep, struct list *look)
+/* Puts back what was not looked at, before what has come since, and `again` behind that. */
+static void ready_end(struct epoll *ep, struct list *look, struct list *again)
 {
+    if (list_empty(look) && list_empty(again))
+        return;
     irqflags_t flags = spin_lock_irq(&ep->ready_lock);
-    list_append(look, &ep->ready);
-    list_append(&ep->ready, look);
+    list_splice_tail(look, &ep->ready);
+    list_splice_tail(look, again);
+    list_splice_tail(&ep->ready, look);
     spin_unlock_irq(&ep->ready_lock, flags);
 }
 
 /* Whether epoll_wait() would find something; drops what is not ready any more. */
 static bool epoll_ready(struct epoll *ep)
 {
-    struct list look;
+    struct list look, none = LIST_INIT(none);
     struct watch *w;
     mutex_lock(&ep->lock);
     ready_begin(ep, &look);
@@ -180,7 +176,7 @@ static bool epoll_ready(struct epoll *ep)
             list_add_head(&look, &w->ready_link);
         spin_unlock_irq(&ep->ready_lock, flags);
     }
-    ready_end(ep, &look);
+    ready_end(ep, &look, &none);
     mutex_unlock(&ep->lock);
     return w;
 }
@@ -325,30 +321,51 @@ int epoll_control(struct file *f, int op, int fd, struct file *target, uint32_t 
     return err;
 }
 
-/* Re-checks what may be ready; a level-triggered watch stays in the list, behind the others. */
-static int epoll_scan(struct epoll *ep, struct epoll_result *out, int max)
+/* A watch whose result has been taken: with level triggering it is looked at again. */
+static void watch_again(struct watch *w, struct list *again)
 {
-    struct list look;
+    if (w->events & EPOLLONESHOT) {
+        w->events &= MODES;
+    } else if (!(w->events & (uint32_t)EPOLLET)) {
+        irqflags_t flags = spin_lock_irq(&w->ep->ready_lock);
+        if (list_empty(&w->ready_link))
+            list_add_tail(again, &w->ready_link);
+        spin_unlock_irq(&w->ep->ready_lock, flags);
+    }
+}
+
+/*
+ * Re-checks what may be ready; a level-triggered watch stays in the list, behind the others,
+ * and is for the next waiter too.
+ */
+static int epoll_scan(struct epoll *ep, struct uptr out, int max)
+{
+    struct list look, again = LIST_INIT(again);
     struct watch *w;
     int n = 0;
     mutex_lock(&ep->lock);
     ready_begin(ep, &look);
-    while (n < max && (w = ready_pop(ep, &look))) {
-        uint32_t bits = watch_bits(w);
-        if (!bits)
+    while (n < max && !list_empty(&look)) {
+        w = ready_pop(ep, &look);
+        struct epoll_event e = {.events = watch_bits(w), .data = w->data};
+        if (!e.events)
             continue;
-        out[n++] = (struct epoll_result){bits, w->data};
-        if (w->events & EPOLLONESHOT)
-            w->events &= MODES;
-        else if (!(w->events & (uint32_t)EPOLLET))
+        if (copy_to_user(uptr_add(out, (unsigned)n * sizeof e), &e, sizeof e)) {
             watch_ready(w);
+            n = n ? n : -EFAULT;
+            break;
+        }
+        n++;
+        watch_again(w, &again);
     }
-    ready_end(ep, &look);
+    ready_end(ep, &look, &again);
     mutex_unlock(&ep->lock);
+    if (!list_empty(&ep->ready))
+        waitq_wake(&ep->queue, POLLIN);
     return n;
 }
 
-int epoll_collect(struct file *f, struct epoll_result *out, int max, uint64_t deadline)
+int epoll_collect(struct file *f, struct uptr out, int max, uint64_t deadline)
 {
     struct epoll *ep = f->priv;
     int err = 0, n;

@@ -20,9 +20,8 @@ int epoll_control(struct file *f, int op, int fd, struct file *target, uint32_t 
 /* The last reference to f is gone: nobody watches it any more. */
 void epoll_forget(struct file *f);
 
-struct epoll_result {
-    uint32_t events;
-    uint64_t data;
-};
-/* Waits for and collects up to max results. Count, 0 at the deadline, -EINTR, -EINVAL. */
-int epoll_collect(struct file *f, struct epoll_result *out, int max, uint64_t deadline);
+/*
+ * Waits for results and stores up to max of them at `out`, an array of struct epoll_event.
+ * Count, 0 at the deadline, -EINTR, -EINVAL, -EFAULT: the first could not be stored.
+ */
+int epoll_collect(struct file *f, struct uptr out, int max, uint64_t deadline);

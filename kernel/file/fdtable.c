@@ -98,7 +98,7 @@ static int table_grow(struct fd_table *t, unsigned fd)
     return 0;
 }
 
-int fd_get_any(struct fd_table *t, int fd, struct file **out)
+static inline int get(struct fd_table *t, int fd, struct file **out)
 {
     int err = -EBADF;
     spin_lock(&t->lock);
@@ -111,9 +111,14 @@ int fd_get_any(struct fd_table *t, int fd, struct file **out)
     return err;
 }
 
+int fd_get_any(struct fd_table *t, int fd, struct file **out)
+{
+    return get(t, fd, out);
+}
+
 int fd_get(struct fd_table *t, int fd, struct file **out)
 {
-    int err = fd_get_any(t, fd, out);
+    int err = get(t, fd, out);
     if (!err && UNLIKELY((*out)->flags & O_PATH)) {
         file_put(*out);
         err = -EBADF;

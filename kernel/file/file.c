@@ -13,6 +13,7 @@
 #include "file/epoll.h"
 #include "file/wait.h"
 #include "mem/kmalloc.h"
+#include "sched/thread.h"
 
 #define STATUS_FLAGS (O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME | FASYNC)
 #define WHENCE_SET   0
@@ -56,16 +57,6 @@ void file_put(struct file *f)
     kfree(f);
 }
 
-bool file_readable(const struct file *f)
-{
-    return !(f->flags & O_PATH) && (f->flags & O_ACCMODE) != O_WRONLY;
-}
-
-bool file_writable(const struct file *f)
-{
-    return !(f->flags & O_PATH) && (f->flags & O_ACCMODE) != O_RDONLY;
-}
-
 struct transfer {
     struct uio *uio;
     uint64_t *pos;
@@ -85,7 +76,13 @@ static ssize_t write_op(struct file *f, void *arg)
 
 static ssize_t read_at(struct file *f, struct uio *u, uint64_t *pos)
 {
-    return file_wait_patient(f, false, read_op, &(struct transfer){u, pos});
+    return file_wait(f, false, read_op, &(struct transfer){u, pos});
+}
+
+void file_written(const struct file *f, ssize_t r)
+{
+    if (r == -EPIPE && !f->quiet && file_broken_pipe)
+        file_broken_pipe();
 }
 
 /* A blocking write ends when everything is written; an error counts only at the start. */
@@ -94,21 +91,22 @@ static ssize_t write_at(struct file *f, struct uio *u, uint64_t *pos)
     size_t start = u->done;
     ssize_t r;
     do {
-        r = file_wait_patient(f, true, write_op, &(struct transfer){u, pos});
+        r = file_wait(f, true, write_op, &(struct transfer){u, pos});
     } while (r > 0 && u->left);
-    if (r == -EPIPE && file_broken_pipe)
-        file_broken_pipe();
+    file_written(f, r);
     return u->done > start ? (ssize_t)(u->done - start) : r;
 }
 
+typedef ssize_t transfer_fn(struct file *f, struct uio *u, uint64_t *pos);
+
 /* Runs a transfer at the file's own position, at *pos, or (streams) at none. */
-static ssize_t transfer(struct file *f, struct uio *u, uint64_t *pos,
-                        ssize_t (*fn)(struct file *f, struct uio *u, uint64_t *pos))
+static inline __attribute__((always_inline)) ssize_t transfer(struct file *f, struct uio *u,
+                                                              uint64_t *pos, transfer_fn *fn)
 {
     uint64_t none = 0;
     if (pos)
         return f->ops->seek ? fn(f, u, pos) : -ESPIPE;
-    if (!f->ops->seek)
+    if (!f->ops->seek || f->ops->no_position)
         return fn(f, u, &none);
     mutex_lock(&f->pos_lock);
     ssize_t n = fn(f, u, &f->pos);
@@ -120,14 +118,28 @@ ssize_t file_read(struct file *f, struct uio *u, uint64_t *pos)
 {
     if (!file_readable(f))
         return -EBADF;
-    return f->ops->read ? transfer(f, u, pos, read_at) : -EINVAL;
+    if (!f->ops->read)
+        return -EINVAL;
+    struct io_count *io = &thread_current()->io;
+    ssize_t n = transfer(f, u, pos, read_at);
+    io->reads++;
+    if (n > 0)
+        io->bytes_read += (size_t)n;
+    return n;
 }
 
 ssize_t file_write(struct file *f, struct uio *u, uint64_t *pos)
 {
     if (!file_writable(f))
         return -EBADF;
-    return f->ops->write ? transfer(f, u, pos, write_at) : -EINVAL;
+    if (!f->ops->write)
+        return -EINVAL;
+    struct io_count *io = &thread_current()->io;
+    ssize_t n = transfer(f, u, pos, write_at);
+    io->writes++;
+    if (n > 0)
+        io->bytes_written += (size_t)n;
+    return n;
 }
 
 int64_t file_seek(struct file *f, int64_t off, int whence)

@@ -7,6 +7,8 @@
  */
 #pragma once
 
+#include <linux/fcntl.h>
+
 #include "lib/types.h"
 #include "sched/mutex.h"
 #include "vm/uio.h"
@@ -48,6 +50,7 @@ struct file_ops {
     int (*truncate)(struct file *f, uint64_t size); /* [-EINVAL] */
     int (*fsync)(struct file *f, bool data_only);   /* [-EINVAL] */
     void (*release)(struct file *f);                /* the last reference is gone */
+    bool no_position; /* read and write do not look at `pos`, though seek answers */
 };
 
 struct file {
@@ -58,9 +61,11 @@ struct file {
     struct mutex pos_lock;
     struct vnode *vnode;  /* a file of a file system: referenced; else NULL */
     struct path *path;    /* where it was found (fs/path.h): referenced; NULL for pipes and such */
+    uint32_t errors_seen; /* of write-back: page_cache_error() */
     void *priv;           /* the implementation's */
     uint64_t patience[2]; /* ns that one wait of a read, of a write may last; 0: for ever */
     struct list watches;  /* epoll's, under its lock (file/epoll.c) */
+    bool quiet;           /* -EPIPE of a write raises no SIGPIPE */
 };
 
 /* One reference, no vnode. NULL when memory is out. */
@@ -88,8 +93,18 @@ uint64_t file_next_ino(void);
 long file_ioctl(struct file *f, unsigned cmd, struct uptr arg);
 /* F_SETFL: O_APPEND, O_NONBLOCK and such; other bits stay. */
 void file_set_flags(struct file *f, uint32_t flags);
-bool file_readable(const struct file *f);
-bool file_writable(const struct file *f);
+/* By the access mode: 0 reads, 1 writes, 2 does both, 3 neither. */
+static inline bool file_readable(const struct file *f)
+{
+    return !(f->flags & O_PATH) && (f->flags + 1) & 1;
+}
+static inline bool file_writable(const struct file *f)
+{
+    return !(f->flags & O_PATH) && (f->flags + 1) & 2;
+}
+
+/* After a write(2) or splice(2) to f that answered r: SIGPIPE when that was -EPIPE. */
+void file_written(const struct file *f, ssize_t r);
 
 /* Set by fs/: drops f->vnode and f->path at the last put. */
 extern void (*file_detach)(struct file *f);

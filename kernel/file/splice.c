@@ -40,8 +40,7 @@ static ssize_t splice_loop(struct file *in, uint64_t *in_pos, struct file *out, 
         if (err)
             return err;
     }
-    if (r == -EPIPE && file_broken_pipe)
-        file_broken_pipe();
+    file_written(out, r);
     return r;
 }
 

@@ -121,7 +121,7 @@ uint32_t file_poll(struct file *f, struct poll_table *pt)
     return f->ops->poll(f, pt);
 }
 
-static ssize_t file_wait_slow(struct file *f, uint64_t deadline, wait_op_fn *op, void *arg)
+static ssize_t wait_for_op(struct file *f, uint64_t deadline, wait_op_fn *op, void *arg)
 {
     struct wait_set s;
     int err = 0;
@@ -143,20 +143,12 @@ static ssize_t file_wait_slow(struct file *f, uint64_t deadline, wait_op_fn *op,
     return r;
 }
 
-ssize_t file_wait(struct file *f, uint64_t deadline, wait_op_fn *op, void *arg)
-{
-    ssize_t r = op(f, arg);
-    if (LIKELY(r != -EAGAIN) || (f->flags & O_NONBLOCK) || deadline == 0)
-        return r;
-    return file_wait_slow(f, deadline, op, arg);
-}
-
-ssize_t file_wait_patient(struct file *f, bool write, wait_op_fn *op, void *arg)
+ssize_t file_wait_more(struct file *f, bool write, wait_op_fn *op, void *arg)
 {
     uint64_t patience = f->patience[write];
-    if (LIKELY(!patience))
-        return file_wait(f, CLOCK_NEVER, op, arg);
-    ssize_t r = file_wait(f, clock_now() + patience, op, arg);
+    if (!patience)
+        return wait_for_op(f, CLOCK_NEVER, op, arg);
+    ssize_t r = wait_for_op(f, clock_now() + patience, op, arg);
     return r == -ERESTARTSYS ? -EINTR : r; /* signal(7): with a timeout it is not restarted */
 }
 

@@ -7,6 +7,8 @@
  */
 #pragma once
 
+#include <linux/errno.h>
+
 #include "file/file.h"
 #include "file/poll.h"
 #include "sched/clock.h"
@@ -17,16 +19,19 @@
 
 typedef ssize_t wait_op_fn(struct file *f, void *arg);
 
-/*
- * Runs op until it answers something else than -EAGAIN. Returns that; -EAGAIN at
- * once when f is O_NONBLOCK or deadline is 0, and when the deadline (clock_now()
- * based) passed; -ERESTARTSYS when a signal came; -ENOMEM.
- */
-ssize_t file_wait(struct file *f, uint64_t deadline, wait_op_fn *op, void *arg);
+/* What file_wait() does when there is nothing yet and the file may wait. */
+ssize_t file_wait_more(struct file *f, bool write, wait_op_fn *op, void *arg);
 
-/* The same for a read or a write: waits as long as f->patience says, and then -EINTR at a signal.
+/*
+ * Runs op, a read or a write, until it answers something else than -EAGAIN. Returns that;
+ * -EAGAIN at once when f is O_NONBLOCK, and when f->patience is over; -ERESTARTSYS (with
+ * a patience -EINTR) when a signal came; -ENOMEM.
  */
-ssize_t file_wait_patient(struct file *f, bool write, wait_op_fn *op, void *arg);
+static inline ssize_t file_wait(struct file *f, bool write, wait_op_fn *op, void *arg)
+{
+    ssize_t r = op(f, arg);
+    return LIKELY(r != -EAGAIN) || f->flags & O_NONBLOCK ? r : file_wait_more(f, write, op, arg);
+}
 
 #define WAIT_INLINE 8
 

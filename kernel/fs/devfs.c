@@ -118,17 +118,27 @@ static ssize_t random_write(struct file *f, struct uio *u, uint64_t *pos)
     return u->done > start ? (ssize_t)(u->done - start) : err;
 }
 
-static const struct file_ops null_ops = {
-    .read = null_read, .write = null_write, .seek = null_seek, .stat = vnode_file_stat};
+static const struct file_ops null_ops = {.read = null_read,
+                                         .write = null_write,
+                                         .seek = null_seek,
+                                         .stat = vnode_file_stat,
+                                         .no_position = true};
 static const struct file_ops zero_ops = {.read = zero_read,
                                          .write = null_write,
                                          .seek = null_seek,
                                          .mmap = zero_mmap,
-                                         .stat = vnode_file_stat};
-static const struct file_ops full_ops = {
-    .read = zero_read, .write = full_write, .seek = null_seek, .stat = vnode_file_stat};
-static const struct file_ops random_ops = {
-    .read = random_read, .write = random_write, .seek = null_seek, .stat = vnode_file_stat};
+                                         .stat = vnode_file_stat,
+                                         .no_position = true};
+static const struct file_ops full_ops = {.read = zero_read,
+                                         .write = full_write,
+                                         .seek = null_seek,
+                                         .stat = vnode_file_stat,
+                                         .no_position = true};
+static const struct file_ops random_ops = {.read = random_read,
+                                           .write = random_write,
+                                           .seek = null_seek,
+                                           .stat = vnode_file_stat,
+                                           .no_position = true};
 
 static int memory_open(struct vnode *v, uint32_t flags, struct file **out)
 {

@@ -10,6 +10,7 @@
 #include "fs/procfs_node.h"
 #include "mem/page.h"
 #include "sched/clock.h"
+#include "sched/thread.h"
 #include "vm/huge.h"
 
 #define KIB_PER_PAGE (PAGE_SIZE / 1024)
@@ -81,8 +82,11 @@ static int mountinfo_text(struct seq *s)
 
 static int uptime_text(struct seq *s)
 {
-    unsigned long long cs = clock_now() / (NSEC_PER_SEC / 100);
-    seq_printf(s, "%llu.%02llu 0.00\n", cs / 100, cs % 100);
+    const uint64_t unit = NSEC_PER_SEC / 100;
+    uint64_t up = clock_now() / unit, idle = 0;
+    for (unsigned cpu = 0; cpu < cpu_count(); cpu++)
+        idle += thread_idle_time(cpu) / unit;
+    seq_printf(s, "%lu.%02lu %lu.%02lu\n", up / 100, up % 100, idle / 100, idle % 100);
     return 0;
 }
 

@@ -68,3 +68,15 @@ static inline struct list *list_pop_head(struct list *head)
     list_remove(n);
     return n;
 }
+
+/* Moves all of `from` behind what is in `to`. */
+static inline void list_splice_tail(struct list *to, struct list *from)
+{
+    if (list_empty(from))
+        return;
+    from->next->prev = to->prev;
+    to->prev->next = from->next;
+    from->prev->next = to;
+    to->prev = from->prev;
+    list_init(from);
+}

@@ -136,9 +136,8 @@ void *kzalloc(size_t n)
     return p ? memset(p, 0, n) : NULL;
 }
 
-static size_t block_size(const void *p)
+static size_t block_size(const struct page *page)
 {
-    const struct page *page = page_of_address(p);
     if (page->owner == &large_owner)
         return PAGE_SIZE << page->order;
     return ((const struct size_class *)page->owner)->size;
@@ -150,7 +149,7 @@ void kfree(void *obj)
         return;
     struct page *p = page_of_address(obj);
     ASSERT(p && p->owner);
-    __atomic_sub_fetch(&used_bytes, block_size(obj), __ATOMIC_RELAXED);
+    __atomic_sub_fetch(&used_bytes, block_size(p), __ATOMIC_RELAXED);
     if (p->owner == &large_owner) {
         page_put(p);
         return;
@@ -175,7 +174,7 @@ void *krealloc(void *p, size_t n)
 {
     if (!p)
         return kmalloc(n);
-    size_t old = block_size(p);
+    size_t old = block_size(page_of_address(p));
     if (n <= old && n > old / 2)
         return p;
     void *q = kmalloc(n);

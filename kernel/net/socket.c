@@ -34,7 +34,7 @@ static ssize_t step(struct socket *s, struct message *m, bool write)
     wait_op_fn *op = write ? send_op : receive_op;
     if (m->flags & (MSG_DONTWAIT | MSG_ERRQUEUE))
         return op(s->file, m);
-    return file_wait_patient(s->file, write, op, m);
+    return file_wait(s->file, write, op, m);
 }
 
 ssize_t socket_send(struct socket *s, struct message *m)
@@ -48,8 +48,8 @@ ssize_t socket_send(struct socket *s, struct message *m)
     } while (r > 0 && m->uio->left && s->type == SOCK_STREAM);
     if (m->uio->done > start)
         return (ssize_t)(m->uio->done - start);
-    if (r == -EPIPE && s->type == SOCK_STREAM && !(m->flags & MSG_NOSIGNAL) && file_broken_pipe)
-        file_broken_pipe();
+    if (!(m->flags & MSG_NOSIGNAL))
+        file_written(s->file, r);
     return r;
 }
 
@@ -88,7 +88,7 @@ static ssize_t accept_op(struct file *f, void *arg)
 int socket_accept(struct socket *s, uint32_t flags, struct file **out, struct message *name)
 {
     struct accept_call c = {flags, out, name};
-    return s->ops->accept ? (int)file_wait_patient(s->file, false, accept_op, &c) : -EOPNOTSUPP;
+    return s->ops->accept ? (int)file_wait(s->file, false, accept_op, &c) : -EOPNOTSUPP;
 }
 
 static ssize_t connected_op(struct file *f, void *arg)
@@ -112,7 +112,7 @@ int socket_connect(struct socket *s, struct message *to)
     bool begun = err == -EINPROGRESS || (err == -EALREADY && !(s->file->flags & O_NONBLOCK));
     if (!begun || s->file->flags & O_NONBLOCK)
         return err;
-    err = (int)file_wait_patient(s->file, true, connected_op, NULL);
+    err = (int)file_wait(s->file, true, connected_op, NULL);
     return err == -EAGAIN ? -EINPROGRESS : err; /* SO_SNDTIMEO */
 }
 
@@ -198,7 +198,10 @@ int socket_file(struct socket *s, uint32_t flags, struct file **out)
 {
     *out = file_create(&socket_file_ops, O_RDWR | flags, s);
     s->file = *out;
-    return *out ? 0 : -ENOMEM;
+    if (!*out)
+        return -ENOMEM;
+    (*out)->quiet = s->type != SOCK_STREAM;
+    return 0;
 }
 
 struct socket *socket_of(struct file *f)

@@ -16,9 +16,6 @@
 #include "proc/procinfo.h"
 #include "sched/clock.h"
 
-#define TICKS_PER_SEC 100
-#define NS_PER_TICK   (NSEC_PER_SEC / TICKS_PER_SEC)
-
 #define CPU_DIR "/sys/devices/system/cpu"
 
 static void cpu_brand(char out[49])
@@ -91,20 +88,6 @@ static int gen_cpuinfo(struct seq *out)
     return 0;
 }
 
-static int gen_cpu_stat(struct seq *out)
-{
-    uint64_t user = process_cpu_time() / NS_PER_TICK;
-    uint64_t all = clock_now() / NS_PER_TICK * cpu_count();
-    uint64_t idle = all > user ? all - user : 0;
-    seq_printf(out, "cpu  %lu 0 0 %lu 0 0 0 0 0 0\n", user, idle);
-    for (unsigned i = 0; i < cpu_count(); i++)
-        seq_printf(out, "cpu%u %lu 0 0 %lu 0 0 0 0 0 0\n", i, user / cpu_count(),
-                   idle / cpu_count());
-    seq_printf(out, "intr 0\nctxt %lu\nbtime %lu\nprocesses 1\nprocs_running %u\nprocs_blocked 0\n",
-               process_switches(), (clock_wall() - clock_now()) / NSEC_PER_SEC, process_running());
-    return 0;
-}
-
 /* "0" or "0-3". */
 static int gen_cpu_list(struct seq *out)
 {
@@ -161,7 +144,6 @@ int cpuinfo_init(void)
         procfs_text_fn *fn;
     } files[] = {
         {"cpuinfo", gen_cpuinfo},
-        {"stat", gen_cpu_stat},
         {CPU_DIR "/online", gen_cpu_list},
         {CPU_DIR "/possible", gen_cpu_list},
         {CPU_DIR "/present", gen_cpu_list},

@@ -18,7 +18,7 @@
 #include "proc/task.h"
 #include "vm/vma.h"
 
-#define NOFILE_SOFT 1024
+#define NOFILE_SOFT 65536 /* nobody else needs some: servers take what clients bring */
 #define NOFILE_HARD 1048576
 #define STACK_SOFT  (8ull << 20)
 #define TASKS_MAX   32000
@@ -147,17 +147,35 @@ uint64_t process_cpu_time(void)
     return sum;
 }
 
-uint64_t process_switches(void)
+void process_switches(uint64_t *own, uint64_t *forced)
 {
     irqflags_t flags = spin_lock_irq(&process.lock);
-    uint64_t sum = process.dead_switches + process.dead_preemptions;
+    *own = process.dead_switches;
+    *forced = process.dead_preemptions;
     LIST_FOR_EACH(l, &process.tasks)
     {
         const struct thread *t = LIST_ENTRY(l, struct task, link)->thread;
-        sum += t->switches + t->preemptions;
+        *own += t->switches;
+        *forced += t->preemptions;
     }
     spin_unlock_irq(&process.lock, flags);
-    return sum;
+}
+
+static void io_add(struct io_count *sum, const struct io_count *io)
+{
+    sum->bytes_read += io->bytes_read;
+    sum->bytes_written += io->bytes_written;
+    sum->reads += io->reads;
+    sum->writes += io->writes;
+}
+
+void process_io(struct io_count *out)
+{
+    irqflags_t flags = spin_lock_irq(&process.lock);
+    *out = process.dead_io;
+    LIST_FOR_EACH(l, &process.tasks)
+    io_add(out, &LIST_ENTRY(l, struct task, link)->thread->io);
+    spin_unlock_irq(&process.lock, flags);
 }
 
 unsigned process_running(void)
@@ -225,6 +243,7 @@ static void task_unlink(struct task *t)
     process.dead_cpu_time += thread_cpu_time(t->thread);
     process.dead_switches += t->thread->switches;
     process.dead_preemptions += t->thread->preemptions;
+    io_add(&process.dead_io, &t->thread->io);
     spin_unlock_irq(&process.lock, flags);
 }
 

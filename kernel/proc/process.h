@@ -10,6 +10,7 @@
 #include "core/manifest.h"
 #include "core/spinlock.h"
 #include "proc/signal.h"
+#include "sched/thread.h"
 #include "sched/waitq.h"
 
 struct fd_table;   /* file/fdtable.h */
@@ -51,6 +52,7 @@ struct process {
     struct signal_state signals;
     uint64_t dead_cpu_time; /* of threads that ended, ns */
     uint64_t dead_switches, dead_preemptions;
+    struct io_count dead_io;
     uint64_t start_time; /* clock_now() */
     const struct manifest *manifest;
     struct file *exe;
@@ -79,7 +81,9 @@ bool process_privileged(void);
 void process_apply_limit(unsigned resource);
 /* CPU time of all threads, ns. */
 uint64_t process_cpu_time(void);
-/* Context switches of all threads, those that ended included. */
-uint64_t process_switches(void);
+/* Of all threads, those that ended included: times one left a CPU by itself, and was made to. */
+void process_switches(uint64_t *own, uint64_t *forced);
+/* What all threads, those that ended included, have read and written. */
+void process_io(struct io_count *out);
 /* Threads that run or could. */
 unsigned process_running(void);

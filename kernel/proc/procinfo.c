@@ -241,13 +241,6 @@ static int gen_status(struct seq *out)
     return 0;
 }
 
-static int gen_loadavg(struct seq *out)
-{
-    seq_printf(out, "0.00 0.00 0.00 %u/%u %d\n", process_running(), process.task_count,
-               process.next_tid - 1);
-    return 0;
-}
-
 static int gen_vmstat(struct seq *out)
 {
     seq_printf(out, "nr_free_pages %zu\nnr_mapped %zu\npgfault %lu\npgmajfault 0\n",
@@ -353,7 +346,6 @@ int procinfo_init(void)
         {"self/limits", gen_limits},
         {"self/oom_score_adj", gen_oom_score_adj},
         {"self/schedstat", gen_schedstat},
-        {"loadavg", gen_loadavg},
         {"vmstat", gen_vmstat},
         {"cmdline", gen_boot_cmdline},
         {"sys/kernel/hostname", gen_hostname},
@@ -379,5 +371,7 @@ int procinfo_init(void)
         err = procfs_register_write("self/oom_score_adj", set_oom_score_adj);
     if (!err)
         err = procfs_register_text_link("thread-self", thread_self);
-    return err ? err : procmem_init();
+    if (!err)
+        err = procmem_init();
+    return err ? err : activity_init();
 }

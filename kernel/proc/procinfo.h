@@ -8,6 +8,8 @@
 int procinfo_init(void);
 /* Its part about the address space. */
 int procmem_init(void);
+/* Its part about what has been done: interrupts, switches, load, bytes. */
+int activity_init(void);
 /* The line of /proc/self/maps for the mapping that holds addr; false if there is none. */
 bool procmem_describe(uint64_t addr, char *buf, size_t n);
 /* The CPUs' files, once all have started. -ENOMEM. */

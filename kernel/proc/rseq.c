@@ -79,6 +79,6 @@ void rseq_fixup(struct trap_frame *f)
 {
     const struct task *t = task_current();
     uint32_t cpu = percpu()->id;
-    if (t->rseq && (leave_sequence(f, t) || put_cpu(t->rseq, cpu, cpu)))
+    if (leave_sequence(f, t) || put_cpu(t->rseq, cpu, cpu))
         process_killed(SIGSEGV, "its rseq area is damaged");
 }

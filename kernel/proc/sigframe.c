@@ -12,6 +12,7 @@
 
 #include "arch/x86_64/fpu.h"
 #include "arch/x86_64/layout.h"
+#include "arch/x86_64/usercopy.h"
 #include "lib/string.h"
 #include "mem/kmalloc.h"
 #include "proc/process.h"
@@ -20,13 +21,17 @@
 
 #define REDZONE         128
 #define FLAGS_SETTABLE  0x50dd5ull /* AC OF DF TF SF ZF AF PF CF RF */
-#define SW_BYTES_OFFSET 464        /* in the FXSAVE image */
+#define MXCSR_OFFSET    24
+#define SW_BYTES_OFFSET 464 /* in the FXSAVE image */
+#define HEADER_OFFSET   512 /* of XSAVE's header, behind it */
+#define HEADER_SIZE     64
+#define INFO_OFFSET     ALIGN_UP(sizeof(struct frame), 8)
 #define UC_FLAGS        (UC_FP_XSTATE | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS)
 
 struct frame {
     uint64_t restorer;
     struct ucontext uc;
-    siginfo_t info;
+    /* siginfo_t follows */
 };
 
 static bool on_altstack(const struct task *t, uint64_t sp)
@@ -55,41 +60,41 @@ static void fill_context(struct sigcontext *c, const struct trap_frame *f, const
     c->cr2 = t->thread->fault_addr;
 }
 
-/* The live extended state, with the words that tell its size; fpu_area_size + 4 bytes. */
-static uint8_t *capture_fpu(void)
+/* The live extended state goes straight to the stack, with the words that tell its size around it.
+ */
+static int push_fpu(uint64_t fp)
 {
-    uint8_t *area = kzalloc(fpu_area_size + FP_XSTATE_MAGIC2_SIZE);
-    if (!area)
-        return NULL;
-    irqflags_t flags = irq_save();
-    fpu_save(area);
-    irq_restore(flags);
-    struct _fpx_sw_bytes sw = {
+    const struct _fpx_sw_bytes sw = {
         .magic1 = FP_XSTATE_MAGIC1,
         .extended_size = fpu_area_size + FP_XSTATE_MAGIC2_SIZE,
         .xfeatures = fpu_mask,
         .xstate_size = fpu_area_size,
     };
-    memcpy(area + SW_BYTES_OFFSET, &sw, sizeof sw);
     const uint32_t magic2 = FP_XSTATE_MAGIC2;
-    memcpy(area + fpu_area_size, &magic2, sizeof magic2);
-    return area;
+    const bool xsave = fpu_area_size > HEADER_OFFSET;
+    if (!user_range_ok((struct uptr){fp}, fpu_area_size))
+        return -EFAULT;
+    /* XSAVE writes only the first word of the header. */
+    if (xsave && zero_user((struct uptr){fp + HEADER_OFFSET}, HEADER_SIZE))
+        return -EFAULT;
+    if (xsave ? userxsave((void *)fp, fpu_mask) : userfxsave((void *)fp, fpu_mask))
+        return -EFAULT;
+    int err = copy_to_user((struct uptr){fp + SW_BYTES_OFFSET}, &sw, sizeof sw);
+    return err ? err : copy_to_user((struct uptr){fp + fpu_area_size}, &magic2, sizeof magic2);
 }
 
 int sigframe_push(struct trap_frame *f, int sig, const siginfo_t *info,
                   const struct signal_action *act, uint64_t mask)
 {
     const struct task *t = task_current();
-    uint8_t *fpu = capture_fpu();
-    if (!fpu)
-        return -ENOMEM;
     const size_t fpu_size = fpu_area_size + FP_XSTATE_MAGIC2_SIZE;
     uint64_t fp = ALIGN_DOWN(stack_choose(t, f, act->flags) - fpu_size, 64);
-    uint64_t sp = ALIGN_DOWN(fp - sizeof(struct frame), 16) - 8;
+    uint64_t sp = ALIGN_DOWN(fp - INFO_OFFSET - sizeof *info, 16) - 8;
 
-    struct frame fr;
-    memset(&fr, 0, sizeof fr);
-    fr.restorer = act->restorer;
+    if (sp >= USER_END || (t->altstack_size && on_altstack(t, f->rsp) && !on_altstack(t, sp)))
+        return -EFAULT;
+
+    struct frame fr = {.restorer = act->restorer};
     fr.uc.uc_flags = UC_FLAGS;
     fr.uc.uc_stack.ss_sp = (void *)t->altstack;
     fr.uc.uc_stack.ss_size = t->altstack_size;
@@ -99,18 +104,12 @@ int sigframe_push(struct trap_frame *f, int sig, const siginfo_t *info,
     fill_context(&fr.uc.uc_mcontext, f, t, mask);
     fr.uc.uc_mcontext.fpstate = (void *)fp;
     memcpy(&fr.uc.uc_sigmask, &mask, sizeof mask);
-    fr.info = *info;
 
-    bool bad =
-        sp >= USER_END || (t->altstack_size && on_altstack(t, f->rsp) && !on_altstack(t, sp));
-    int err = bad ? -EFAULT : copy_to_user((struct uptr){fp}, fpu, fpu_size);
-    if (!err)
-        err = copy_to_user((struct uptr){sp}, &fr, sizeof fr);
-    kfree(fpu);
-    if (err)
-        return err;
+    if (push_fpu(fp) || copy_to_user((struct uptr){sp}, &fr, sizeof fr) ||
+        copy_to_user((struct uptr){sp + INFO_OFFSET}, info, sizeof *info))
+        return -EFAULT;
     f->rdi = (uint64_t)sig;
-    f->rsi = sp + offsetof(struct frame, info);
+    f->rsi = sp + INFO_OFFSET;
     f->rdx = sp + offsetof(struct frame, uc);
     f->rax = 0;
     f->rsp = sp;
@@ -121,34 +120,38 @@ int sigframe_push(struct trap_frame *f, int sig, const siginfo_t *info,
     return 0;
 }
 
-static int restore_fpu(uint64_t fp)
+/* An image without the words of push_fpu(): x87 and SSE only, the rest starts anew. */
+static int restore_legacy(struct uptr from)
 {
-    struct thread *t = thread_current();
     uint8_t *area = kzalloc(fpu_area_size);
     if (!area)
         return -ENOMEM;
-    struct _fpx_sw_bytes sw;
-    struct uptr user = {fp};
-    int err = copy_from_user(area, user, 512);
-    if (!err) {
-        memcpy(&sw, area + SW_BYTES_OFFSET, sizeof sw);
-        bool extended = sw.magic1 == FP_XSTATE_MAGIC1 && sw.xstate_size == fpu_area_size;
-        if (extended)
-            err = copy_from_user(area, user, fpu_area_size);
-        else if (fpu_area_size > 512)
-            area[512] = 3; /* XSTATE_BV: x87 and SSE only, the rest starts anew */
-        memset(area + SW_BYTES_OFFSET, 0, sizeof sw);
-    }
+    int err = copy_from_user(area, from, HEADER_OFFSET);
+    if (fpu_area_size > HEADER_OFFSET)
+        area[HEADER_OFFSET] = 3; /* XSTATE_BV */
+    memset(area + SW_BYTES_OFFSET, 0, sizeof(struct _fpx_sw_bytes));
     if (!err && !fpu_area_valid(area))
         err = -EFAULT;
     if (!err) {
         irqflags_t flags = irq_save();
-        memcpy(t->context.fpu, area, fpu_area_size);
-        fpu_restore(t->context.fpu);
+        fpu_restore(area);
         irq_restore(flags);
     }
     kfree(area);
     return err;
+}
+
+static int pop_fpu(uint64_t fp)
+{
+    const struct _fpx_sw_bytes *sw = (const void *)(fp + SW_BYTES_OFFSET);
+    uint32_t magic, size, mxcsr;
+    if (!user_range_ok((struct uptr){fp}, fpu_area_size) || userload32(&sw->magic1, &magic) ||
+        userload32(&sw->xstate_size, &size) ||
+        userload32((const void *)(fp + MXCSR_OFFSET), &mxcsr) || !fpu_mxcsr_valid(mxcsr))
+        return -EFAULT;
+    if (magic != FP_XSTATE_MAGIC1 || size != fpu_area_size || size == HEADER_OFFSET)
+        return restore_legacy((struct uptr){fp});
+    return userxrstor((const void *)fp, fpu_mask) ? -EFAULT : 0;
 }
 
 int sigframe_pop(struct trap_frame *f)
@@ -163,7 +166,7 @@ int sigframe_pop(struct trap_frame *f)
     const struct sigcontext *c = &uc.uc_mcontext;
     if (c->rip >= USER_END) /* would fault in the kernel's iretq if it is not canonical */
         return -EFAULT;
-    if (c->fpstate && restore_fpu((uint64_t)c->fpstate))
+    if (c->fpstate && pop_fpu((uint64_t)c->fpstate))
         return -EFAULT;
     f->r8 = c->r8, f->r9 = c->r9, f->r10 = c->r10, f->r11 = c->r11;
     f->r12 = c->r12, f->r13 = c->r13, f->r14 = c->r14, f->r15 = c->r15;

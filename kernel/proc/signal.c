@@ -92,15 +92,16 @@ static bool queue_take(struct sigqueue *q, int sig, siginfo_t *info)
     }
     if (!more)
         q->set &= ~SIGNAL_BIT(sig);
-    memset(info, 0, sizeof *info);
-    info->si_signo = sig;
-    if (found) {
-        *info = found->info;
-        st->queued--;
-        kfree(found);
-        if (info->si_code == SI_TIMER && info->si_sys_private)
-            ptimer_taken(info);
+    if (!found) { /* there was no memory for its record */
+        memset(info, 0, sizeof *info);
+        info->si_signo = sig;
+        return true;
     }
+    *info = found->info;
+    st->queued--;
+    kfree(found);
+    if (info->si_code == SI_TIMER && info->si_sys_private)
+        ptimer_taken(info);
     return true;
 }
 
@@ -271,8 +272,10 @@ uint64_t signal_pending_set(void)
 /* The next signal to act upon, with its action; handles SA_RESETHAND. 0: nothing is pending. */
 static int signal_next(struct task *t, siginfo_t *info, struct signal_action *act)
 {
-    irqflags_t flags = spin_lock_irq(&st->lock);
     int sig;
+    if (!((t->pending.set | st->pending.set) & ~t->sigmask))
+        return 0; /* one that comes now interrupts the thread again */
+    irqflags_t flags = spin_lock_irq(&st->lock);
     do {
         sig = take_locked(t, ~t->sigmask, info);
         if (!sig)

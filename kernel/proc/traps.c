@@ -93,7 +93,8 @@ void user_return(struct trap_frame *f)
         irq_enable();
         if (process.exiting && process.keep_threads)
             task_park();
-        rseq_fixup(f);
+        if (t->task->rseq)
+            rseq_fixup(f);
         if (t->fault == FAULT_OOM)
             process_killed_by_fault(SIGKILL, SI_KERNEL, t->fault_addr, f);
         if (t->interrupted)

@@ -17,6 +17,7 @@
 #include "core/spinlock.h"
 #include "lib/string.h"
 #include "mem/kmalloc.h"
+#include "sched/load.h"
 
 #define SLICE (4 * 1000000ull) /* ns a thread runs before it gives way to another */
 
@@ -25,7 +26,9 @@ struct run_queue {
     struct list ready;
     volatile unsigned count; /* threads in `ready` */
     struct thread *idle;
+    uint64_t switches;
     volatile bool is_idle;
+    volatile bool strays; /* `ready` may hold threads that must not run here any more */
     struct timer slice;
 };
 
@@ -166,6 +169,28 @@ void thread_started(struct thread *prev)
     irq_enable();
 }
 
+/* A thread in the queue of an idle CPU has only just come. */
+unsigned thread_active(void)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < cpu_count(); i++)
+        n += percpu_of(i)->current == queues[i].idle ? 0 : 1 + queues[i].count;
+    return n;
+}
+
+uint64_t thread_switches(void)
+{
+    uint64_t n = 0;
+    for (unsigned i = 0; i < cpu_count(); i++)
+        n += queues[i].switches;
+    return n;
+}
+
+uint64_t thread_idle_time(unsigned cpu)
+{
+    return thread_cpu_time(queues[cpu].idle);
+}
+
 static struct thread *steal(unsigned self)
 {
     for (unsigned i = 0, n = cpu_count(); i < n; i++) {
@@ -190,15 +215,48 @@ static void requeue_here(struct thread *t)
         cpu_kick(cpu, WORK_RESCHED);
 }
 
+static struct thread *stray_pop(struct run_queue *q, uint64_t cpu_bit)
+{
+    struct thread *found = NULL;
+    spin_lock_raw(&q->lock);
+    LIST_FOR_EACH(l, &q->ready)
+    {
+        struct thread *t = LIST_ENTRY(l, struct thread, run_link);
+        if (t->affinity & cpu_bit)
+            continue;
+        found = t;
+        list_remove(&t->run_link);
+        __atomic_sub_fetch(&q->count, 1, __ATOMIC_RELAXED);
+        break;
+    }
+    spin_unlock_raw(&q->lock);
+    return found;
+}
+
+/* Hands on what waits here in vain. */
+static void strays_leave(struct run_queue *q)
+{
+    struct thread *t;
+    q->strays = false;
+    cpu_barrier();
+    while ((t = stray_pop(q, 1ull << percpu()->id)))
+        enqueue(t);
+}
+
 /* Interrupts are off. `requeue`: the caller stays runnable. */
 static void schedule(bool requeue)
 {
     struct percpu *p = percpu();
     struct run_queue *q = &queues[p->id];
     struct thread *prev = p->current;
+    uint64_t now = clock_now();
+    if (UNLIKELY(now >= load_next)) /* before anything changes */
+        load_sample(now, thread_active());
     __atomic_store_n(&p->work, 0, __ATOMIC_SEQ_CST);
     if (requeue && prev != q->idle)
         requeue_here(prev);
+    if (UNLIKELY(q->strays))
+        strays_leave(q);
     struct thread *next = queue_take(q, p->id);
     if (!next)
         next = steal(p->id);
@@ -206,9 +264,11 @@ static void schedule(bool requeue)
         next = q->idle;
     if (next->interrupted || (next->wants_switches && next != prev))
         __atomic_or_fetch(&p->work, WORK_NOTIFY, __ATOMIC_SEQ_CST);
+    if (next != q->idle && q->count && !q->slice.armed) /* also if none of them can run yet */
+        timer_arm(&q->slice, now + SLICE);
     if (next == prev)
         return;
-    uint64_t now = clock_now();
+    q->switches++;
     prev->cpu_time += now - prev->started;
     prev->started = now;
     if (requeue)
@@ -223,8 +283,6 @@ static void schedule(bool requeue)
         tlb_idle_end();
     else if (next == q->idle)
         tlb_idle_begin();
-    if (next != q->idle && q->count && !q->slice.armed)
-        timer_arm(&q->slice, now + SLICE);
     if (UNLIKELY(thread_switch_hook) && next->task)
         thread_switch_hook();
     after_switch(context_switch(&prev->context, &next->context, prev));
@@ -268,6 +326,7 @@ void thread_init(void)
     for (unsigned i = 0; i < CPU_MAX && !p->id; i++)
         list_init(&queues[i].ready);
     thread_setup(t, "idle");
+    t->started = 0; /* a CPU that has not started has nothing to do */
     t->cpu = p->id;
     t->on_cpu = true;
     p->current = t;
@@ -420,11 +479,14 @@ void thread_sleep_until(uint64_t deadline)
 
 void thread_set_affinity(struct thread *t, uint64_t cpus)
 {
-    t->affinity = cpus;
+    __atomic_store_n(&t->affinity, cpus, __ATOMIC_SEQ_CST);
+    /* It may run or wait anywhere, and move just now: every CPU looks. */
+    for (unsigned cpu = 0; cpu < cpu_count(); cpu++) {
+        __atomic_store_n(&queues[cpu].strays, true, __ATOMIC_SEQ_CST);
+        cpu_kick(cpu, WORK_RESCHED);
+    }
     if (t == thread_current())
-        thread_yield();
-    else if (t->on_cpu)
-        cpu_kick(t->cpu, WORK_RESCHED);
+        preempt_check();
 }
 
 uint64_t thread_cpu_time(const struct thread *t)

@@ -16,6 +16,11 @@
 
 struct task;
 
+/* What a thread has read and written by calls, as /proc/self/io tells it. */
+struct io_count {
+    uint64_t bytes_read, bytes_written, reads, writes;
+};
+
 enum thread_state {
     THREAD_RUNNING,  /* on a CPU or on a run queue */
     THREAD_SLEEPING, /* the same, but about to block: a wake-up turns it back */
@@ -38,6 +43,7 @@ struct thread {
     uint64_t started;
     uint64_t switches;    /* times it left a CPU by itself */
     uint64_t preemptions; /* times it was made to */
+    struct io_count io;
     struct list run_link;
     struct timer timeout;
     struct task *task;   /* NULL for a kernel thread */
@@ -79,9 +85,16 @@ void thread_interrupt(struct thread *t);
 void thread_yield(void);
 /* Sleeps, not interruptibly. */
 void thread_sleep_until(uint64_t deadline);
-/* Runs on `cpus` (bit per CPU) from now on; moves the caller if it must. */
+/* Runs on `cpus` (bit per CPU) from now on; moves the caller if it must. For another
+ * thread the caller may hold locks. */
 void thread_set_affinity(struct thread *t, uint64_t cpus);
 /* Set by proc/: a user thread comes onto this CPU; interrupts are off. NULL: nobody cares. */
 extern void (*thread_switch_hook)(void);
+/* Threads that run or want to; the caller's included. */
+unsigned thread_active(void);
+/* Switches on all CPUs so far. */
+uint64_t thread_switches(void);
+/* ns that a CPU had nothing to do. */
+uint64_t thread_idle_time(unsigned cpu);
 /* CPU time so far, ns. */
 uint64_t thread_cpu_time(const struct thread *t);

@@ -15,6 +15,7 @@
 #include "mem/page.h"
 #include "proc/process.h"
 #include "proc/task.h"
+#include "sched/load.h"
 #include "syscall/syscalls.h"
 #include "syscall/timespec.h"
 #include "vm/map.h"
@@ -248,6 +249,10 @@ long sys_sysinfo(struct uptr info)
     struct sysinfo s;
     memset(&s, 0, sizeof s);
     s.uptime = (long)(clock_now() / NSEC_PER_SEC);
+    uint64_t average[LOAD_AVERAGES];
+    load_get(average);
+    for (unsigned i = 0; i < LOAD_AVERAGES; i++)
+        s.loads[i] = average[i] >> (LOAD_SHIFT - SI_LOAD_SHIFT);
     s.totalram = page_count_total() << PAGE_SHIFT;
     s.freeram = page_count_free() << PAGE_SHIFT;
     s.procs = (uint16_t)process.task_count;
@@ -308,13 +313,16 @@ long sys_getrusage(int who, struct uptr usage)
         return -EINVAL;
     if (who != RUSAGE_CHILDREN) {
         const struct thread *t = thread_current();
+        uint64_t own = t->switches, forced = t->preemptions;
+        if (who == RUSAGE_SELF)
+            process_switches(&own, &forced);
         uint64_t ns = who == RUSAGE_SELF ? process_cpu_time() : thread_cpu_time(t);
         r.ru_utime.tv_sec = (long)(ns / NSEC_PER_SEC);
         r.ru_utime.tv_usec = (long)(ns % NSEC_PER_SEC / 1000);
         r.ru_maxrss = (long)(vm.resident_max << (PAGE_SHIFT - 10));
         r.ru_minflt = (long)vm.faults;
-        r.ru_nvcsw = (long)(t->switches + (who == RUSAGE_SELF ? process.dead_switches : 0));
-        r.ru_nivcsw = (long)(t->preemptions + (who == RUSAGE_SELF ? process.dead_preemptions : 0));
+        r.ru_nvcsw = (long)own;
+        r.ru_nivcsw = (long)forced;
     }
     return copy_to_user(usage, &r, sizeof r);
 }

@@ -129,6 +129,23 @@ long sys_mprotect(struct uptr addr, unsigned long len, int prot)
     return vm_protect(addr.addr, len, (uint32_t)prot);
 }
 
+/* Protection keys: this CPU's are off (XCR0 has no PKRU), as on most machines; only key 0 exists.
+ */
+long sys_pkey_mprotect(struct uptr addr, unsigned long len, int prot, int key)
+{
+    return key < -1 || key > 0 ? -EINVAL : sys_mprotect(addr, len, prot);
+}
+
+long sys_pkey_alloc(unsigned long flags, unsigned long rights)
+{
+    return flags || rights & ~(PKEY_DISABLE_ACCESS | PKEY_DISABLE_WRITE) ? -EINVAL : -ENOSPC;
+}
+
+long sys_pkey_free(int key)
+{
+    return key ? -EINVAL : 0;
+}
+
 long sys_brk(struct uptr addr)
 {
     return (long)vm_set_brk(addr.addr);

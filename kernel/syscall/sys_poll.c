@@ -16,10 +16,9 @@
 #include "syscall/args.h"
 #include "syscall/syscalls.h"
 
-#define EPOLL_BATCH 256 /* most events of one call; more come with the next */
-#define SET_IN      (POLLRDNORM | POLLRDBAND | POLLIN | POLLHUP | POLLERR)
-#define SET_OUT     (POLLWRBAND | POLLWRNORM | POLLOUT | POLLERR)
-#define SET_EXCEPT  POLLPRI
+#define SET_IN     (POLLRDNORM | POLLRDBAND | POLLIN | POLLHUP | POLLERR)
+#define SET_OUT    (POLLWRBAND | POLLWRNORM | POLLOUT | POLLERR)
+#define SET_EXCEPT POLLPRI
 
 static void files_put(struct poll_file *files, size_t count)
 {
@@ -270,20 +269,10 @@ long sys_epoll_ctl(int fd, int op, int target, struct uptr event)
 static long epoll_user(int fd, struct uptr events, int max, uint64_t deadline)
 {
     struct file *f;
-    if (max <= 0)
-        return -EINVAL;
     long n = file_of(fd, &f);
     if (n)
         return n;
-    max = MIN(max, EPOLL_BATCH);
-    struct epoll_result *found = kmalloc((size_t)max * sizeof *found);
-    n = found ? epoll_collect(f, found, max, deadline) : -ENOMEM;
-    for (long i = 0; i < n; i++) {
-        struct epoll_event e = {.events = found[i].events, .data = found[i].data};
-        if (copy_to_user(uptr_add(events, (uint64_t)i * sizeof e), &e, sizeof e))
-            n = i ? i : -EFAULT;
-    }
-    kfree(found);
+    n = epoll_collect(f, events, max, deadline);
     file_put(f);
     return n;
 }

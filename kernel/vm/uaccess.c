@@ -4,13 +4,7 @@
 
 #include <linux/errno.h>
 
-#include "arch/x86_64/layout.h"
 #include "arch/x86_64/usercopy.h"
-
-bool user_range_ok(struct uptr p, size_t n)
-{
-    return p.addr < USER_END && n <= USER_END - p.addr;
-}
 
 int copy_from_user(void *dst, struct uptr src, size_t n)
 {

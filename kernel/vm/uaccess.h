@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "arch/x86_64/layout.h"
 #include "lib/types.h"
 
 struct uptr {
@@ -29,4 +30,7 @@ int zero_user(struct uptr dst, size_t n);
 /* Copies a terminated string of at most max - 1 bytes: its length, -EFAULT, or -ENAMETOOLONG. */
 ssize_t string_from_user(char *dst, struct uptr src, size_t max);
 /* True when the whole range lies in user space (it need not be mapped). */
-bool user_range_ok(struct uptr p, size_t n);
+static inline bool user_range_ok(struct uptr p, size_t n)
+{
+    return p.addr < USER_END && n <= USER_END - p.addr;
+}

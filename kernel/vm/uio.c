@@ -13,12 +13,6 @@ void uio_init(struct uio *u, const struct uio_vec *vec, size_t count)
         u->left += vec[i].len;
 }
 
-void uio_init_user(struct uio *u, struct uio_vec *vec, struct uptr base, size_t len)
-{
-    *vec = (struct uio_vec){base.addr, len};
-    *u = (struct uio){.vec = vec, .count = 1, .left = len};
-}
-
 void uio_init_kernel(struct uio *u, struct uio_vec *vec, void *base, size_t len)
 {
     *vec = (struct uio_vec){(uint64_t)base, len};
@@ -27,7 +21,8 @@ void uio_init_kernel(struct uio *u, struct uio_vec *vec, void *base, size_t len)
 
 enum direction { OUT, IN, ZERO };
 
-static int piece_copy(const struct uio *u, uint64_t addr, void *buf, size_t n, enum direction dir)
+static inline int piece_copy(const struct uio *u, uint64_t addr, void *buf, size_t n,
+                             enum direction dir)
 {
     if (u->kernel) {
         if (dir == OUT)
@@ -57,7 +52,9 @@ static void uio_advance(struct uio *u, size_t n)
     }
 }
 
-static int uio_move(struct uio *u, void *buf, size_t n, enum direction dir)
+/* Inlined three times: the direction is then known. */
+static inline __attribute__((always_inline)) int uio_move(struct uio *u, void *buf, size_t n,
+                                                          enum direction dir)
 {
     while (n && u->left) {
         size_t part = MIN(n, u->vec->len - u->offset);

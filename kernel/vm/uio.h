@@ -24,7 +24,11 @@ struct uio {
 /* `vec` must outlive `u`. */
 void uio_init(struct uio *u, const struct uio_vec *vec, size_t count);
 /* One piece; `vec` is storage of the caller's for it. */
-void uio_init_user(struct uio *u, struct uio_vec *vec, struct uptr base, size_t len);
+static inline void uio_init_user(struct uio *u, struct uio_vec *vec, struct uptr base, size_t len)
+{
+    *vec = (struct uio_vec){base.addr, len};
+    *u = (struct uio){.vec = vec, .count = 1, .left = len};
+}
 void uio_init_kernel(struct uio *u, struct uio_vec *vec, void *base, size_t len);
 /* Data to the pieces (a read): 0 or -EFAULT; `done` tells how far it came. */
 int uio_copy_out(struct uio *u, const void *src, size_t n);

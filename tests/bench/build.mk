@@ -2,10 +2,12 @@
 # The benchmark: tests/bench/run, its guest program and the empty guest.
 BENCH_CC ?= $(shell command -v musl-gcc || echo $(CC))
 
-$(O)/bench/guest: tests/bench/guest.c
+BENCH_SRC := $(sort $(wildcard tests/bench/guest/*.c))
+
+$(O)/bench/guest: $(BENCH_SRC) tests/bench/guest/guest.h
 	@mkdir -p $(@D)
 	$(call say,CC,$@)
-	$(Q)$(BENCH_CC) -O2 $(WARN) -static -no-pie -o $@ $<
+	$(Q)$(BENCH_CC) -O2 $(WARN) -pthread -static -no-pie -o $@ $(BENCH_SRC)
 
 $(O)/bench/empty.elf: tests/bench/empty.S
 	@mkdir -p $(@D)

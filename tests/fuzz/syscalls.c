@@ -4,12 +4,17 @@
  * with random and edge-case arguments, and the main thread keeps interrupting
  * them by signals. It knows nothing about the kernel. What would end it by right
  * (exit, SIGKILL, unmapping its own code) is left out; whatever else happens,
- * the kernel must not panic or hang: the program ends with status 0 in time.
+ * the kernel must not panic, hang or lose memory: after each third of the time
+ * everything is closed, unmapped and removed, and the memory that is free then must
+ * not become less from part to part. (What is made once for good comes once.) Status
+ * 0, in time, if all that holds.
  *   syscalls SECONDS SEED
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -29,12 +34,18 @@
 #define ARENA_PAGES 64
 #define PAGE        4096ul
 #define LAST_CALL   470
+#define STACK_SIZE  (256u << 10)
+#define RANGES      512
+#define PARTS       3
+#define LEAK_MAX    128 /* KiB that caches may grow in a part */
 
 static char *arena;
 static _Atomic int stop, ready, done;
 static _Atomic unsigned long calls;
 static pid_t tids[THREADS];
-static uint64_t first_seed;
+static uint64_t first_seed, round_seed;
+static char stacks[THREADS][STACK_SIZE] __attribute__((aligned(4096)));
+static char text[256 << 10]; /* of a file in /proc */
 static __thread sigjmp_buf recover;
 static __thread volatile int recovering;
 
@@ -94,6 +105,11 @@ static int forbidden(long nr)
         SYS_settimeofday,
         SYS_chroot,
         SYS_close_range,
+        SYS_setuid, /* the rest of the run would be refused most things, the removal of files too */
+        SYS_setreuid,
+        SYS_setresuid,
+        SYS_setfsuid,
+        SYS_capset,
     };
     for (size_t i = 0; i < sizeof never / sizeof *never; i++)
         if (never[i] == nr)
@@ -235,7 +251,7 @@ static void scribble_safely(uint64_t *seed)
 
 static void *fuzz(void *arg)
 {
-    uint64_t seed = first_seed + 0x9e3779b97f4a7c15ull * (1 + (uintptr_t)arg);
+    uint64_t seed = round_seed + 0x9e3779b97f4a7c15ull * (1 + (uintptr_t)arg);
     tids[(uintptr_t)arg] = (pid_t)syscall(SYS_gettid);
     ready++;
     while (!stop) {
@@ -258,9 +274,156 @@ static void *fuzz(void *arg)
     return NULL;
 }
 
+/* ---- what is left behind ---- */
+
+struct range {
+    uintptr_t start, end;
+};
+
+static struct range known[RANGES], found[RANGES];
+static int known_count;
+
+/* A whole file of /proc, as much as fits. */
+static int slurp(const char *path)
+{
+    int fd = open(path, O_RDONLY);
+    size_t n = 0;
+    for (ssize_t k; fd >= 0 && (k = read(fd, text + n, sizeof text - 1 - n)) > 0;)
+        n += (size_t)k;
+    text[n] = 0;
+    close(fd);
+    return n > 0;
+}
+
+/* The mappings, but for heap, stack and the kernel's own. */
+static int ranges_read(struct range *out)
+{
+    int n = 0;
+    slurp("/proc/self/maps");
+    for (char *line = text, *end; (end = strchr(line, '\n')) && n < RANGES; line = end + 1) {
+        *end = 0;
+        if (sscanf(line, "%lx-%lx", &out[n].start, &out[n].end) == 2 && !strchr(line, '['))
+            n++;
+    }
+    return n;
+}
+
+/* Unmaps what of the range was not there at the start; `known` is in order. */
+static int range_clear(struct range r)
+{
+    int cleared = 0;
+    for (int i = 0; i <= known_count && r.start < r.end; i++) {
+        uintptr_t end = i < known_count && known[i].start < r.end ? known[i].start : r.end;
+        if (end > r.start)
+            cleared += munmap((void *)r.start, end - r.start) == 0;
+        if (i < known_count && known[i].end > r.start)
+            r.start = known[i].end;
+    }
+    return cleared;
+}
+
+static void directory_clear(const char *path)
+{
+    char name[4096];
+    DIR *d = opendir(path);
+    for (struct dirent *e; d && (e = readdir(d));) {
+        if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
+            continue;
+        snprintf(name, sizeof name, "%s/%s", path, e->d_name);
+        if (unlink(name) && errno == EISDIR) {
+            directory_clear(name);
+            rmdir(name);
+        }
+    }
+    if (d)
+        closedir(d);
+}
+
+/* Everything the workers can have left is given back; KiB that are free or could be, 0: unknown. */
+static unsigned long settle(void)
+{
+    unsigned long kib = 0;
+    int cleared, n;
+    syscall(SYS_close_range, 3, ~0u, 0);
+    do {
+        n = ranges_read(found);
+        cleared = 0;
+        for (int i = 0; i < n; i++)
+            cleared += range_clear(found[i]);
+    } while (cleared);
+    mmap(arena, ARENA_PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+         -1, 0);
+    directory_clear("/tmp");
+    sync();
+    char *line = slurp("/proc/meminfo") ? strstr(text, "MemAvailable:") : NULL;
+    return line && sscanf(line, "MemAvailable: %lu", &kib) == 1 ? kib : 0;
+}
+
+/* Interrupts the workers all the time, until all have ended; how many did. */
+static int interrupt_for(double seconds)
+{
+    const struct timespec tick = {0, 1000000};
+    const pid_t pid = getpid();
+    struct timespec now, start;
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    for (int last = 0; done < THREADS && last < 5000; last += stop) {
+        syscall(SYS_nanosleep, &tick, NULL);
+        for (int i = 0; i < THREADS; i++)
+            syscall(SYS_tgkill, pid, tids[i], SIGUSR1);
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        double passed =
+            (double)(now.tv_sec - start.tv_sec) + (double)(now.tv_nsec - start.tv_nsec) / 1e9;
+        stop = passed >= seconds;
+    }
+    return done;
+}
+
+/* How many workers ended in time; with less than all of them they are still there. */
+static int run_workers(double seconds)
+{
+    pthread_t threads[THREADS];
+    stop = ready = done = 0;
+    for (uintptr_t i = 0; i < THREADS; i++) {
+        pthread_attr_t attr;
+        pthread_attr_init(&attr);
+        pthread_attr_setstack(&attr, stacks[i], STACK_SIZE);
+        if (pthread_create(&threads[i], &attr, fuzz, (void *)i))
+            return 0;
+    }
+    while (ready < THREADS)
+        sched_yield();
+    int ended = interrupt_for(seconds);
+    for (int i = 0; ended == THREADS && i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    return ended;
+}
+
+/* KiB that were lost in the part after the first that lost least. */
+static long leak(const unsigned long kib[PARTS])
+{
+    long least = LONG_MAX;
+    for (int i = 1; i < PARTS; i++) {
+        long lost = (long)(kib[i - 1] - kib[i]);
+        least = lost < least ? lost : least;
+    }
+    return least;
+}
+
+static _Noreturn void report(int ended, const unsigned long kib[PARTS])
+{
+    char line[160];
+    int measured = ended == THREADS && kib[PARTS - 1];
+    int n = snprintf(line, sizeof line,
+                     "%lu calls, seed %lu, %d of %d threads ended, %ld KiB less free\n", calls,
+                     first_seed, ended, THREADS, measured ? leak(kib) : 0);
+    int good = write(1, line, (size_t)n) == n && measured && leak(kib) <= LEAK_MAX;
+    syscall(SYS_exit_group, good ? 0 : 4);
+    __builtin_unreachable();
+}
+
 int main(int argc, char **argv)
 {
-    unsigned seconds = argc > 1 ? (unsigned)atoi(argv[1]) : 5;
+    double seconds = argc > 1 ? atoi(argv[1]) : 5;
     first_seed = argc > 2 ? strtoull(argv[2], NULL, 0) : 1;
     struct sigaction sa = {.sa_handler = on_signal};
     for (int sig = 1; sig < 65; sig++)
@@ -268,33 +431,13 @@ int main(int argc, char **argv)
     arena = mmap(NULL, (ARENA_PAGES + 2) * PAGE, PROT_READ | PROT_WRITE,
                  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     arena += PAGE;
-    for (uintptr_t i = 0; i < THREADS; i++) {
-        pthread_t t;
-        if (pthread_create(&t, NULL, fuzz, (void *)i))
-            return 2;
+    known_count = ranges_read(known);
+    unsigned long kib[PARTS] = {0};
+    int ended = THREADS;
+    for (int i = 0; i < PARTS && ended == THREADS; i++) {
+        round_seed = first_seed + (uint64_t)i * THREADS;
+        ended = run_workers(seconds / PARTS);
+        kib[i] = ended == THREADS ? settle() : 0;
     }
-    while (ready < THREADS)
-        sched_yield();
-    struct timespec now, end;
-    clock_gettime(CLOCK_MONOTONIC, &end);
-    end.tv_sec += seconds;
-    const struct timespec tick = {0, 1000000};
-    pid_t pid = getpid();
-    do {
-        syscall(SYS_nanosleep, &tick, NULL);
-        for (int i = 0; i < THREADS; i++)
-            syscall(SYS_tgkill, pid, tids[i], SIGUSR1);
-        clock_gettime(CLOCK_MONOTONIC, &now);
-    } while (now.tv_sec < end.tv_sec);
-    stop = 1;
-    for (int i = 0; done < THREADS && i < 5000; i++) {
-        for (int t = 0; t < THREADS; t++)
-            syscall(SYS_tgkill, pid, tids[t], SIGUSR1);
-        syscall(SYS_nanosleep, &tick, NULL);
-    }
-    char line[96];
-    int n = snprintf(line, sizeof line, "%lu calls, seed %lu, %d of %d threads ended\n", calls,
-                     first_seed, (int)done, THREADS);
-    int failed = write(1, line, (size_t)n) != n || done != THREADS;
-    syscall(SYS_exit_group, failed ? 4 : 0);
+    report(ended, kib);
 }

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 static void *exit_all(void *arg)
@@ -120,6 +121,41 @@ static int way_ignored_segv(void)
     signal(SIGSEGV, SIG_IGN); /* a fault cannot be ignored */
     return way_segv();
 }
+#define FP_MXCSR  24  /* in the image of the extended state */
+#define FP_MAGIC  464 /* says that it is more than 512 bytes */
+#define FP_HEADER 512
+
+static int damage; /* where, FP_* */
+
+static void damage_frame(int sig, siginfo_t *info, void *context)
+{
+    char *fp = (char *)((ucontext_t *)context)->uc_mcontext.fpregs;
+    (void)sig;
+    (void)info;
+    if (damage)
+        memset(fp + damage, damage == FP_MAGIC ? 0 : 0xff, 8);
+}
+
+static int way_frame(int what)
+{
+    struct sigaction sa = {.sa_sigaction = damage_frame, .sa_flags = SA_SIGINFO};
+    sigaction(SIGUSR1, &sa, NULL);
+    damage = what;
+    raise(SIGUSR1);
+    return 5;
+}
+static int way_frame_legacy(void)
+{
+    return way_frame(FP_MAGIC); /* that is allowed */
+}
+static int way_frame_header(void)
+{
+    return way_frame(FP_HEADER);
+}
+static int way_frame_mxcsr(void)
+{
+    return way_frame(FP_MXCSR);
+}
 static int way_atexit(void)
 {
     static char text[] = "buffered, without a newline";
@@ -148,6 +184,9 @@ static const struct {
     {"with_threads", way_with_threads},
     {"main_first", way_main_first},
     {"ignored_segv", way_ignored_segv},
+    {"frame_legacy", way_frame_legacy},
+    {"frame_header", way_frame_header},
+    {"frame_mxcsr", way_frame_mxcsr},
     {"atexit", way_atexit},
 };
 

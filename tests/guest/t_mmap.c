@@ -212,6 +212,19 @@ TEST(advice)
     CHECK(FAILS(madvise(p, PAGE, MADV_DONTNEED), ENOMEM));
 }
 
+TEST(protection_keys)
+{
+    char *p = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK(FAILS(syscall(SYS_pkey_alloc, 1, 0), EINVAL));
+    CHECK(FAILS(syscall(SYS_pkey_alloc, 0, 8), EINVAL));
+    CHECK(FAILS(syscall(SYS_pkey_mprotect, p, PAGE, PROT_READ, 14), EINVAL));
+    CHECK(FAILS(syscall(SYS_pkey_mprotect, p, PAGE, PROT_READ, -2), EINVAL));
+    CHECK(FAILS(syscall(SYS_pkey_free, 99), EINVAL));
+    CHECK(syscall(SYS_pkey_mprotect, p, PAGE, PROT_READ | PROT_WRITE, -1) == 0);
+    p[0] = 1;
+    CHECK(munmap(p, PAGE) == 0);
+}
+
 TEST(program_break)
 {
     char *start = (char *)syscall(SYS_brk, 0);

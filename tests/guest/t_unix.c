@@ -74,6 +74,33 @@ TEST(stream_broken)
     close(s[0]);
 }
 
+/* Only streams raise SIGPIPE: whole messages fail by the error alone. */
+TEST(packets_break_silently)
+{
+    static const struct {
+        int type, error;
+    } ends[] = {{SOCK_SEQPACKET, EPIPE}, {SOCK_DGRAM, ECONNREFUSED}};
+    signal(SIGPIPE, on_pipe);
+    pipes = 0;
+    for (unsigned i = 0; i < COUNT(ends); i++) {
+        pair(ends[i].type);
+        close(s[1]);
+        CHECK(FAILS(send(s[0], "x", 1, 0), ends[i].error));
+        CHECK(FAILS(write(s[0], "x", 1), i ? ENOTCONN : EPIPE)); /* a refused peer is forgotten */
+        close(s[0]);
+        pair(ends[i].type);
+        CHECK(shutdown(s[0], SHUT_WR) == 0);
+        CHECK(FAILS(send(s[0], "x", 1, 0), EPIPE) && FAILS(write(s[0], "x", 1), EPIPE));
+        pair_close();
+        pair(ends[i].type);
+        CHECK(shutdown(s[1], SHUT_RD) == 0);
+        CHECK(FAILS(send(s[0], "x", 1, 0), EPIPE) && FAILS(write(s[0], "x", 1), EPIPE));
+        pair_close();
+    }
+    CHECK(pipes == 0);
+    signal(SIGPIPE, SIG_DFL);
+}
+
 TEST(stream_reset)
 {
     char c;

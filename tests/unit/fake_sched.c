@@ -9,6 +9,13 @@
 
 uint64_t fake_clock = NSEC_PER_SEC;
 
+static struct thread self;
+
+__attribute__((constructor)) static void run_as_self(void)
+{
+    fake_percpu.current = &self;
+}
+
 uint64_t clock_now(void)
 {
     return fake_clock;
@@ -17,6 +24,12 @@ uint64_t clock_now(void)
 uint64_t clock_wall(void)
 {
     return fake_clock + 1700000000ull * NSEC_PER_SEC;
+}
+
+uint64_t thread_idle_time(unsigned cpu)
+{
+    (void)cpu;
+    return fake_clock / 2;
 }
 
 void waitq_init(struct waitq *q)
@@ -80,6 +93,18 @@ int thread_block(uint64_t deadline, bool interruptible)
 void thread_sleep_until(uint64_t deadline)
 {
     thread_block(deadline, false);
+}
+
+/* There is one thread only: others never run. */
+int thread_create(struct thread **out, const char *name, void (*fn)(void *), void *arg)
+{
+    (void)out, (void)name, (void)fn, (void)arg;
+    return 0;
+}
+
+void thread_start(struct thread *t)
+{
+    (void)t;
 }
 
 void timer_init(struct timer *t, void (*fn)(struct timer *t))

@@ -33,7 +33,6 @@
 
 #define IOAPIC_MAX 4
 #define IRQ_SLOTS  (VECTOR_IRQ_LAST - VECTOR_IRQ_FIRST + 1)
-#define IRQ_SHARED 4
 
 struct ioapic {
     volatile uint8_t *regs;
@@ -43,8 +42,10 @@ struct ioapic {
 struct irq_slot {
     irq_handler_fn *fn[IRQ_SHARED];
     void *arg[IRQ_SHARED];
+    const char *name[IRQ_SHARED];
     unsigned count;
     int gsi; /* -1 for MSI */
+    bool level;
 };
 
 static volatile uint8_t *lapic_regs;
@@ -208,12 +209,13 @@ static struct ioapic *ioapic_of(unsigned gsi)
     return NULL;
 }
 
-static int irq_slot_share(struct irq_slot *s, irq_handler_fn *fn, void *arg)
+static int irq_slot_share(struct irq_slot *s, irq_handler_fn *fn, void *arg, const char *name)
 {
     if (s->count == IRQ_SHARED)
         return -ENOSPC;
     s->fn[s->count] = fn;
     s->arg[s->count] = arg;
+    s->name[s->count] = name;
     __atomic_store_n(&s->count, s->count + 1, __ATOMIC_RELEASE);
     return 0;
 }
@@ -232,7 +234,8 @@ static unsigned irq_slot_vector(const struct irq_slot *s)
     return VECTOR_IRQ_FIRST + (unsigned)(s - irq_slots);
 }
 
-int irq_register(unsigned gsi, bool level, bool active_low, irq_handler_fn *fn, void *arg)
+int irq_register(unsigned gsi, bool level, bool active_low, irq_handler_fn *fn, void *arg,
+                 const char *name)
 {
     struct ioapic *io = ioapic_of(gsi);
     if (!io)
@@ -245,8 +248,9 @@ int irq_register(unsigned gsi, bool level, bool active_low, irq_handler_fn *fn, 
     bool fresh = !s;
     if (fresh)
         s = irq_slot_new((int)gsi);
-    int err = s ? irq_slot_share(s, fn, arg) : -ENOSPC;
+    int err = s ? irq_slot_share(s, fn, arg, name) : -ENOSPC;
     if (!err && fresh) {
+        s->level = level;
         unsigned reg = 0x10 + 2 * (gsi - io->gsi_base);
         ioapic_write(io, reg + 1, percpu_of(0)->apic_id << 24);
         ioapic_write(io, reg,
@@ -256,11 +260,12 @@ int irq_register(unsigned gsi, bool level, bool active_low, irq_handler_fn *fn, 
     return err;
 }
 
-int irq_register_msi(irq_handler_fn *fn, void *arg, uint64_t *address, uint32_t *data)
+int irq_register_msi(irq_handler_fn *fn, void *arg, const char *name, uint64_t *address,
+                     uint32_t *data)
 {
     irqflags_t flags = spin_lock_irq(&irq_lock);
     struct irq_slot *s = irq_slot_new(-1);
-    int err = s ? irq_slot_share(s, fn, arg) : -ENOSPC;
+    int err = s ? irq_slot_share(s, fn, arg, name) : -ENOSPC;
     spin_unlock_irq(&irq_lock, flags);
     if (err)
         return err;
@@ -269,11 +274,32 @@ int irq_register_msi(irq_handler_fn *fn, void *arg, uint64_t *address, uint32_t 
     return 0;
 }
 
+bool irq_line(unsigned n, struct irq_line *out)
+{
+    const struct irq_slot *s = &irq_slots[n];
+    if (n >= irq_slots_used)
+        return false;
+    *out =
+        (struct irq_line){.vector = irq_slot_vector(s), .message = s->gsi < 0, .level = s->level};
+    for (unsigned i = 0; i < ioapic_count && s->gsi < 0; i++)
+        out->number = MAX(out->number, ioapics[i].gsi_base + ioapics[i].inputs);
+    out->number += s->gsi < 0 ? n : (unsigned)s->gsi;
+    for (unsigned i = 0; i < s->count; i++)
+        out->name[i] = s->name[i];
+    return true;
+}
+
+uint32_t irq_count(unsigned cpu, unsigned vector)
+{
+    return percpu_of(cpu)->interrupts[vector];
+}
+
 void apic_interrupt(unsigned vector)
 {
+    struct percpu *p = percpu();
+    p->interrupts[vector]++;
     if (vector == VECTOR_SPURIOUS)
         return;
-    struct percpu *p = percpu();
     p->irq_depth++;
     if (vector == VECTOR_TIMER)
         timer_interrupt();

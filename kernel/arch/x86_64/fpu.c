@@ -74,12 +74,17 @@ void fpu_restore(const void *area)
         __asm__ volatile("fxrstor64 (%0)" ::"r"(area) : "memory");
 }
 
+bool fpu_mxcsr_valid(uint32_t mxcsr)
+{
+    return !(mxcsr & ~mxcsr_mask);
+}
+
 bool fpu_area_valid(const void *area)
 {
     const uint8_t *p = area;
     uint32_t mxcsr;
     memcpy(&mxcsr, p + MXCSR_OFFSET, sizeof mxcsr);
-    if (mxcsr & ~mxcsr_mask)
+    if (!fpu_mxcsr_valid(mxcsr))
         return false;
     if (!cpu_has(CPU_XSAVE))
         return true;

@@ -19,5 +19,7 @@ void fpu_save(void *area);
 void fpu_restore(const void *area);
 /* Unmasked exception flags that are raised (IE DE ZE OE UE PE), of SSE or of the x87. */
 uint32_t fpu_exceptions(bool sse);
+/* False if a reserved bit is set; XRSTOR faults then, but not QEMU's. */
+bool fpu_mxcsr_valid(uint32_t mxcsr);
 /* False if loading the area would fault: reserved bits in XSTATE_BV, header or MXCSR. */
 bool fpu_area_valid(const void *area);

@@ -36,6 +36,7 @@ struct percpu {
     void *page_cache;   /* mem/'s */
     struct tss *tss;
     volatile uint32_t online;
+    uint32_t interrupts[256]; /* taken, by vector */
 };
 
 /* The calling CPU's block; valid only while the thread cannot migrate. */

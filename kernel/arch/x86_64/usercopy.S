@@ -31,22 +31,21 @@
 usercopy: /* rdi dst, rsi src, rdx n */
     OPEN
     movq %rdx, %rcx
-    shrq $3, %rcx
-    jz 3f
-    shrq $2, %rcx
+    andq $-32, %rcx
     jz 2f
-1:  movq (%rsi), %rax
-10: movq 8(%rsi), %r8
-11: movq 16(%rsi), %r9
-12: movq 24(%rsi), %r10
-13: movq %rax, (%rdi)
-14: movq %r8, 8(%rdi)
-15: movq %r9, 16(%rdi)
-16: movq %r10, 24(%rdi)
-    addq $32, %rsi
-    addq $32, %rdi
-    subq $32, %rdx
-    decq %rcx
+    addq %rcx, %rsi /* both point behind the blocks, rcx runs from minus their size to 0 */
+    addq %rcx, %rdi
+    subq %rcx, %rdx
+    negq %rcx
+1:  movq (%rsi, %rcx), %rax
+10: movq 8(%rsi, %rcx), %r8
+11: movq 16(%rsi, %rcx), %r9
+12: movq 24(%rsi, %rcx), %r10
+13: movq %rax, (%rdi, %rcx)
+14: movq %r8, 8(%rdi, %rcx)
+15: movq %r9, 16(%rdi, %rcx)
+16: movq %r10, 24(%rdi, %rcx)
+    addq $32, %rcx
     jnz 1b
 2:  cmpq $8, %rdx
     jb 3f
@@ -56,7 +55,14 @@ usercopy: /* rdi dst, rsi src, rdx n */
     addq $8, %rdi
     subq $8, %rdx
     jmp 2b
-3:  testq %rdx, %rdx
+3:  cmpq $4, %rdx
+    jb 30f
+6:  movl (%rsi), %eax
+60: movl %eax, (%rdi)
+    addq $4, %rsi
+    addq $4, %rdi
+    subq $4, %rdx
+30: testq %rdx, %rdx
     jz 5f
 4:  movb (%rsi), %al
 40: movb %al, (%rdi)
@@ -67,17 +73,22 @@ usercopy: /* rdi dst, rsi src, rdx n */
 5:  movq %rdx, %rax
     CLOSE
     ret
-    /* A block of 32 faulted: find the exact byte one by one. */
-    EX 1b, 3b
-    EX 10b, 3b
-    EX 11b, 3b
-    EX 12b, 3b
-    EX 13b, 3b
-    EX 14b, 3b
-    EX 15b, 3b
-    EX 16b, 3b
-    EX 20b, 3b
-    EX 21b, 3b
+7:  addq %rcx, %rsi /* a block faulted: from its start byte by byte to the exact one */
+    addq %rcx, %rdi
+    subq %rcx, %rdx
+    jmp 30b
+    EX 1b, 7b
+    EX 10b, 7b
+    EX 11b, 7b
+    EX 12b, 7b
+    EX 13b, 7b
+    EX 14b, 7b
+    EX 15b, 7b
+    EX 16b, 7b
+    EX 20b, 30b
+    EX 21b, 30b
+    EX 6b, 30b
+    EX 60b, 30b
     EX 4b, 5b
     EX 40b, 5b
 
@@ -149,5 +160,26 @@ userload32: /* rdi p, rsi out */
 3:  movl $-1, %eax
     jmp 2b
     EX 1b, 3b
+
+    /* Extended state: the instruction itself touches user memory; rdi area, rsi mask */
+.macro STATE name instruction
+    .balign 16
+    .globl \name
+\name:
+    OPEN
+    movl %esi, %eax
+    movq %rsi, %rdx
+    shrq $32, %rdx
+1:  \instruction (%rdi)
+    xorl %eax, %eax
+2:  CLOSE
+    ret
+3:  movl $-1, %eax
+    jmp 2b
+    EX 1b, 3b
+.endm
+    STATE userxsave xsave64
+    STATE userxrstor xrstor64
+    STATE userfxsave fxsave64
 
     .section .note.GNU-stack, "", @progbits

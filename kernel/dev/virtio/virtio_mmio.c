@@ -152,7 +152,7 @@ static int mmio_device_add(paddr_t address, unsigned irq)
     dev->vdev.transport = &mmio_transport;
     dev->vdev.id = id;
     snprintf(dev->vdev.name, sizeof dev->vdev.name, "mmio@%llx", (unsigned long long)address);
-    int err = irq_register(irq, true, false, mmio_irq, dev);
+    int err = irq_register(irq, true, false, mmio_irq, dev, dev->vdev.name);
     if (err) {
         log_error("%s: no interrupt %u: error %d", dev->vdev.name, irq, -err);
         kfree(dev);

@@ -101,10 +101,10 @@ static int queue_route(struct vpci_device *dev, struct virtq *vq)
     uint16_t vector = (uint16_t)(vq->index + 1);
     if (!dev->pci.msix || !vq->done)
         return 0;
-    vq->own_vector =
-        vector < dev->pci.msix_count &&
-        !pci_msix_route(&dev->pci, vector, virtio_queue_irq, &dev->vdev.queue[vq->index]) &&
-        vector_assign(c, vector);
+    vq->own_vector = vector < dev->pci.msix_count &&
+                     !pci_msix_route(&dev->pci, vector, virtio_queue_irq,
+                                     &dev->vdev.queue[vq->index], dev->vdev.name) &&
+                     vector_assign(c, vector);
     return vq->own_vector || vector_assign(c, 0) ? 0 : -EIO;
 }
 
@@ -208,8 +208,8 @@ static bool regions_find(struct vpci_device *dev)
 static int interrupts_setup(struct vpci_device *dev)
 {
     int err = pci_msix_enable(&dev->pci);
-    return err ? pci_intx_route(&dev->pci, vpci_intx_irq, dev)
-               : pci_msix_route(&dev->pci, 0, vpci_vector0_irq, dev);
+    return err ? pci_intx_route(&dev->pci, vpci_intx_irq, dev, dev->vdev.name)
+               : pci_msix_route(&dev->pci, 0, vpci_vector0_irq, dev, dev->vdev.name);
 }
 
 static int vpci_device_add(const struct pci_device *pci, uint32_t id)

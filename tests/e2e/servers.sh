@@ -1,0 +1,389 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Servers and clients, unchanged, over the user network: answers byte for byte those
+# of the same program on the host. A program that is not installed is skipped.
+. "$(dirname "$0")/lib.sh"
+
+E2E_LIMIT=120
+
+# What is not installed is fetched once; its libraries lie beside it.
+PROGRAMS=$O/programs
+"$E2E_TREE/scripts/fetch-programs" "$O" 2>&1 | sed 's/^/# /'
+export PATH=$PATH:/usr/sbin:$PROGRAMS/usr/bin:$PROGRAMS/usr/sbin
+export LD_LIBRARY_PATH=$PROGRAMS/usr/lib/x86_64-linux-gnu:$PROGRAMS/lib/x86_64-linux-gnu
+
+need() { # COMMAND
+    command -v "$1" >/dev/null || skip "no $1"
+}
+
+# serve GUEST-PORT WORD...: starts `ops run -p 0:GUEST-PORT WORD...`; PORT is the host's.
+serve() {
+    local guest=$1
+    shift
+    : >server-err
+    timeout --foreground -k 5 $E2E_LIMIT "$OPS" run -v -e LD_LIBRARY_PATH -p "0:$guest" "$@" >server-out 2>server-err </dev/null &
+    SERVER=$!
+    wait_for 60 grep -q '^ops: listening on ' server-err || fail "no server: $(tail -n 5 server-err) $(tail -n 3 server-out)"
+    PORT=$(sed -n 's/^ops: listening on .*:\([0-9]*\)$/\1/p' server-err | head -n 1)
+}
+
+# The program is asked to end as a cloud would; its status is what it gives then.
+stop() { # STATUS...
+    kill -TERM "$SERVER"
+    wait "$SERVER"
+    local status=$?
+    [[ " $* " == *" $status "* ]] || fail "the server ended with $status: $(tail -n 5 server-err)"
+}
+
+get() { # PATH [CURL OPTION...]
+    local path=$1
+    shift
+    curl -sS --max-time 60 "$@" "http://127.0.0.1:$PORT$path" || fail "curl $path: $? $(tail -n 3 server-err)"
+}
+
+make_files() {
+    mkdir www
+    : >www/empty
+    for size in 1 612 20000 1000000 16777216; do
+        head -c $size /dev/urandom >www/f$size
+    done
+    echo '<h1>hello</h1>' >www/index.html
+    seq 100000 >www/numbers.txt
+}
+
+same_files() { # FILE...
+    for f in "$@"; do
+        get "/$f" -o got
+        cmp -s got "www/$f" || fail "$f differs"
+    done
+}
+
+test_nginx() {
+    need nginx
+    make_files
+    openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 2 -subj /CN=localhost 2>/dev/null
+    cat >nginx.conf <<END
+daemon off; master_process off; pid /tmp/nginx.pid; error_log stderr warn;
+events { worker_connections 600; }
+http {
+    access_log /tmp/access.log; default_type text/plain; gzip on; gzip_types text/plain; keepalive_requests 100000;
+    client_body_temp_path /tmp/b; proxy_temp_path /tmp/p; fastcgi_temp_path /tmp/f; uwsgi_temp_path /tmp/u;
+    scgi_temp_path /tmp/s; sendfile on;
+    server { listen 8080; listen 8443 ssl; root $T/www; ssl_certificate $T/cert.pem; ssl_certificate_key $T/key.pem; }
+}
+END
+    printf '{"MapDirs": {"%s": "%s"}, "RunConfig": {"Ports": ["0:8443"]}}' "$T" "$T" >map.json
+    serve 8080 -m 512M -c map.json "$(command -v nginx)" -c "$T/nginx.conf" -p /tmp
+    same_files empty f1 f612 f20000 f1000000 f16777216
+    [ "$(get /)" = '<h1>hello</h1>' ] || fail "index"
+    get /numbers.txt --compressed -o got && cmp -s got www/numbers.txt || fail "gzip"
+    [ "$(get /numbers.txt -r 10-19 | xxd -p)" = "$(head -c 20 www/numbers.txt | tail -c 10 | xxd -p)" ] || fail "range"
+    [ "$(get /none -o /dev/null -w '%{http_code}')" = 404 ] || fail "no 404"
+    printf 'GET /f1 HTTP/1.1\r\nHost: x\r\n\r\nGET /f612 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n' |
+        timeout 20 bash -c "exec 3<>/dev/tcp/127.0.0.1/$PORT; cat >&3; cat <&3" >pipelined
+    [ "$(grep -ao 'HTTP/1.1 200 OK' pipelined | wc -l)" = 2 ] || fail "pipelining"
+    local tls
+    tls=$(sed -n 's/.*listening on .*:\([0-9]*\)$/\1/p' server-err | grep -v "^$PORT$" | head -n 1)
+    curl -sSk --max-time 60 "https://127.0.0.1:$tls/f1000000" -o got && cmp -s got www/f1000000 || fail "TLS"
+    for _ in 1 2 3 4 5 6 7 8; do
+        get /f1000000 -o "got$_" &
+    done
+    wait $(jobs -p | grep -v "^$SERVER$")
+    for _ in 1 2 3 4 5 6 7 8; do
+        cmp -s "got$_" www/f1000000 || fail "one of eight at once differs"
+    done
+    stop 0
+}
+
+test_redis() {
+    need redis-server
+    serve 6379 "$(command -v redis-server)" --save '' --protected-mode no --bind 0.0.0.0
+    local cli="timeout 60 redis-cli -p $PORT"
+    [ "$($cli set a 1)" = OK ] && [ "$($cli incr a)" = 2 ] || fail "set, incr"
+    head -c 3000000 /dev/urandom | base64 -w0 >value
+    $cli -x set big <value >/dev/null && $cli get big | tr -d '\n' | cmp -s - value || fail "a value of 4 MB"
+    [ "$($cli eval 'return redis.call("incrby", KEYS[1], ARGV[1])' 1 a 40)" = 42 ] || fail "Lua"
+    $cli --csv subscribe news >heard &
+    local ear=$!
+    wait_for 20 grep -qs subscribe heard || fail "subscribe"
+    [ "$($cli publish news hello)" = 1 ] || fail "publish"
+    wait_for 20 grep -q hello heard || fail "nothing heard"
+    kill $ear
+    timeout 60 redis-benchmark -p "$PORT" -n 2000 -c 8 -P 4 -q -t ping,set,get,incr,lpush,lpop,sadd,hset,spop,zadd,lrange_100,mset >bench 2>&1 ||
+        fail "redis-benchmark: $(tail -n 3 bench)"
+    stop 0
+}
+
+test_memcached() {
+    need memcached
+    serve 11211 "$(command -v memcached)" -u root -l 0.0.0.0 -t 2
+    printf 'set k 0 0 5\r\nhello\r\nget k\r\nincr n 1\r\nquit\r\n' |
+        timeout 20 bash -c "exec 3<>/dev/tcp/127.0.0.1/$PORT; cat >&3; cat <&3" >got
+    printf 'STORED\r\nVALUE k 0 5\r\nhello\r\nEND\r\nNOT_FOUND\r\n' | cmp -s - got || fail "$(cat got)"
+    stop 0
+}
+
+test_lighttpd() {
+    need lighttpd
+    make_files
+    printf 'server.document-root = "%s/www"\nserver.port = 8080\nindex-file.names = ("index.html")\n' "$T" >l.conf
+    local modules=$PROGRAMS/usr/lib/lighttpd
+    [ -d "$modules" ] || modules=/usr/lib/lighttpd
+    printf '{"MapDirs": {"%s": "%s", "%s": "%s"}}' "$T" "$T" "$modules" "$modules" >map.json
+    serve 8080 -m 512M -c map.json "$(command -v lighttpd)" -D -m "$modules" -f "$T/l.conf"
+    same_files f1 f20000 f16777216
+    stop 0
+}
+
+# The one in the machine sends requests on to a server of the host.
+test_haproxy() {
+    need haproxy
+    make_files
+    local own
+    python3 -u -m http.server -b 127.0.0.1 -d www 0 >host-server 2>&1 &
+    own=$!
+    wait_for 20 grep -qs 'Serving HTTP' host-server || fail "no server on the host"
+    cat >ha.cfg <<END
+defaults
+    mode http
+    timeout connect 10s
+    timeout client 60s
+    timeout server 60s
+frontend f
+    bind :8080
+    default_backend b
+backend b
+    server s 10.0.2.2:$(sed -n 's/.*port \([0-9]*\).*/\1/p' host-server)
+END
+    printf '{"MapDirs": {"%s": "%s"}}' "$T" "$T" >map.json
+    serve 8080 -m 512M -c map.json "$(command -v haproxy)" -f "$T/ha.cfg"
+    same_files f1 f20000 f1000000
+    kill $own
+    stop 0 143
+}
+
+test_python_http() {
+    make_files
+    printf '{"MapDirs": {"%s": "%s"}}' "$T" "$T" >map.json
+    serve 8000 -c map.json /usr/bin/python3 -u -m http.server -d "$T/www"
+    same_files empty f1 f612 f1000000
+    stop 143
+}
+
+test_python_asyncio_tls() {
+    openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 2 -subj /CN=localhost 2>/dev/null
+    cat >server.py <<'END'
+import asyncio, ssl, sys
+async def serve(reader, writer):
+    while data := await reader.read(65536):
+        writer.write(data.upper())
+        await writer.drain()
+    writer.close()
+async def main():
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(sys.argv[1] + "/cert.pem", sys.argv[1] + "/key.pem")
+    server = await asyncio.start_server(serve, None, 8443, ssl=context)
+    await server.serve_forever()
+asyncio.run(main())
+END
+    printf '{"MapDirs": {"%s": "%s"}}' "$T" "$T" >map.json
+    serve 8443 -c map.json /usr/bin/python3 "$T/server.py" "$T"
+    seq 20000 | sed 's/$/ abc/' >text
+    python3 - "$PORT" >got <<'END' || fail "no TLS connection"
+import socket, ssl, sys, threading
+context = ssl.create_default_context(cafile="cert.pem")
+s = context.wrap_socket(socket.create_connection(("127.0.0.1", int(sys.argv[1])), 60), server_hostname="localhost")
+data = open("text", "rb").read()
+threading.Thread(target=lambda: s.sendall(data)).start()
+left = len(data)
+while left and (piece := s.recv(65536)):
+    sys.stdout.buffer.write(piece)
+    left -= len(piece)
+END
+    tr a-z A-Z <text | cmp -s - got || fail "the echo differs: $(wc -c <got) bytes"
+    stop 143
+}
+
+test_go_http() {
+    need go
+    cat >server.go <<'END'
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+)
+
+func main() {
+	http.HandleFunc("/hello", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, "hello %s", r.URL.Query().Get("n")) })
+	http.HandleFunc("/echo", func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body) })
+	if err := http.ListenAndServe(":8080", nil); err != nil {
+		fmt.Println(err)
+	}
+}
+END
+    CGO_ENABLED=0 go build -o server server.go || fail "cannot compile"
+    serve 8080 --smp 2 "$T/server"
+    [ "$(get '/hello?n=7')" = 'hello 7' ] || fail "hello"
+    head -c 3000000 /dev/urandom >body
+    get /echo --data-binary @body -o got && cmp -s got body || fail "echo"
+    stop 143
+}
+
+test_node_http() {
+    need node
+    cat >server.js <<'END'
+const http = require('http'), crypto = require('crypto');
+const server = http.createServer((request, response) => request.pipe(response));
+server.on('upgrade', (request, socket) => { // WebSocket echo of short text frames
+    const key = crypto.createHash('sha1').update(request.headers['sec-websocket-key'] + '258EAFA5-E914-47DA-95CA-C5AB0DC85B11').digest('base64');
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ' + key + '\r\n\r\n');
+    socket.on('data', d => {
+        const n = d[1] & 127, mask = d.slice(2, 6), text = d.slice(6, 6 + n).map((b, i) => b ^ mask[i % 4]);
+        socket.write(Buffer.concat([Buffer.from([0x81, n]), text]));
+    });
+});
+server.listen(8080);
+END
+    printf '{"MapDirs": {"%s": "%s"}}' "$T" "$T" >map.json
+    serve 8080 -m 1G -c map.json "$(command -v node)" "$T/server.js"
+    head -c 1000000 /dev/urandom >body
+    get / --data-binary @body -o got && cmp -s got body || fail "echo"
+    python3 - "$PORT" >got <<'END' || fail "WebSocket"
+import socket, sys
+s = socket.create_connection(("127.0.0.1", int(sys.argv[1])), 20)
+s.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+          b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n")
+f = s.makefile("rb")
+while (line := f.readline()) != b"\r\n":
+    if line.lower().startswith(b"sec-websocket-accept"):
+        assert b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in line
+s.sendall(bytes([0x81, 0x85, 1, 2, 3, 4]) + bytes(b ^ (i % 4 + 1) for i, b in enumerate(b"hello")))
+print(f.read(7)[2:].decode())
+END
+    [ "$(cat got)" = hello ] || fail "WebSocket said $(cat got)"
+    stop 143
+}
+
+test_rust_threads() {
+    need rustc
+    cat >server.rs <<'END'
+use std::io::{Read, Write};
+use std::net::TcpListener;
+fn main() {
+    let listener = TcpListener::bind("0.0.0.0:8080").unwrap();
+    for stream in listener.incoming() {
+        let mut stream = stream.unwrap();
+        std::thread::spawn(move || {
+            let mut buf = [0; 4096];
+            while let Ok(n) = stream.read(&mut buf) {
+                if n == 0 { break; }
+                stream.write_all(&buf[..n]).unwrap();
+            }
+        });
+    }
+}
+END
+    rustc -O server.rs 2>/dev/null || fail "cannot compile"
+    serve 8080 --smp 2 "$T/server"
+    head -c 2000000 /dev/urandom >body
+    for i in 1 2 3 4; do
+        python3 - "$PORT" body >"got$i" <<'END' &
+import socket, sys, threading
+s = socket.create_connection(("127.0.0.1", int(sys.argv[1])), 60)
+data = open(sys.argv[2], "rb").read()
+threading.Thread(target=lambda: (s.sendall(data), s.shutdown(1))).start()
+while piece := s.recv(65536):
+    sys.stdout.buffer.write(piece)
+END
+    done
+    wait $(jobs -p | grep -v "^$SERVER$")
+    for i in 1 2 3 4; do
+        cmp -s "got$i" body || fail "echo $i differs"
+    done
+    stop 143
+}
+
+test_java_http() {
+    need javac
+    cat >Server.java <<'END'
+import com.sun.net.httpserver.HttpServer;
+import java.net.InetSocketAddress;
+
+public class Server {
+    public static void main(String[] args) throws Exception {
+        HttpServer server = HttpServer.create(new InetSocketAddress(8080), 0);
+        server.createContext("/", exchange -> {
+            byte[] body = exchange.getRequestBody().readAllBytes();
+            exchange.sendResponseHeaders(200, body.length);
+            exchange.getResponseBody().write(body);
+            exchange.close();
+        });
+        server.start();
+    }
+}
+END
+    javac Server.java || fail "cannot compile"
+    printf '{"MapDirs": {"%s": "%s"}}' "$T" "$T" >map.json
+    serve 8080 -m 1G -c map.json /usr/bin/java -Xmx128m -cp "$T" Server
+    head -c 1000000 /dev/urandom >body
+    get / --data-binary @body -o got && cmp -s got body || fail "echo"
+    stop 143
+}
+
+# The machine as a client of the host, and names through the resolver.
+test_clients() {
+    local own port
+    make_files
+    python3 -u -m http.server -b 127.0.0.1 -d www 0 >host-server 2>&1 &
+    own=$!
+    wait_for 20 grep -qs 'Serving HTTP' host-server || fail "no server on the host"
+    port=$(sed -n 's/.*port \([0-9]*\).*/\1/p' host-server)
+    ops run /usr/bin/curl -sS "http://10.0.2.2:$port/f1000000"
+    want_status 0
+    cmp -s out www/f1000000 || fail "curl: the file differs"
+    if command -v wget >/dev/null; then
+        ops run "$(command -v wget)" -q -O - "http://10.0.2.2:$port/numbers.txt"
+        want_status 0
+        cmp -s out www/numbers.txt || fail "wget: the file differs"
+    fi
+    kill $own
+    ops run /usr/bin/python3 -c 'import socket
+print(socket.getaddrinfo("localhost", 80, socket.AF_INET, socket.SOCK_STREAM)[0][4])
+try: socket.create_connection(("10.0.2.2", 1), 5)
+except OSError as e: print(type(e).__name__)'
+    want_out "('127.0.0.1', 80)
+ConnectionRefusedError"
+}
+
+test_no_network() {
+    ops run --net none /usr/bin/python3 -c 'import socket
+try: socket.create_connection(("10.0.2.2", 1), 5)
+except OSError as e: print(e.errno)
+l = socket.create_server(("127.0.0.1", 0)); c = socket.create_connection(l.getsockname()); print(l.accept()[1] == c.getsockname())'
+    want_out "101
+True"
+}
+
+test_port_errors() {
+    ops run -p 99999 /bin/true
+    want_error 2 'not a port' '-p 8080'
+    ops run -p 80:x /bin/true
+    want_error 2 'not a port'
+    ops run -p 8000-8010:80 /bin/true
+    want_error 2 'not a port'
+    ops run --net none -p 80 /bin/true
+    want_error 2 'user network'
+    ops run --net moon /bin/true
+    want_error 2 '--net must be'
+    python3 -c 'import socket, sys, time
+s = socket.socket(); s.bind(("127.0.0.1", 0)); s.listen(); print(s.getsockname()[1], flush=True); time.sleep(60)' >port &
+    local holder=$!
+    wait_for 10 test -s port
+    ops run -p "$(cat port)" /bin/true
+    want_error 1 "port $(cat port) is in use by python3? \(pid $holder\)" '-p 0'
+    kill $holder
+}
+
+e2e_main "$@"
