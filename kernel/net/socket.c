@@ -108,7 +108,7 @@ int socket_connect(struct socket *s, struct message *to)
 {
     if (!s->ops->connect)
         return -EOPNOTSUPP;
-    int err = (int)file_wait_patient(s->file, true, connect_op, to);
+    int err = (int)file_wait(s->file, true, connect_op, to);
     bool begun = err == -EINPROGRESS || (err == -EALREADY && !(s->file->flags & O_NONBLOCK));
     if (!begun || s->file->flags & O_NONBLOCK)
         return err;
