@@ -34,6 +34,9 @@
 #define MSG_ERRQUEUE     0x2000u
 #define MSG_CMSG_CLOEXEC 0x40000000u
 
+#define ARPHRD_ETHER    1
+#define ARPHRD_LOOPBACK 772
+
 #define SCM_RIGHTS      1
 #define SCM_CREDENTIALS 2
 #define SCM_FILES_MAX   253

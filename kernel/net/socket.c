@@ -12,6 +12,8 @@
 #include "lib/string.h"
 #include "net/abi.h"
 #include "net/inet.h"
+#include "net/interface_ioctl.h"
+#include "net/netlink.h"
 #include "net/unix.h"
 
 struct socket_process socket_process;
@@ -141,7 +143,7 @@ static long socket_ioctl(struct file *f, unsigned cmd, struct uptr arg)
 {
     struct socket *s = f->priv;
     if ((cmd != FIONREAD && cmd != SIOCOUTQ) || !s->ops->queued)
-        return s->ops->ioctl ? s->ops->ioctl(s, cmd, arg) : -ENOTTY;
+        return interface_ioctl(cmd, arg);
     if (s->ops->listening && s->ops->listening(s))
         return -EINVAL;
     int n = (int)s->ops->queued(s, cmd == SIOCOUTQ);
@@ -227,6 +229,8 @@ int socket_create(int family, int type, int protocol, uint32_t flags, struct fil
     case AF_INET:
     case AF_INET6:
         return inet_create(family, type, protocol, flags, out);
+    case AF_NETLINK:
+        return netlink_create(type, protocol, flags, out);
     default:
         return -EAFNOSUPPORT;
     }
@@ -237,7 +241,7 @@ int socket_create_pair(int family, int type, int protocol, uint32_t flags, struc
     int err = type_check(type);
     if (err)
         return err;
-    if (family == AF_INET || family == AF_INET6)
+    if (family == AF_INET || family == AF_INET6 || family == AF_NETLINK)
         return -EOPNOTSUPP;
     return family == AF_UNIX ? unix_create_pair(type, protocol, flags, out) : -EAFNOSUPPORT;
 }

@@ -76,8 +76,7 @@ struct socket_ops {
     bool (*listening)(struct socket *s); /* [false] */
     /* Takes the error that SO_ERROR tells: a positive errno or 0. */
     int (*error)(struct socket *s);
-    struct credentials (*peer)(struct socket *s);                   /* SO_PEERCRED [nobody] */
-    long (*ioctl)(struct socket *s, unsigned cmd, struct uptr arg); /* [-ENOTTY] */
+    struct credentials (*peer)(struct socket *s); /* SO_PEERCRED [nobody] */
     int (*option_changed)(struct socket *s,
                           int name);   /* after SOL_SOCKET; what it answers is told */
     void (*release)(struct socket *s); /* frees it */
