@@ -87,6 +87,7 @@ static bool run(const struct command *self, char **words, int *status, struct er
     }
     strlist_free(&r.env);
     strlist_free(&r.exclude);
+    strlist_free(&r.mounts);
     return ok;
 }
 

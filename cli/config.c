@@ -25,6 +25,7 @@ enum key_type {
     KEY_PATHS,
     KEY_ENV,
     KEY_MAP,
+    KEY_MOUNTS,
     KEY_TABLE
 };
 
@@ -44,6 +45,7 @@ static const char *const expected[] = {
     [KEY_PATHS] = "a list of paths: [\"...\", ...]",
     [KEY_ENV] = "an object of strings: {\"NAME\": \"value\", ...}",
     [KEY_MAP] = "an object of strings: {\"host directory\": \"/guest/directory\", ...}",
+    [KEY_MOUNTS] = "an object of strings: {\"volume\": \"/guest/directory\", ...}",
     [KEY_TABLE] = "an object: {...}",
 };
 
@@ -65,6 +67,7 @@ static const struct key top_keys[] = {
     {"Gid", KEY_NUMBER, offsetof(struct config, gid), NULL},
     {"Hostname", KEY_TEXT, offsetof(struct config, hostname), NULL},
     {"MapDirs", KEY_MAP, offsetof(struct config, map_dirs), NULL},
+    {"Mounts", KEY_MOUNTS, offsetof(struct config, mounts), NULL},
     {"NameServers", KEY_TEXTS, offsetof(struct config, name_servers), NULL},
     {"Program", KEY_PATH, offsetof(struct config, program), NULL},
     {"RunConfig", KEY_TABLE, 0, run_keys},
@@ -140,6 +143,13 @@ static bool read_member(struct reader *r, const struct key *k, struct strlist *l
         strlist_add(list, path);
         strlist_add(list, guest);
         break;
+    case KEY_MOUNTS:
+        if (v->valuestring[0] != '/')
+            return json_error(&r->text, &r->place, false, r->err,
+                              "the mount point must start with a slash");
+        path = strchr(v->string, '/') ? path_of(r, v->string) : alloc_string(v->string);
+        strlist_addf(list, "%s:%s", path, v->valuestring);
+        break;
     case KEY_ENV:
         if (v->string[0] == 0 || strchr(v->string, '='))
             return json_error(&r->text, &r->place, true, r->err,
@@ -158,7 +168,7 @@ static bool read_member(struct reader *r, const struct key *k, struct strlist *l
 static bool read_list(struct reader *r, const struct key *k, const cJSON *v)
 {
     struct strlist *list = (struct strlist *)((char *)r->config + k->offset);
-    bool object = k->type == KEY_ENV || k->type == KEY_MAP;
+    bool object = k->type == KEY_ENV || k->type == KEY_MAP || k->type == KEY_MOUNTS;
     if (object ? !cJSON_IsObject(v) : !cJSON_IsArray(v))
         return wrong_type(r, k);
     size_t index = 0;
@@ -263,6 +273,7 @@ void config_free(struct config *c)
     strlist_free(&c->files);
     strlist_free(&c->dirs);
     strlist_free(&c->map_dirs);
+    strlist_free(&c->mounts);
     strlist_free(&c->name_servers);
     strlist_free(&c->ports);
     strlist_free(&c->udp_ports);

@@ -47,11 +47,11 @@ static bool place_find(struct ext4file *f, const struct stat *st, struct err *er
 
 static bool file_lock(struct ext4file *f, enum ext4file_mode mode, struct err *err)
 {
-    if (flock(f->fd, (mode == EXT4FILE_WRITE ? LOCK_EX : LOCK_SH) | LOCK_NB) == 0)
+    if (flock(f->fd, (mode != EXT4FILE_READ ? LOCK_EX : LOCK_SH) | LOCK_NB) == 0)
         return true;
     if (errno != EWOULDBLOCK)
         return err_errno(err, "lock", f->path);
-    if (mode == EXT4FILE_WRITE)
+    if (mode != EXT4FILE_READ)
         return err_set(err, OPS_EXIT_FAILED, "wait until that has ended",
                        "%s is in use by a running machine or another ops", f->path);
     f->busy = true;
@@ -64,13 +64,14 @@ bool ext4file_locate(struct ext4file *f, const char *path, const char *partition
     struct stat st;
     *f = (struct ext4file){.path = alloc_string(path), .partition = partition, .fd = -1};
     f->writable = mode == EXT4FILE_WRITE;
-    f->fd = open(path, (f->writable ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+    f->held = mode == EXT4FILE_HOLD;
+    f->fd = open(path, (mode != EXT4FILE_READ ? O_RDWR : O_RDONLY) | O_CLOEXEC);
     bool ok = f->fd >= 0 && fstat(f->fd, &st) == 0;
     if (!ok)
         err_errno(err, "open", path);
     else if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
-        ok = err_set(err, OPS_EXIT_FAILED, NULL, "%s is no file that could hold a filesystem",
-                     path);
+        ok =
+            err_set(err, OPS_EXIT_FAILED, NULL, "%s is no file that could hold a filesystem", path);
     ok = ok && file_lock(f, mode, err) && place_find(f, &st, err);
     if (!ok)
         ext4file_abandon(f);
@@ -88,7 +89,7 @@ static errcode_t library_open(struct ext4file *f, bool write)
 
 static bool needs_replay(const struct ext4file *f)
 {
-    return ext2fs_has_feature_journal_needs_recovery(f->fs->super) && !f->busy;
+    return ext2fs_has_feature_journal_needs_recovery(f->fs->super) && !f->busy && !f->held;
 }
 
 /* Brings the filesystem up to date with its journal, if this user may write the file. */
@@ -97,8 +98,9 @@ static bool journal_replay(struct ext4file *f, struct err *err)
     struct ext4file again = *f;
     again.fd = open(f->path, O_RDWR | O_CLOEXEC);
     if (again.fd < 0) {
-        fprintf(stderr, "ops: %s cannot be written, and its journal was not replayed: the last "
-                        "changes may be missing\n",
+        fprintf(stderr,
+                "ops: %s cannot be written, and its journal was not replayed: the last "
+                "changes may be missing\n",
                 f->path);
         return true;
     }
@@ -247,8 +249,8 @@ bool ext4file_stat(struct ext4file *f, ext2_ino_t ino, struct stat *st, struct e
     errcode_t code = ext2fs_read_inode_full(f->fs, ino, i, sizeof large);
     if (code)
         return ext4_fail(f, code, "read", "an inode", err);
-    bool wide = EXT2_INODE_SIZE(f->fs->super) > EXT2_GOOD_OLD_INODE_SIZE &&
-                large.i_extra_isize >= 16;
+    bool wide =
+        EXT2_INODE_SIZE(f->fs->super) > EXT2_GOOD_OLD_INODE_SIZE && large.i_extra_isize >= 16;
     *st = (struct stat){.st_ino = ino,
                         .st_mode = i->i_mode,
                         .st_nlink = i->i_links_count,

@@ -26,13 +26,15 @@ struct ext4file {
     uint64_t offset, size; /* of the filesystem in the file; bytes */
     bool disk;             /* it is a partition */
     bool writable;
-    bool busy; /* somebody else writes it: what is read may be torn */
+    bool held;   /* for a machine, which replays the journal itself */
+    bool busy;   /* somebody else writes it: what is read may be torn */
     bool marked; /* as being changed, until it is closed */
     int fd;      /* holds the lock */
     ext2_filsys fs;
 };
 
-enum ext4file_mode { EXT4FILE_READ, EXT4FILE_WRITE };
+/* HOLD: locked like WRITE, for somebody else (a machine) who will write it. */
+enum ext4file_mode { EXT4FILE_READ, EXT4FILE_WRITE, EXT4FILE_HOLD };
 
 /* Opens and locks the file and, where it is a disk, finds the partition with this GPT name.
  * Errors: cannot be opened, in use (writing), neither ext4 nor such a disk, damaged. */

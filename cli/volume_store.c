@@ -13,6 +13,7 @@
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "alloc.h"
@@ -196,6 +197,8 @@ static bool volume_write(int fd, const char *temp, const char *name, uint64_t si
         return err_errno(err, "open", dir);
     bool ok = real ? tree_add_all(&t, "/", real, name, NULL, NULL, err)
                    : tree_add_dir(&t, "/", 0755, name, err);
+    if (ok && !real)
+        clock_gettime(CLOCK_REALTIME, &tree_find(&t, "/")->st.st_mtim);
     if (ok && tree_find(&t, "/")->kind != TREE_DIR)
         ok = err_set(err, OPS_EXIT_USAGE, NULL, "%s is no directory", dir);
     uint64_t need = ok ? rootfs_size(&t, true) : 0;

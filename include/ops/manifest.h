@@ -27,9 +27,10 @@
     X(STR, cwd, "/")         /* working directory */                                               \
     X(STR, hostname, "ops")  /* uname's nodename */                                                \
     X(STR, root, "ops-root") /* volume label of the ext4 root filesystem */                        \
-    X(NUM, uid, 0)           /* user id the program runs with, real = effective = saved */         \
-    X(NUM, gid, 0)           /* group id likewise */                                               \
-    X(BOOL, aslr, true)      /* randomise program, interpreter, stack, brk, mmap and vDSO */       \
+    X(LIST, mount, )     /* a volume each: LABEL:/path or UUID:/path, `:ro` behind: not written */ \
+    X(NUM, uid, 0)       /* user id the program runs with, real = effective = saved */             \
+    X(NUM, gid, 0)       /* group id likewise */                                                   \
+    X(BOOL, aslr, true)  /* randomise program, interpreter, stack, brk, mmap and vDSO */           \
     X(LIST, interface, ) /* a network device each, in order: `dhcp` or `ADDRESS/BITS [GATEWAY]` */ \
     X(STR, stdin, "null")  /* what stands behind the stream on the host: tty, pipe, null */        \
     X(STR, stdout, "pipe") /* likewise */                                                          \
