@@ -302,6 +302,7 @@ static bool plan_run(struct plan *p, const struct request *r, int *status, struc
         m.qemu = qemu;
         m.kernel = kernel;
         m.root = image.path;
+        m.root_read_only = p->config.readonly_rootfs;
         m.manifest = manifest;
         m.network = &network;
         m.mounts = &p->mounts;

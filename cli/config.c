@@ -20,6 +20,7 @@ enum key_type {
     KEY_TEXT,
     KEY_PATH,
     KEY_NUMBER,
+    KEY_BOOL,
     KEY_SIZE,
     KEY_TEXTS,
     KEY_PATHS,
@@ -40,6 +41,7 @@ static const char *const expected[] = {
     [KEY_TEXT] = "a string",
     [KEY_PATH] = "a string: a path",
     [KEY_NUMBER] = "a whole number, 0 or more",
+    [KEY_BOOL] = "true or false",
     [KEY_SIZE] = "a size such as \"64M\" or \"1G\"",
     [KEY_TEXTS] = "a list of strings: [\"...\", ...]",
     [KEY_PATHS] = "a list of paths: [\"...\", ...]",
@@ -70,6 +72,7 @@ static const struct key top_keys[] = {
     {"Mounts", KEY_MOUNTS, offsetof(struct config, mounts), NULL},
     {"NameServers", KEY_TEXTS, offsetof(struct config, name_servers), NULL},
     {"Program", KEY_PATH, offsetof(struct config, program), NULL},
+    {"ReadonlyRootfs", KEY_BOOL, offsetof(struct config, readonly_rootfs), NULL},
     {"RunConfig", KEY_TABLE, 0, run_keys},
     {"Uid", KEY_NUMBER, offsetof(struct config, uid), NULL},
     {0},
@@ -108,6 +111,14 @@ static bool read_number(struct reader *r, const struct key *k, const cJSON *v)
         floor(v->valuedouble) != v->valuedouble)
         return wrong_type(r, k);
     *field = (uint64_t)v->valuedouble;
+    return true;
+}
+
+static bool read_bool(struct reader *r, const struct key *k, const cJSON *v)
+{
+    if (!cJSON_IsBool(v))
+        return wrong_type(r, k);
+    *(bool *)((char *)r->config + k->offset) = cJSON_IsTrue(v);
     return true;
 }
 
@@ -221,6 +232,8 @@ static bool read_table(struct reader *r, const struct key *table, const cJSON *o
             ok = cJSON_IsObject(v) ? read_table(r, k->table, v) : wrong_type(r, k);
         else if (k->type == KEY_NUMBER || k->type == KEY_SIZE)
             ok = read_number(r, k, v);
+        else if (k->type == KEY_BOOL)
+            ok = read_bool(r, k, v);
         else if (k->type == KEY_TEXT || k->type == KEY_PATH)
             ok = read_text(r, k, v);
         else

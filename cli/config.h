@@ -29,6 +29,7 @@ struct config {
     uint64_t volume_size; /* bytes; 0: not given, likewise below */
     uint64_t memory;
     uint64_t cpus;
+    bool readonly_rootfs;
 };
 
 /* Reads the file `path`. Freed with config_free(), also after a failure. Errors (OPS_EXIT_USAGE):

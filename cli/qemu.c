@@ -142,7 +142,9 @@ void qemu_command(const struct machine *m, struct strlist *argv)
     strlist_add(argv, m->manifest);
     char *root = comma_escape(m->root);
     strlist_add(argv, "-drive");
-    strlist_addf(argv, "id=root,if=none,format=raw,readonly=on,file=%s", root);
+    /* The image is shared by all runs: what one writes goes to a file without a name. */
+    strlist_addf(argv, "id=root,if=none,format=raw,%s,file=%s",
+                 m->root_read_only ? "readonly=on" : "snapshot=on,cache=unsafe", root);
     free(root);
     strlist_add(argv, "-device");
     strlist_addf(argv, "virtio-blk-%s,drive=root", bus);

@@ -29,6 +29,7 @@ struct machine {
     const char *manifest; /* file */
     const char *core;     /* file for a core; NULL: none */
     const char *debug;    /* socket for gdb, the machine starts stopped; NULL: none */
+    bool root_read_only;  /* else writes go to an overlay that ends with the machine */
     bool q35;             /* PCI instead of microvm's virtio-mmio */
     bool kvm;
     unsigned cpus;

@@ -18,6 +18,7 @@
 #define ROOTFS_INODE_SIZE 256u
 #define ROOTFS_MIN_FREE   (16u << 20)
 #define ROOTFS_JOURNAL    1024u /* blocks */
+#define ROOTFS_PER_INODE  16384 /* bytes of a large file system for each inode */
 
 struct rootfs {
     ext2_filsys fs;
@@ -32,9 +33,11 @@ static uint64_t blocks_of(uint64_t bytes)
     return (bytes + ROOTFS_BLOCK - 1) / ROOTFS_BLOCK;
 }
 
-static uint64_t inode_count(const struct tree *t)
+/* `size`: of the file system, which may be filled with files; 0: not known yet. */
+static uint64_t inode_count(const struct tree *t, uint64_t size)
 {
-    return t->count + t->count / 4 + 1024;
+    uint64_t by_tree = t->count + t->count / 4 + 1024, by_size = size / ROOTFS_PER_INODE;
+    return by_tree > by_size ? by_tree : by_size;
 }
 
 uint64_t rootfs_size(const struct tree *t, bool journal)
@@ -49,7 +52,7 @@ uint64_t rootfs_size(const struct tree *t, bool journal)
     }
     free(all);
     blocks += t->count / 8 + blocks / 64 + 64; /* large directories, extent trees, bitmaps */
-    blocks += blocks_of(inode_count(t) * ROOTFS_INODE_SIZE) + (journal ? ROOTFS_JOURNAL : 0);
+    blocks += blocks_of(inode_count(t, 0) * ROOTFS_INODE_SIZE) + (journal ? ROOTFS_JOURNAL : 0);
     uint64_t spare = blocks / 4;
     if (spare < ROOTFS_MIN_FREE / ROOTFS_BLOCK)
         spare = ROOTFS_MIN_FREE / ROOTFS_BLOCK;
@@ -120,7 +123,7 @@ static errcode_t fs_initialize(struct rootfs *r, const char *path, const struct 
     p.s_log_block_size = 2;
     p.s_inode_size = ROOTFS_INODE_SIZE;
     p.s_rev_level = EXT2_DYNAMIC_REV;
-    p.s_inodes_count = (uint32_t)inode_count(r->tree);
+    p.s_inodes_count = (uint32_t)inode_count(r->tree, o->size);
     p.s_log_groups_per_flex = 4;
     p.s_desc_size = EXT2_MIN_DESC_SIZE_64BIT;
     p.s_checksum_type = EXT2_CRC32C_CHKSUM;

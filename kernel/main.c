@@ -176,7 +176,8 @@ static void kernel_init(void *arg)
     __stack_chk_guard = random_u64() << 8;
     if (procinfo_init()) /* files of /proc */
         panic("no memory for /proc");
-    int err = fs_init(manifest.root); /* ext4 root, tmpfs, devfs, procfs */
+    int err =
+        fs_init(manifest.root, manifest.readonly_rootfs); /* ext4 root, tmpfs, devfs, procfs */
     if (err)
         panic("no root filesystem labelled %s (error %d)", manifest.root, -err);
     if (process_init(&manifest)) /* descriptor table, limits, ids */

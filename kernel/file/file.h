@@ -61,6 +61,7 @@ struct file {
     struct mutex pos_lock;
     struct vnode *vnode;  /* a file of a file system: referenced; else NULL */
     struct path *path;    /* where it was found (fs/path.h): referenced; NULL for pipes and such */
+    uint32_t errors_seen; /* of write-back: page_cache_error() */
     void *priv;           /* the implementation's */
     uint64_t patience[2]; /* ns that one wait of a read, of a write may last; 0: for ever */
     struct list watches;  /* epoll's, under its lock (file/epoll.c) */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Batched reads: see io_batch.h. Completions come in any context and only count. */
+/* Batched I/O: see io_batch.h. Completions come in any context and only count. */
 #include "fs/io_batch.h"
 
 #include <linux/errno.h>
@@ -10,15 +10,13 @@
 
 #define SECTOR_SHIFT 9
 
-struct io_bio {
-    struct bio bio;
-    struct io_bio *next;
-    uint64_t end; /* byte offset behind the last piece */
-};
-
 void io_batch_init(struct io_batch *b, struct blkdev *dev)
 {
-    *b = (struct io_batch){.dev = dev};
+    b->dev = dev;
+    b->building = b->all = NULL;
+    b->lock = (struct spinlock)SPINLOCK_INIT;
+    b->pending = 0;
+    b->err = 0;
     waitq_init(&b->done);
 }
 
@@ -63,31 +61,9 @@ static bool batch_extend(struct io_bio *io, uint64_t off, void *mem, uint32_t le
     return true;
 }
 
-void io_batch_read(struct io_batch *b, uint64_t off, void *mem, uint32_t len)
-{
-    if (batch_extend(b->building, off, mem, len))
-        return;
-    batch_submit(b);
-    struct io_bio *io = kzalloc_io(sizeof *io);
-    if (!io) {
-        irqflags_t flags = spin_lock_irq(&b->lock);
-        b->err = -ENOMEM;
-        spin_unlock_irq(&b->lock, flags);
-        return;
-    }
-    io->bio = (struct bio){
-        .op = BIO_READ, .sector = off >> SECTOR_SHIFT, .count = 1, .done = batch_done, .priv = b};
-    io->bio.vec[0] = (struct bio_vec){mem, len};
-    list_init(&io->bio.link);
-    io->end = off + len;
-    io->next = b->all;
-    b->all = b->building = io;
-}
-
-int io_batch_finish(struct io_batch *b)
+static void batch_wait(struct io_batch *b)
 {
     struct waiter w;
-    batch_submit(b);
     waiter_init(&w);
     for (;;) {
         waitq_add(&b->done, &w);
@@ -99,6 +75,43 @@ int io_batch_finish(struct io_batch *b)
         thread_block(CLOCK_NEVER, false);
     }
     waitq_remove(&w);
+}
+
+static void batch_add(struct io_batch *b, enum bio_op op, uint64_t off, void *mem, uint32_t len)
+{
+    if (batch_extend(b->building, off, mem, len))
+        return;
+    batch_submit(b);
+    struct io_bio *io = kzalloc_io(sizeof *io);
+    if (io) {
+        io->next = b->all;
+        b->all = io;
+    } else {
+        batch_wait(b);
+        io = &b->spare;
+    }
+    io->bio = (struct bio){
+        .op = op, .sector = off >> SECTOR_SHIFT, .count = 1, .done = batch_done, .priv = b};
+    io->bio.vec[0] = (struct bio_vec){mem, len};
+    list_init(&io->bio.link);
+    io->end = off + len;
+    b->building = io;
+}
+
+void io_batch_read(struct io_batch *b, uint64_t off, void *mem, uint32_t len)
+{
+    batch_add(b, BIO_READ, off, mem, len);
+}
+
+void io_batch_write(struct io_batch *b, uint64_t off, void *mem, uint32_t len)
+{
+    batch_add(b, BIO_WRITE, off, mem, len);
+}
+
+int io_batch_finish(struct io_batch *b)
+{
+    batch_submit(b);
+    batch_wait(b);
     while (b->all) {
         struct io_bio *io = b->all;
         b->all = io->next;

@@ -14,6 +14,7 @@
 #include "fs/ext4/ext4.h"
 #include "fs/procfs.h"
 #include "fs/tmpfs.h"
+#include "fs/writeback.h"
 #include "lib/string.h"
 #include "mem/kmalloc.h"
 
@@ -117,10 +118,19 @@ int mount_sync_all(void)
     unsigned n = __atomic_load_n(&mount_count, __ATOMIC_ACQUIRE);
     int first = 0;
     for (unsigned i = 0; i < n; i++) {
-        int err = mounts[i].fs->ops->sync ? mounts[i].fs->ops->sync(mounts[i].fs) : 0;
+        int err = fs_sync(mounts[i].fs);
         first = first ? first : err;
     }
     return first;
+}
+
+void mount_end_all(void)
+{
+    unsigned n = __atomic_load_n(&mount_count, __ATOMIC_ACQUIRE);
+    mount_sync_all();
+    for (unsigned i = 0; i < n; i++)
+        if (mounts[i].fs->ops->end)
+            mounts[i].fs->ops->end(mounts[i].fs);
 }
 
 struct root_search {
@@ -138,7 +148,7 @@ static int root_probe(struct blkdev *dev, void *arg)
     return 1;
 }
 
-static int mount_root_fs(const char *label)
+static int mount_root_fs(const char *label, bool read_only)
 {
     struct root_search s = {label, NULL};
     struct fs *fs;
@@ -151,7 +161,7 @@ static int mount_root_fs(const char *label)
         log_error("mount: no disk holds an ext4 file system labelled \"%s\"", label);
         return -ENODEV;
     }
-    int err = ext4_mount(s.found, &fs);
+    int err = ext4_mount(s.found, read_only, &fs);
     return err ? err : mount_add(fs, s.found->name, "/", fs->read_only ? "ro" : "rw");
 }
 
@@ -162,11 +172,13 @@ static int mount_tmpfs(const char *at)
     return err ? err : mount_add(fs, "tmpfs", at, "rw,nosuid,nodev");
 }
 
-int fs_init(const char *root_label)
+int fs_init(const char *root_label, bool read_only)
 {
     struct fs *fs;
     page_cache_start();
-    int err = mount_root_fs(root_label);
+    int err = writeback_start();
+    if (!err)
+        err = mount_root_fs(root_label, read_only);
     if (!err)
         err = devfs_create(&fs);
     if (!err)

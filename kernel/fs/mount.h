@@ -15,10 +15,11 @@ struct blkdev;
 /*
  * Mounts everything. root_label: the volume label of the root file system,
  * looked for on every block device; NULL or "": the root is an empty tmpfs.
+ * read_only: the root is not changed (a journal is replayed all the same).
  * -ENODEV when no device has it; else errors of the mount, logged. Needs the
  * block devices. May sleep.
  */
-int fs_init(const char *root_label);
+int fs_init(const char *root_label, bool read_only);
 /* Hangs fs on an absolute path; its parent directory must exist. -EBUSY, -ENOENT, -ENOMEM. */
 int mount_add(struct fs *fs, const char *source, const char *at, const char *options);
 /* The root of everything, referenced; NULL before fs_init(). */
@@ -31,3 +32,5 @@ int mount_for_each(int (*fn)(void *arg, const char *source, const char *at, cons
 struct path *mount_synthetic_child(struct path *dir, unsigned n);
 /* Every file system's sync. 0 or the first error. */
 int mount_sync_all(void);
+/* The machine ends: syncs, and leaves clean volumes. */
+void mount_end_all(void);

@@ -19,6 +19,7 @@
 #include "sched/thread.h"
 
 #define FAULT_AROUND 16 /* pages read around a fault: 64 KiB */
+#define DIRTY_PART   5  /* of memory may be dirty before writers have to write */
 #define WINDOW_FIRST 8  /* read-ahead of a reader not yet known as sequential */
 
 static struct {
@@ -26,6 +27,8 @@ static struct {
     struct list pages; /* oldest first */
     size_t count;
 } lru = {SPINLOCK_INIT, LIST_INIT(lru.pages), 0};
+
+static size_t dirty_pages; /* of all caches; atomic */
 
 static void lru_add(struct page *p)
 {
@@ -35,10 +38,11 @@ static void lru_add(struct page *p)
     spin_unlock(&lru.lock);
 }
 
+/* A dirty page is not on the list: its link belongs to its cache. */
 static void lru_remove(struct page *p)
 {
     spin_lock(&lru.lock);
-    if (!list_empty(&p->link)) {
+    if (!(p->flags & PAGE_DIRTY) && !list_empty(&p->link)) {
         list_remove(&p->link);
         lru.count--;
     }
@@ -52,6 +56,7 @@ static int cache_insert(struct page_cache *c, uint64_t index, struct page *p, ui
     int err;
     list_init(&p->link);
     p->flags = flags;
+    p->pad = 0;
     p->index = index;
     p->owner = c;
     for (;;) {
@@ -230,6 +235,69 @@ int page_cache_add(struct page_cache *c, uint64_t index, struct page *p)
     return err;
 }
 
+/* Takes a page off the dirty list; the cache is locked. */
+static void dirty_remove(struct page_cache *c, struct page *p)
+{
+    list_remove(&p->link);
+    p->flags &= (uint8_t)~PAGE_DIRTY;
+    c->dirty_count--;
+    __atomic_sub_fetch(&dirty_pages, 1, __ATOMIC_RELAXED);
+}
+
+void page_cache_clean(struct page_cache *c, struct page *p)
+{
+    dirty_remove(c, p);
+    c->taken += p->pad;
+    p->pad = 0;
+    lru_add(p);
+}
+
+size_t page_cache_dirty_total(void)
+{
+    return __atomic_load_n(&dirty_pages, __ATOMIC_RELAXED);
+}
+
+size_t page_cache_dirty_limit(void)
+{
+    return page_count_total() / DIRTY_PART;
+}
+
+/* The same for one that nobody will write. */
+static void dirty_forget(struct page_cache *c, struct page *p)
+{
+    dirty_remove(c, p);
+    if (c->ops->forget)
+        c->ops->forget(c, p);
+}
+
+/* False if it was dirty already or has left the cache. */
+static bool dirty_enter(struct page_cache *c, struct page *p, uint16_t reserved)
+{
+    spin_lock(&c->lock);
+    bool enter = p->owner == c && !(p->flags & PAGE_DIRTY);
+    if (enter) {
+        lru_remove(p);
+        p->flags |= PAGE_DIRTY;
+        p->pad = (uint16_t)(p->pad + reserved);
+        list_add_tail(&c->dirty, &p->link);
+        __atomic_add_fetch(&dirty_pages, 1, __ATOMIC_RELAXED);
+        if (c->dirty_count++ == 0)
+            c->ops->dirtied(c);
+    }
+    spin_unlock(&c->lock);
+    return enter;
+}
+
+bool page_cache_reserve(struct page_cache *c, struct page *p, uint16_t reserved)
+{
+    return dirty_enter(c, p, reserved);
+}
+
+void page_cache_dirty(struct page_cache *c, struct page *p)
+{
+    dirty_enter(c, p, 0);
+}
+
 size_t page_cache_drop(struct page_cache *c, uint64_t from, uint64_t to)
 {
     size_t dropped = 0;
@@ -242,9 +310,12 @@ size_t page_cache_drop(struct page_cache *c, uint64_t from, uint64_t to)
         }
         radix_remove(&c->pages, key, kfree);
         c->count--;
+        if (p->flags & PAGE_DIRTY)
+            dirty_forget(c, p);
+        else
+            lru_remove(p);
         p->owner = NULL;
         p->flags |= PAGE_GONE;
-        lru_remove(p);
         spin_unlock(&c->lock);
         page_put(p);
         dropped++;
@@ -262,7 +333,7 @@ static int object_get_page(struct vm_object *obj, uint64_t index, bool write, st
 {
     struct page_cache *c = CONTAINER_OF(obj, struct page_cache, object);
     if (write || c->keep) /* a page kept for ever must be accounted for */
-        return c->ops->write_page ? c->ops->write_page(c, index, false, out) : -EROFS;
+        return c->ops->write_page ? c->ops->write_page(c, index, NULL, out) : -EROFS;
     struct page *p = page_cache_find(c, index);
     if (p) {
         *out = p;
@@ -280,6 +351,11 @@ static int object_get_page(struct vm_object *obj, uint64_t index, bool write, st
 static struct page *object_find_page(struct vm_object *obj, uint64_t index)
 {
     return page_cache_find(CONTAINER_OF(obj, struct page_cache, object), index);
+}
+
+static void object_dirty_page(struct vm_object *obj, struct page *p)
+{
+    page_cache_dirty(CONTAINER_OF(obj, struct page_cache, object), p);
 }
 
 static void object_get(struct vm_object *obj)
@@ -315,6 +391,7 @@ static int object_punch(struct vm_object *obj, uint64_t offset, uint64_t len)
 static const struct vm_object_ops page_cache_object_ops = {
     .get_page = object_get_page,
     .find_page = object_find_page,
+    .dirty_page = object_dirty_page,
     .get = object_get,
     .put = object_put,
     .describe = object_describe,
@@ -326,7 +403,10 @@ void page_cache_init(struct page_cache *c, const struct page_cache_ops *ops, boo
 {
     *c = (struct page_cache){.ops = ops, .keep = keep, .window = WINDOW_FIRST};
     vm_object_init(&c->object, &page_cache_object_ops);
+    c->object.tracked = ops->write_pages != NULL;
     waitq_init(&c->busy);
+    mutex_init(&c->writing);
+    list_init(&c->dirty);
 }
 
 /* The list lock is held: takes the page out of its cache unless it is in use. */

@@ -3,15 +3,19 @@
  * The page cache: one copy of each file page, shared by read, write, mmap and
  * exec. A cache belongs to a vnode or to a block device; it is the vm_object
  * that mappings use. The cache holds one reference to each of its pages; a
- * clean page with no other may be reclaimed.
- * Locks: page_cache.lock guards the index and who may find a page; inside it
- * the global list lock. Neither is held while sleeping.
+ * clean page with no other may be reclaimed. A dirty page is newer than the
+ * disk: it is on its cache's list until write-back takes it.
+ * Locks: page_cache.writing (mutex) is held while pages are written, so whoever
+ * holds it knows that no write is in flight; it is taken after vnode locks and
+ * before vm.lock. page_cache.lock guards the index, the dirty list and who may
+ * find a page; inside it the global list lock. Neither spinlock is held while
+ * sleeping.
  */
 #pragma once
 
 #include "core/spinlock.h"
 #include "lib/radix.h"
-#include "sched/waitq.h"
+#include "sched/mutex.h"
 #include "vm/object.h"
 
 struct page;
@@ -23,7 +27,17 @@ struct page_cache_ops {
     /* Fills n consecutive pages; 0 or -errno for all of them. May sleep. */
     int (*read_pages)(struct page_cache *c, uint64_t index, struct page **pages, unsigned n);
     /* See vnode_ops. NULL: -EROFS. */
-    int (*write_page)(struct page_cache *c, uint64_t index, bool whole, struct page **out);
+    int (*write_page)(struct page_cache *c, uint64_t index, struct page *fresh, struct page **out);
+    /*
+     * Writes n consecutive pages, which are clean already; 0 or -errno for all of
+     * them; -ENOMEM and -EAGAIN make them dirty again. What was set
+     * aside for them is in page_cache.taken, and used up in any case. NULL: pages are never dirty.
+     */
+    int (*write_pages)(struct page_cache *c, uint64_t index, struct page **pages, unsigned n);
+    /* A dirty page is dropped unwritten. No sleep: the cache is locked. NULL: nothing to do. */
+    void (*forget)(struct page_cache *c, struct page *p);
+    /* The first page became dirty. No sleep: the cache is locked. */
+    void (*dirtied)(struct page_cache *c);
     uint64_t (*size)(struct page_cache *c); /* bytes; no page begins at or after it */
     void (*get)(struct page_cache *c);      /* the owner's reference count */
     void (*put)(struct page_cache *c);
@@ -43,9 +57,36 @@ struct page_cache {
     uint32_t window;    /* pages to read ahead */
     bool keep;          /* the pages are the only copy (tmpfs): never reclaimed */
     struct waitq busy;  /* woken when a page stops being PAGE_BUSY */
+    struct mutex writing;
+    struct list dirty; /* pages, the oldest first */
+    uint64_t dirty_count;
+    uint64_t taken;  /* page.pad of the pages being written; under `writing` */
+    int error;       /* of the last write-back that failed */
+    uint32_t errors; /* failures so far, and whether the last one was told to anybody */
 };
 
 void page_cache_init(struct page_cache *c, const struct page_cache_ops *ops, bool keep);
+/* The page is newer than the disk. Harmless when it has left the cache. No sleep. */
+void page_cache_dirty(struct page_cache *c, struct page *p);
+/* The same, and notes what was set aside for it; false: it was dirty, or has left. */
+bool page_cache_reserve(struct page_cache *c, struct page *p, uint16_t reserved);
+/*
+ * Writes what was dirty in pages from..to-1 when the call was made; waits for it
+ * and for writes begun before. 0 or the first error. May sleep.
+ */
+int page_cache_write(struct page_cache *c, uint64_t from, uint64_t to);
+/* For page_write.c: a dirty page is about to be written. The cache is locked. */
+void page_cache_clean(struct page_cache *c, struct page *p);
+/* Dirty pages of all caches, and how many there may be before writers have to help. */
+size_t page_cache_dirty_total(void);
+size_t page_cache_dirty_limit(void);
+/*
+ * Errors of write-back reach every open file once. A file remembers what
+ * page_cache_sample() said when it was opened; page_cache_error() answers the
+ * error that came since and moves the mark.
+ */
+uint32_t page_cache_sample(struct page_cache *c);
+int page_cache_error(struct page_cache *c, uint32_t *seen);
 /*
  * The page, content valid, referenced. Reads it and up to `ahead` - 1 pages
  * behind it when it is not there. -EFAULT beyond the end, -EIO, -ENOMEM. May sleep.

@@ -294,6 +294,7 @@ static void tmp_destroy(struct vnode *v, size_t pages)
         entry_remove(n, LIST_ENTRY(n->entries.next, struct tmp_entry, link));
     __atomic_sub_fetch(&t->used, pages, __ATOMIC_RELAXED);
     __atomic_sub_fetch(&t->nodes, 1, __ATOMIC_RELAXED);
+    tmpfs_xattr_free(n);
     kfree(n->bucket);
     kfree(n->target);
     kfree(n->v.label);
@@ -312,6 +313,9 @@ const struct vnode_ops tmpfs_ops = {
     .truncate = tmpfs_truncate,
     .allocate = tmpfs_allocate,
     .setattr = tmp_setattr,
+    .xattr_get = tmpfs_xattr_get,
+    .xattr_set = tmpfs_xattr_set,
+    .xattr_list = tmpfs_xattr_list,
     .destroy = tmp_destroy,
 };
 

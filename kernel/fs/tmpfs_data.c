@@ -28,9 +28,9 @@ static void pages_release(struct vnode *v, size_t n)
     __atomic_sub_fetch(&v->blocks, n * (PAGE_SIZE / 512), __ATOMIC_RELAXED);
 }
 
-int tmpfs_write_page(struct vnode *v, uint64_t index, bool whole, struct page **out)
+int tmpfs_write_page(struct vnode *v, uint64_t index, struct page *fresh, struct page **out)
 {
-    (void)whole;
+    (void)fresh;
     for (;;) {
         *out = page_cache_find(&v->cache, index);
         if (*out)
@@ -100,7 +100,7 @@ static int range_fill(struct vnode *v, uint64_t off, uint64_t end)
 {
     for (uint64_t i = off >> PAGE_SHIFT; i << PAGE_SHIFT < end; i++) {
         struct page *p;
-        int err = tmpfs_write_page(v, i, false, &p);
+        int err = tmpfs_write_page(v, i, NULL, &p);
         if (err)
             return err;
         page_put(p);

@@ -21,6 +21,7 @@ struct tmp_node {
     unsigned bucket_count, count;
     uint64_t next_pos, parent_ino;
     char *target; /* of a symbolic link, terminated */
+    struct tmp_xattr *xattrs;
 };
 
 struct tmpfs {
@@ -36,6 +37,11 @@ static inline struct tmp_node *tmp_node(struct vnode *v)
 
 extern const struct vnode_ops tmpfs_ops;
 
-int tmpfs_write_page(struct vnode *v, uint64_t index, bool whole, struct page **out);
+int tmpfs_write_page(struct vnode *v, uint64_t index, struct page *fresh, struct page **out);
 int tmpfs_truncate(struct vnode *v, uint64_t size);
 int tmpfs_allocate(struct vnode *v, int mode, uint64_t off, uint64_t len);
+
+int tmpfs_xattr_get(struct vnode *v, const char *name, void *value, size_t size);
+int tmpfs_xattr_set(struct vnode *v, const char *name, const void *value, size_t size, int flags);
+int tmpfs_xattr_list(struct vnode *v, char *list, size_t size);
+void tmpfs_xattr_free(struct tmp_node *n);

@@ -12,6 +12,7 @@
 
 #include "fs/path.h"
 #include "fs/inotify.h"
+#include "fs/writeback.h"
 #include "lib/fmt.h"
 #include "lib/string.h"
 #include "mem/page.h"
@@ -34,6 +35,7 @@ void fs_prepare(struct fs *fs, const struct fs_ops *ops, const char *type)
     *fs = (struct fs){.ops = ops, .type = type};
     fs->dev = __atomic_fetch_add(&next_dev, 1, __ATOMIC_RELAXED);
     mutex_init(&fs->rename_lock);
+    list_init(&fs->dirty_link);
 }
 
 /* The table is locked. */
@@ -62,10 +64,33 @@ static int vnode_cache_read(struct page_cache *c, uint64_t index, struct page **
     return 0;
 }
 
-static int vnode_cache_write(struct page_cache *c, uint64_t index, bool whole, struct page **out)
+static int vnode_cache_write(struct page_cache *c, uint64_t index, struct page *fresh,
+                             struct page **out)
 {
     struct vnode *v = vnode_of_cache(c);
-    return v->ops->write_page ? v->ops->write_page(v, index, whole, out) : -EROFS;
+    if (v->fs->read_only || !v->ops->write_page)
+        return -EROFS;
+    writeback_throttle(v);
+    return v->ops->write_page(v, index, fresh, out);
+}
+
+static int vnode_cache_write_pages(struct page_cache *c, uint64_t index, struct page **pages,
+                                   unsigned n)
+{
+    struct vnode *v = vnode_of_cache(c);
+    return v->ops->write_pages(v, index, pages, n);
+}
+
+static void vnode_cache_forget(struct page_cache *c, struct page *p)
+{
+    struct vnode *v = vnode_of_cache(c);
+    if (v->ops->forget)
+        v->ops->forget(v, p);
+}
+
+static void vnode_cache_dirtied(struct page_cache *c)
+{
+    vnode_set_dirty(vnode_of_cache(c), false);
 }
 
 static uint64_t vnode_cache_size(struct page_cache *c)
@@ -98,7 +123,9 @@ static int vnode_cache_describe(struct page_cache *c, char *buf, size_t n, uint6
 static int vnode_cache_sync(struct page_cache *c)
 {
     struct vnode *v = vnode_of_cache(c);
-    return v->ops->fsync ? v->ops->fsync(v, true) : 0;
+    int err = vnode_write_back(v);
+    int failed = v->ops->fsync ? v->ops->fsync(v, true) : 0;
+    return err ? err : failed;
 }
 
 static int vnode_cache_punch(struct page_cache *c, uint64_t offset, uint64_t len)
@@ -108,21 +135,25 @@ static int vnode_cache_punch(struct page_cache *c, uint64_t offset, uint64_t len
         return -EOPNOTSUPP;
     mutex_lock(&v->lock);
     int err = v->ops->allocate(v, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, len);
-    if (!err)
+    if (!err) {
         v->mtime = v->ctime = (int64_t)clock_wall();
+        vnode_changed(v);
+    }
     mutex_unlock(&v->lock);
     return err;
 }
 
-static const struct page_cache_ops vnode_cache_ops = {
-    .read_pages = vnode_cache_read,
-    .write_page = vnode_cache_write,
-    .size = vnode_cache_size,
-    .get = vnode_cache_get,
-    .put = vnode_cache_put,
-    .describe = vnode_cache_describe,
-    .sync = vnode_cache_sync,
-    .punch = vnode_cache_punch,
+#define VNODE_CACHE_OPS                                                                            \
+    .read_pages = vnode_cache_read, .write_page = vnode_cache_write, .size = vnode_cache_size,     \
+    .get = vnode_cache_get, .put = vnode_cache_put, .describe = vnode_cache_describe,              \
+    .sync = vnode_cache_sync, .punch = vnode_cache_punch
+
+static const struct page_cache_ops vnode_cache_ops = {VNODE_CACHE_OPS};
+static const struct page_cache_ops vnode_cache_ops_written = {
+    VNODE_CACHE_OPS,
+    .write_pages = vnode_cache_write_pages,
+    .forget = vnode_cache_forget,
+    .dirtied = vnode_cache_dirtied,
 };
 
 void vnode_init(struct vnode *v, struct fs *fs, const struct vnode_ops *ops, uint64_t ino,
@@ -131,9 +162,11 @@ void vnode_init(struct vnode *v, struct fs *fs, const struct vnode_ops *ops, uin
     *v = (struct vnode){.ops = ops, .fs = fs, .refs = 1, .ino = ino, .mode = mode, .nlink = 1};
     v->atime = v->mtime = v->ctime = v->btime = (int64_t)clock_wall();
     mutex_init(&v->lock);
-    page_cache_init(&v->cache, &vnode_cache_ops, false);
+    page_cache_init(&v->cache, ops->write_pages ? &vnode_cache_ops_written : &vnode_cache_ops,
+                    false);
     list_init(&v->hash_link);
     list_init(&v->aliases);
+    list_init(&v->dirty_link);
 }
 
 void vnode_get(struct vnode *v)
@@ -144,6 +177,9 @@ void vnode_get(struct vnode *v)
 void vnode_put(struct vnode *v)
 {
     uint32_t refs = __atomic_load_n(&v->refs, __ATOMIC_RELAXED);
+    if (refs == 2 && v->nlink == 0 && vnode_is_dirty(v))
+        vnode_forget_dirty(v); /* deleted: nobody will see what is not on the disk yet */
+    refs = __atomic_load_n(&v->refs, __ATOMIC_RELAXED);
     while (refs > 1)
         if (__atomic_compare_exchange_n(&v->refs, &refs, refs - 1, false, __ATOMIC_RELEASE,
                                         __ATOMIC_RELAXED))
@@ -264,6 +300,7 @@ int vnode_truncate(struct vnode *v, uint64_t size)
     if (!err) {
         v->mtime = v->ctime = (int64_t)clock_wall();
         v->mode &= ~06000u;
+        vnode_changed(v);
     }
     mutex_unlock(&v->lock);
     if (!err)
@@ -315,6 +352,7 @@ int vnode_setattr(struct vnode *v, const struct vnode_attr *a)
         if (a->mask & ATTR_MTIME)
             v->mtime = a->mtime;
         v->ctime = (int64_t)clock_wall();
+        vnode_changed(v);
     }
     mutex_unlock(&v->lock);
     return err;
@@ -349,26 +387,71 @@ ssize_t vnode_read(struct vnode *v, struct uio *u, uint64_t *pos)
     return u->done > start ? (ssize_t)(u->done - start) : err;
 }
 
+/*
+ * A whole page: the content comes first, so that a page which is not in memory
+ * need not be read. *n: bytes that came. 0 or the error of the copy or of the page.
+ */
+static int vnode_write_fresh(struct vnode *v, struct uio *u, uint64_t index, size_t *n,
+                             struct page **out)
+{
+    struct page *fresh = page_alloc(0);
+    struct uio start = *u;
+    if (!fresh)
+        return -ENOMEM;
+    int failed = uio_copy_in(u, page_address(fresh), PAGE_SIZE);
+    *n = u->done - start.done;
+    int err = *n ? v->cache.ops->write_page(&v->cache, index, *n == PAGE_SIZE ? fresh : NULL, out)
+                 : failed;
+    if (err) {
+        *u = start;
+        *n = 0;
+        *out = NULL;
+    } else {
+        if (*out != fresh)
+            memcpy(page_address(*out), page_address(fresh), *n);
+        err = failed;
+    }
+    page_put(fresh);
+    return err;
+}
+
+/* Part of a page, or all of one that is in memory. */
+static int vnode_write_part(struct vnode *v, struct uio *u, uint64_t at, size_t *n,
+                            struct page **out)
+{
+    size_t before = u->done;
+    int err = v->cache.ops->write_page(&v->cache, at >> PAGE_SHIFT, NULL, out);
+    if (err)
+        *out = NULL;
+    else
+        err = uio_copy_in(u, (char *)page_address(*out) + (at & (PAGE_SIZE - 1)), *n);
+    *n = u->done - before;
+    return err;
+}
+
 /* Copies up to one page in; the vnode is locked. */
 static int vnode_write_page(struct vnode *v, struct uio *u, uint64_t *pos)
 {
-    uint64_t off = *pos & (PAGE_SIZE - 1);
-    size_t n = MIN((size_t)(PAGE_SIZE - off), u->left), before = u->done;
-    uint64_t old_size = v->size;
-    struct page *p;
+    uint64_t off = *pos & (PAGE_SIZE - 1), old_size = v->size;
+    size_t n = MIN((size_t)(PAGE_SIZE - off), u->left), wanted = n;
+    struct page *p = NULL;
     /* The page must lie inside the file to be entered; take it back if the copy fails. */
     if (*pos + n > old_size)
         __atomic_store_n(&v->size, *pos + n, __ATOMIC_RELEASE);
-    int err = v->ops->write_page(v, *pos >> PAGE_SHIFT, n == PAGE_SIZE, &p);
-    if (!err) {
-        char *at = (char *)page_address(p) + off;
-        err = uio_copy_in(u, at, n);
-        size_t copied = u->done - before, old = old_size > *pos ? old_size - *pos : 0;
-        if (err && MAX(copied, old) < n)
-            memset(at + MAX(copied, old), 0, n - MAX(copied, old)); /* beyond the end: zeroes */
+    int err = -ENOMEM;
+    if (n == PAGE_SIZE && v->cache.ops->write_pages)
+        err = vnode_write_fresh(v, u, *pos >> PAGE_SHIFT, &n, &p);
+    if (err == -ENOMEM && !p)
+        err = vnode_write_part(v, u, *pos, &n, &p);
+    if (p) {
+        size_t old = old_size > *pos ? old_size - *pos : 0;
+        if (MAX(n, old) < wanted) /* beyond the end: zeroes */
+            memset((char *)page_address(p) + off + MAX(n, old), 0, wanted - MAX(n, old));
+        if (v->cache.ops->write_pages)
+            page_cache_dirty(&v->cache, p); /* again: it may have been written meanwhile */
         page_put(p);
     }
-    *pos += u->done - before;
+    *pos += p ? n : 0;
     if (v->size > old_size)
         __atomic_store_n(&v->size, MAX(old_size, *pos), __ATOMIC_RELEASE);
     return err;
@@ -392,6 +475,7 @@ ssize_t vnode_write(struct vnode *v, struct uio *u, uint64_t *pos, bool append)
     if (u->done > start) {
         v->mtime = v->ctime = (int64_t)clock_wall();
         v->mode &= ~06000u;
+        vnode_changed(v);
     }
     mutex_unlock(&v->lock);
     return u->done > start ? (ssize_t)(u->done - start) : err;

@@ -5,9 +5,11 @@
  * file system.
  *
  * Lock order: fs rename lock > a directory's vnode lock > a child's vnode lock
- * > name cache (spin) > vnode hash (spin) > page cache (spin). The page-fault
- * path (page_cache_get) takes no vnode lock, so user memory may be touched
- * while one is held.
+ * > page_cache.writing > vm.lock > the file system's own mutexes > name cache
+ * (spin) > vnode hash (spin) > page cache (spin) > list of dirty vnodes (spin).
+ * The page-fault path (page_cache_get) takes no vnode lock, so user memory may be
+ * touched while one is held. The last vnode_put() may come with any of these held,
+ * so `destroy` takes no mutex.
  */
 #pragma once
 
@@ -87,10 +89,20 @@ struct vnode_ops {
      */
     int (*read_pages)(struct vnode *v, uint64_t index, struct page **pages, unsigned n);
     /*
-     * A page that will be changed, referenced, content valid unless `whole`.
-     * Called by write and by write faults on shared mappings, without the lock. [-EROFS]
+     * A page that will be changed, referenced; room for it on the disk is set aside
+     * and it is marked dirty where that means something. `fresh` (or NULL) is a page
+     * with all of the new content: it is entered if there is none. Called by write,
+     * and without the lock by write faults on shared mappings. [-EROFS]
      */
-    int (*write_page)(struct vnode *v, uint64_t index, bool whole, struct page **out);
+    int (*write_page)(struct vnode *v, uint64_t index, struct page *fresh, struct page **out);
+    /* See page_cache_ops. No lock held but page_cache.writing. NULL: pages are never dirty. */
+    int (*write_pages)(struct vnode *v, uint64_t index, struct page **pages, unsigned n);
+    void (*forget)(struct vnode *v, struct page *p);
+    /*
+     * Attributes (times, mode, owner) were changed in memory: stores them. No lock
+     * held. NULL: they live in memory only.
+     */
+    int (*store)(struct vnode *v);
     /* A new entry: file, directory, symlink, device. [-EROFS] */
     int (*make)(struct vnode *dir, const struct vnode_name *name, const struct vnode_new *what,
                 struct vnode **out);
@@ -104,12 +116,22 @@ struct vnode_ops {
     int (*truncate)(struct vnode *v, uint64_t size); /* [-EROFS] */
     /* fallocate(2). [-EOPNOTSUPP] */
     int (*allocate)(struct vnode *v, int mode, uint64_t off, uint64_t len);
-    int (*setattr)(struct vnode *v, const struct vnode_attr *a); /* [-EROFS] */
-    int (*fsync)(struct vnode *v, bool data_only);               /* no lock held [0] */
+    /* May refuse; the generic code sets the fields and sees to `store`. [-EROFS] */
+    int (*setattr)(struct vnode *v, const struct vnode_attr *a);
+    int (*fsync)(struct vnode *v, bool data_only); /* no lock held [0] */
     /* A file of its own kind instead of the generic one. No lock held. */
     int (*open)(struct vnode *v, uint32_t flags, struct file **out);
     /* Adjusts what vnode_stat() made of the fields. */
     void (*stat)(struct vnode *v, struct file_stat *st);
+    /*
+     * Where data (or a hole) begins at or behind `off`, which is below the size:
+     * -ENXIO when there is no more data. No lock held. [all of it is data]
+     */
+    int64_t (*seek)(struct vnode *v, uint64_t off, bool hole);
+    /* Extended attributes; see fs/xattr.h. [-EOPNOTSUPP] */
+    int (*xattr_get)(struct vnode *v, const char *name, void *value, size_t size);
+    int (*xattr_set)(struct vnode *v, const char *name, const void *value, size_t size, int flags);
+    int (*xattr_list)(struct vnode *v, char *list, size_t size);
     /* The last reference is gone: frees the vnode. `pages` were in its cache, now dropped. */
     void (*destroy)(struct vnode *v, size_t pages);
 };
@@ -131,10 +153,13 @@ struct vnode {
     int64_t atime, mtime, ctime, btime; /* ns since 1970 */
     struct mutex lock;
     struct page_cache cache;
-    struct list hash_link; /* vnode_find() */
-    struct list aliases;   /* its names in the name cache, under that cache's lock */
-    char *label;           /* what a file without a name is called in reports; NULL */
-    unsigned seals;        /* F_SEAL_* of fcntl(2), under lock */
+    struct list hash_link;  /* vnode_find() */
+    struct list aliases;    /* its names in the name cache, under that cache's lock */
+    char *label;            /* what a file without a name is called in reports; NULL */
+    unsigned seals;         /* F_SEAL_* of fcntl(2), under lock */
+    struct list dirty_link; /* fs/writeback.c: on the list of dirty vnodes, which has a reference */
+    uint64_t dirtied;       /* since when; clock_now() */
+    bool attr_dirty;        /* attributes are newer than the disk */
 };
 
 struct fs_stats {
@@ -145,7 +170,15 @@ struct fs_stats {
 
 struct fs_ops {
     void (*statfs)(struct fs *fs, struct fs_stats *st);
-    int (*sync)(struct fs *fs); /* NULL: nothing to write */
+    /* What the vnodes have written becomes durable. NULL: nothing to write. */
+    int (*sync)(struct fs *fs);
+    /*
+     * By the write-back thread for a file system that asked for it with
+     * fs_set_dirty(): at once, and (`due`) every few seconds. False: no more to do.
+     */
+    bool (*tick)(struct fs *fs, bool due);
+    /* The machine ends; sync() was called. Nothing is changed after that. */
+    void (*end)(struct fs *fs);
 };
 
 struct fs {
@@ -155,6 +188,7 @@ struct fs {
     bool read_only;
     struct vnode *root; /* referenced */
     struct mutex rename_lock;
+    struct list dirty_link; /* fs/writeback.c */
 };
 
 /* Sets every field of the fs; `dev` is chosen. */

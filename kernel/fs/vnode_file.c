@@ -11,24 +11,56 @@
 #include "fs/fs.h"
 #include "fs/inotify.h"
 #include "fs/mount.h"
+#include "fs/writeback.h"
 
 /* Positions of names that exist as mount points only, behind all others. */
 #define POS_SYNTHETIC (1ull << 62)
+#define SECTOR        512
+
+/* O_DIRECT goes through the cache, and so is coherent with it; only whole sectors are taken. */
+static bool direct_allowed(const struct file *f, const struct uio *u, uint64_t pos)
+{
+    return !(f->flags & O_DIRECT) || !f->vnode->cache.ops->write_pages ||
+           ((pos | u->left | (u->vec ? u->vec->base + u->offset : 0)) & (SECTOR - 1)) == 0;
+}
 
 static ssize_t vfile_read(struct file *f, struct uio *u, uint64_t *pos)
 {
-    ssize_t n = vnode_is_dir(f->vnode) ? -EISDIR : vnode_read(f->vnode, u, pos);
+    if (vnode_is_dir(f->vnode))
+        return -EISDIR;
+    if (!direct_allowed(f, u, *pos))
+        return -EINVAL;
+    ssize_t n = vnode_read(f->vnode, u, pos);
     if (n > 0)
         inotify_vnode(f->vnode, IN_ACCESS);
     return n;
 }
 
+static int vfile_fsync(struct file *f, bool data_only)
+{
+    struct vnode *v = f->vnode;
+    int err = vnode_write_back(v);
+    int failed = v->ops->fsync ? v->ops->fsync(v, data_only) : 0;
+    int seen = page_cache_error(&v->cache, &f->errors_seen);
+    return seen ? seen : err ? err : failed;
+}
+
 static ssize_t vfile_write(struct file *f, struct uio *u, uint64_t *pos)
 {
-    ssize_t n = vnode_write(f->vnode, u, pos, f->flags & O_APPEND);
-    if (n > 0)
-        inotify_vnode(f->vnode, IN_MODIFY);
-    return n;
+    struct vnode *v = f->vnode;
+    if (!direct_allowed(f, u, *pos))
+        return -EINVAL;
+    ssize_t n = vnode_write(v, u, pos, f->flags & O_APPEND);
+    if (n <= 0)
+        return n;
+    inotify_vnode(v, IN_MODIFY);
+    int err = 0;
+    if (f->flags & O_DSYNC)
+        err = vfile_fsync(f, (f->flags & O_SYNC) != O_SYNC);
+    else if (f->flags & O_DIRECT)
+        err = page_cache_write(&v->cache, (*pos - (uint64_t)n) >> PAGE_SHIFT,
+                               (*pos + PAGE_SIZE - 1) >> PAGE_SHIFT);
+    return err ? err : n;
 }
 
 static int64_t vfile_seek(struct file *f, int64_t off, int whence)
@@ -37,8 +69,12 @@ static int64_t vfile_seek(struct file *f, int64_t off, int whence)
     if (whence == SEEK_DATA || whence == SEEK_HOLE) {
         if (off < 0 || (uint64_t)off >= size)
             return -ENXIO;
-        if (whence == SEEK_HOLE)
+        if (f->vnode->ops->seek)
+            off = f->vnode->ops->seek(f->vnode, (uint64_t)off, whence == SEEK_HOLE);
+        else if (whence == SEEK_HOLE)
             off = (int64_t)size;
+        if (off < 0)
+            return off;
         whence = SEEK_SET;
     }
     return file_seek_size(f, off, whence, size);
@@ -91,11 +127,6 @@ static int vfile_truncate(struct file *f, uint64_t size)
     return vnode_is_regular(f->vnode) ? vnode_truncate(f->vnode, size) : -EINVAL;
 }
 
-static int vfile_fsync(struct file *f, bool data_only)
-{
-    return f->vnode->ops->fsync ? f->vnode->ops->fsync(f->vnode, data_only) : 0;
-}
-
 static void vfile_release(struct file *f)
 {
     if (!(f->flags & O_PATH))
@@ -137,6 +168,7 @@ int vnode_file_create(struct vnode *v, struct path *p, uint32_t flags, struct fi
     if (!f)
         return -ENOMEM;
     vnode_file_attach(f, v, p);
+    f->errors_seen = page_cache_sample(&v->cache);
     *out = f;
     return 0;
 }

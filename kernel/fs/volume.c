@@ -93,7 +93,7 @@ int volume_mount(const char *spec, const char **why)
     if (mount_for_each(mounted_from, s.found->name))
         return -EBUSY;
     *why = "the filesystem cannot be mounted";
-    int err = ext4_mount(s.found, &fs);
+    int err = ext4_mount(s.found, v.read_only, &fs);
     if (err)
         return err;
     if (fs->read_only && !v.read_only)

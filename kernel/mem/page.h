@@ -16,9 +16,9 @@ struct page {
     uint32_t refs;    /* users; 0 while free */
     uint8_t order;    /* of a free block's or an allocation's first frame */
     uint8_t flags;    /* PAGE_* */
-    uint16_t pad;
-    void *owner;    /* page cache: the cache it belongs to, else NULL */
-    uint64_t index; /* page cache: page number in the file; else the owner's use */
+    uint16_t pad;     /* the owner's use: page cache: disk blocks set aside for a dirty page */
+    void *owner;      /* page cache: the cache it belongs to, else NULL */
+    uint64_t index;   /* page cache: page number in the file; else the owner's use */
 };
 
 #define PAGE_FREE     1  /* heads a free block */

@@ -45,7 +45,7 @@ static void stop_others(void)
 
 static _Noreturn void machine_end(int status)
 {
-    mount_sync_all();
+    mount_end_all();
     control_exit(status);
     power_off(OPS_DEBUG_EXIT_DONE);
 }

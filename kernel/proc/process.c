@@ -19,7 +19,7 @@
 #include "proc/task.h"
 #include "vm/vma.h"
 
-#define NOFILE_SOFT 1024
+#define NOFILE_SOFT 65536 /* nobody else needs some: servers take what clients bring */
 #define NOFILE_HARD 1048576
 #define STACK_SOFT  (8ull << 20)
 #define TASKS_MAX   32000

@@ -7,7 +7,9 @@
 
 #include "fs/fs.h"
 #include "fs/mount.h"
+#include "fs/writeback.h"
 #include "mem/kmalloc.h"
+#include "sched/clock.h"
 #include "syscall/args.h"
 #include "syscall/syscalls.h"
 
@@ -236,9 +238,21 @@ long sys_fdatasync(int fd)
 
 long sys_sync_file_range(int fd, int64_t offset, int64_t len, unsigned flags)
 {
-    if (offset < 0 || len < 0 || (flags & ~7u))
+    struct file *f;
+    if (offset < 0 || len < 0 || offset > INT64_MAX - len || (flags & ~7u))
         return -EINVAL;
-    return sync_file(fd, true);
+    long r = file_of(fd, &f);
+    if (r)
+        return r;
+    struct vnode *v = f->vnode;
+    uint64_t end = len ? (uint64_t)(offset + len) : INT64_MAX;
+    if (!v || !(vnode_is_regular(v) || vnode_is_dir(v) || vnode_is_link(v)))
+        r = -ESPIPE;
+    else if (flags)
+        r = page_cache_write(&v->cache, (uint64_t)offset >> PAGE_SHIFT,
+                             (end + PAGE_SIZE - 1) >> PAGE_SHIFT);
+    file_put(f);
+    return r;
 }
 
 long sys_sync(void)
@@ -253,8 +267,8 @@ long sys_syncfs(int fd)
     long r = file_of(fd, &f);
     if (r)
         return r;
-    if (f->vnode && f->vnode->fs->ops->sync)
-        r = f->vnode->fs->ops->sync(f->vnode->fs);
+    if (f->vnode)
+        r = fs_sync(f->vnode->fs);
     file_put(f);
     return r;
 }
@@ -287,6 +301,10 @@ static long allocate(struct file *f, int mode, uint64_t offset, uint64_t len)
         return -EOPNOTSUPP;
     mutex_lock(&v->lock);
     long r = v->ops->allocate(v, mode, offset, len);
+    if (!r) {
+        v->mtime = v->ctime = (int64_t)clock_wall();
+        vnode_changed(v);
+    }
     mutex_unlock(&v->lock);
     return r;
 }

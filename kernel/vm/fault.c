@@ -125,19 +125,50 @@ static void map_around(const struct vma *v, uint64_t va)
             continue;
         struct page *p =
             v->object->ops->find_page(v->object, v->pgoff + ((a - v->start) >> PAGE_SHIFT));
-        if (p && pages_map(a, p, v->prot, v->flags & VMA_SHARED))
+        if (p && pages_map(a, p, v->prot, v->flags & VMA_SHARED && !v->object->tracked))
             return;
     }
 }
 
+/* A page that was mapped for reading and may be written from now on. */
+static void map_writable(uint64_t va, pte_t *pte, struct page *p)
+{
+    if (page_of_paddr(*pte & PTE_ADDR) == p && *pte & PTE_PRESENT) {
+        *pte |= PTE_WRITE;
+        tlb_flush_range(va, va + PAGE_SIZE);
+    }
+    page_put(p);
+}
+
+/* The object must hear of writes: mapped for reading, a page stays read-only. */
+static int map_tracked(const struct vma *v, uint64_t va, struct page *p, bool write)
+{
+    pte_t *pte = paging_pte(va, false);
+    int err = 0;
+    if (!write)
+        return pages_map(va, p, v->prot, false);
+    page_get(p);
+    if (pte && *pte)
+        map_writable(va, pte, p);
+    else
+        err = pages_map(va, p, v->prot, true);
+    v->object->ops->dirty_page(v->object, p); /* only now can no write-back overtake the write */
+    page_put(p);
+    return err;
+}
+
 static int map_file_page(const struct vma *v, uint64_t va, struct page *p, bool write)
 {
+    int err;
     if (write && !(v->flags & VMA_SHARED)) {
         struct page *own = copy_page(page_address(p));
         page_put(p);
         return own ? pages_map(va, own, v->prot, true) : -ENOMEM;
     }
-    int err = pages_map(va, p, v->prot, v->flags & VMA_SHARED);
+    if (v->flags & VMA_SHARED && v->object->tracked)
+        err = map_tracked(v, va, p, write);
+    else
+        err = pages_map(va, p, v->prot, v->flags & VMA_SHARED);
     if (!err && v->object->ops->find_page)
         map_around(v, va);
     return err;
@@ -174,9 +205,11 @@ static enum fault fault_mapped(struct vma *v, uint64_t addr, bool write, unsigne
     uint64_t va = addr & PAGE_MASK;
     pte_t *pte = paging_pte(va, false);
     if (pte && *pte & PTE_PRESENT) { /* copy on write, or another thread was first */
-        if (write && !(*pte & PTE_WRITE))
+        if (!write || *pte & PTE_WRITE)
+            return FAULT_NONE;
+        if (!(v->flags & VMA_SHARED && v->object && v->object->tracked))
             return fault_of(copy_on_write(v, va, pte));
-        return FAULT_NONE;
+        return fault_of(fault_file(v, va, true));
     }
     if (v->flags & VMA_FIXED_PAGES)
         return FAULT_BUS;

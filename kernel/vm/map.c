@@ -197,7 +197,8 @@ static int protect_locked(uint64_t start, uint64_t end, uint32_t prot)
         err = protect_check(v, prot);
         if (!err && v->prot != prot) {
             vma_change(v, prot, v->flags);
-            pages_protect(v->start, v->end, prot, v->flags & VMA_SHARED);
+            bool tracked = v->object && v->object->tracked;
+            pages_protect(v->start, v->end, prot, v->flags & VMA_SHARED && !tracked);
             v = vma_merge(v);
         }
         at = v->end;
@@ -247,22 +248,45 @@ uint64_t vm_set_brk(uint64_t addr)
     return result;
 }
 
+/* The part of a mapping that shows pages from..to-1 of its object: false if none does. */
+static bool object_part(const struct vma *v, uint64_t from, uint64_t to, uint64_t *start,
+                        uint64_t *end)
+{
+    uint64_t pages = (v->end - v->start) >> PAGE_SHIFT;
+    if (v->pgoff >= to || v->pgoff + pages <= from)
+        return false;
+    *start = v->start + ((MAX(from, v->pgoff) - v->pgoff) << PAGE_SHIFT);
+    *end = v->start + (MIN(to - v->pgoff, pages) << PAGE_SHIFT);
+    return true;
+}
+
 /* Takes the object's pages from..to-1 out of every mapping; `copies`: private ones too. */
 static void forget(const struct vm_object *obj, uint64_t from, uint64_t to, bool copies)
 {
+    uint64_t start, end;
     mutex_lock(&vm.lock);
     LIST_FOR_EACH(l, &obj->mappings)
     {
         const struct vma *v = LIST_ENTRY(l, struct vma, object_link);
-        uint64_t pages = (v->end - v->start) >> PAGE_SHIFT;
-        if (v->pgoff >= to || v->pgoff + pages <= from)
+        if (!object_part(v, from, to, &start, &end))
             continue;
-        uint64_t first = MAX(from, v->pgoff) - v->pgoff, last = MIN(to - v->pgoff, pages);
-        uint64_t start = v->start + (first << PAGE_SHIFT), end = v->start + (last << PAGE_SHIFT);
         if (copies || v->flags & VMA_SHARED)
             pages_drop(start, end, false);
         else
             pages_drop_file(start, end);
+    }
+    mutex_unlock(&vm.lock);
+}
+
+void vm_protect_object(const struct vm_object *obj, uint64_t from, uint64_t to)
+{
+    uint64_t start, end;
+    mutex_lock(&vm.lock);
+    LIST_FOR_EACH(l, &obj->mappings)
+    {
+        const struct vma *v = LIST_ENTRY(l, struct vma, object_link);
+        if (v->flags & VMA_SHARED && object_part(v, from, to, &start, &end))
+            pages_protect(start, end, v->prot, false);
     }
     mutex_unlock(&vm.lock);
 }

@@ -35,6 +35,8 @@ bool vm_overcommits(uint64_t len);
  */
 void vm_forget_object(const struct vm_object *obj, uint64_t from, uint64_t to);
 void vm_forget_hole(const struct vm_object *obj, uint64_t from, uint64_t to);
+/* Shared mappings of the object's pages from..to-1 become read-only: writes are heard of again. */
+void vm_protect_object(const struct vm_object *obj, uint64_t from, uint64_t to);
 /* True if a shared mapping may change, or may be made to change, the object. */
 bool vm_object_writable(const struct vm_object *obj);
 /* The mapping that holds addr as it is now: false if none. For reports. */

@@ -20,6 +20,11 @@ struct vm_object_ops {
     /* The page if it is there already (no sleep, no I/O), referenced; else NULL. For fault-around.
      */
     struct page *(*find_page)(struct vm_object *obj, uint64_t index);
+    /*
+     * A page that get_page(write) gave is now in a page table, writable: it must
+     * be written out some time. No sleep; vm.lock is held. For tracked objects.
+     */
+    void (*dirty_page)(struct vm_object *obj, struct page *p);
     void (*get)(struct vm_object *obj);
     void (*put)(struct vm_object *obj);
     /* Its path for /proc/self/maps, terminated; also device and inode number. */
@@ -33,6 +38,7 @@ struct vm_object_ops {
 struct vm_object {
     const struct vm_object_ops *ops;
     struct list mappings; /* of it, struct vma.object_link; guarded by vm.lock */
+    bool tracked; /* the first write to a page must be known: shared pages are mapped read-only */
 };
 
 static inline void vm_object_init(struct vm_object *obj, const struct vm_object_ops *ops)

@@ -54,6 +54,11 @@ void vm_forget_hole(const struct vm_object *obj, uint64_t from, uint64_t to)
     (void)obj, (void)from, (void)to;
 }
 
+void vm_protect_object(const struct vm_object *obj, uint64_t from, uint64_t to)
+{
+    (void)obj, (void)from, (void)to;
+}
+
 bool vm_object_writable(const struct vm_object *obj)
 {
     (void)obj;

@@ -67,7 +67,8 @@ static struct fs *mount_image(const char *options)
         dir, path);
     image = fake_image_load(path, &image_bytes);
     fake_blkdev_init(&dev, image, image_bytes);
-    assert_int_equal(ext4_mount(&dev, &fs), 0);
+    dev.read_only = true;
+    assert_int_equal(ext4_mount(&dev, false, &fs), 0);
     return fs;
 }
 
@@ -242,7 +243,7 @@ static void index_is_used(void **state)
             path, block[h / 3], dir, path, hash[h % 3], path, path);
         image = fake_image_load(path, &image_bytes);
         fake_blkdev_init(&dev, image, image_bytes);
-        assert_int_equal(ext4_mount(&dev, &fs), 0);
+        assert_int_equal(ext4_mount(&dev, false, &fs), 0);
         struct vnode *v, *big = get(fs->root, "big");
         unsigned before = fake_blk_reads;
         v = get(big, "file-777");
@@ -267,7 +268,7 @@ static void times_beyond_2038(void **state)
         path, path);
     image = fake_image_load(path, &image_bytes);
     fake_blkdev_init(&dev, image, image_bytes);
-    assert_int_equal(ext4_mount(&dev, &fs), 0);
+    assert_int_equal(ext4_mount(&dev, false, &fs), 0);
     struct vnode *v = get(fs->root, "empty");
     vnode_stat(v, &st);
     assert_int_equal(st.mtime, 2219900889ll * 1000000000 + 123456789);
@@ -361,10 +362,10 @@ static void unknown_features_are_refused(void **state)
     ext4_unmount(fs);
     uint8_t *sb = (uint8_t *)image + 1024;
     sb[0x60 + 2] |= 1; /* incompat: encrypt */
-    assert_int_equal(ext4_mount(&dev, &fs), -EINVAL);
+    assert_int_equal(ext4_mount(&dev, false, &fs), -EINVAL);
     sb[0x60 + 2] &= 0xfe;
     sb[0x64 + 3] |= 0x80; /* ro_compat: unknown, fine for reading */
-    assert_int_equal(ext4_mount(&dev, &fs), 0);
+    assert_int_equal(ext4_mount(&dev, false, &fs), 0);
     unmount_image(fs);
 }
 
@@ -426,6 +427,7 @@ static void damage(const char *options, unsigned rounds)
     ext4_unmount(fs);
     uint8_t *clean = malloc(image_bytes);
     memcpy(clean, image, image_bytes);
+    dev.read_only = false;
     srand(7);
     for (unsigned i = 0; i < rounds; i++) {
         unsigned budget = 300;
@@ -434,7 +436,7 @@ static void damage(const char *options, unsigned rounds)
             size_t at = (size_t)rand() % (i & 1 ? 8192 : 4 << 20);
             ((uint8_t *)image)[at] ^= (uint8_t)(1 << rand() % 8);
         }
-        if (!ext4_mount(&dev, &fs)) {
+        if (!ext4_mount(&dev, false, &fs)) {
             walk_all(fs->root, 0, &budget);
             ext4_unmount(fs);
         }
@@ -468,11 +470,11 @@ static void flip_found(const void *what, size_t n, size_t offset, int (*use)(str
     struct fs *fs;
     uint8_t *at = memmem(image, image_bytes, what, n);
     assert_non_null(at);
-    assert_int_equal(ext4_mount(&dev, &fs), 0);
+    assert_int_equal(ext4_mount(&dev, false, &fs), 0);
     assert_int_equal(use(fs), 0);
     ext4_unmount(fs);
     at[offset] ^= 4;
-    assert_int_equal(ext4_mount(&dev, &fs), 0);
+    assert_int_equal(ext4_mount(&dev, false, &fs), 0);
     assert_int_equal(use(fs), -EIO);
     ext4_unmount(fs);
     at[offset] ^= 4;
@@ -541,7 +543,7 @@ static void fragmented_file(void **state)
         path, path, dir, path, path, path, path);
     image = fake_image_load(path, &image_bytes);
     fake_blkdev_init(&dev, image, image_bytes);
-    assert_int_equal(ext4_mount(&dev, &fs), 0);
+    assert_int_equal(ext4_mount(&dev, false, &fs), 0);
     struct vnode *v = get(fs->root, "holes");
     char text[8], want[8];
     assert_true(v->blocks >= 3000);

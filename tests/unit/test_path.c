@@ -15,7 +15,7 @@ static struct fd_table fds;
 static int boot(void **state)
 {
     (void)state;
-    int err = fs_init(NULL);
+    int err = fs_init(NULL, false);
     if (!err)
         err = fs_context_init(&ctx);
     if (!err)

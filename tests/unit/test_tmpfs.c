@@ -16,7 +16,7 @@ extern uint64_t fake_bad_user;
 static int boot(void **state)
 {
     (void)state;
-    int err = fs_init(NULL);
+    int err = fs_init(NULL, false);
     return err ? err : fs_context_init(&ctx);
 }
 

@@ -14,9 +14,10 @@ int ext4_probe(struct blkdev *dev, char label[17]);
 /* The same, and the volume's UUID. */
 int ext4_identify(struct blkdev *dev, char label[17], uint8_t uuid[16]);
 /*
- * Mounts read-only. -EINVAL: not ext4, or a feature we do not know (logged by
- * name); -EUCLEAN: damaged; -EIO, -ENOMEM.
+ * Mounts, writable unless the device or a feature (logged by name) forbids it; a
+ * journal is replayed. -EINVAL: not ext4, or a feature we do not know (logged by
+ * name); -EIO: damaged, or the disk failed; -ENOMEM.
  */
-int ext4_mount(struct blkdev *dev, struct fs **out);
-/* For tests: gives everything back; no vnode may be in use. */
+int ext4_mount(struct blkdev *dev, bool read_only, struct fs **out);
+/* For tests: syncs, leaves a clean volume, gives everything back; no vnode may be in use. */
 void ext4_unmount(struct fs *fs);

@@ -7,39 +7,29 @@
  */
 #include <linux/errno.h>
 
-#include "fs/ext4/ext4_fs.h"
+#include "fs/ext4/ext4_dir.h"
 #include "lib/crc.h"
 
-#define ENTRY_HEADER 8
-#define TAIL_SIZE    12
-#define TAIL_TYPE    0xde
 #define INLINE_FIRST 4 /* inline directories begin with the parent's number */
 
-struct entry {
-    uint32_t ino;
-    unsigned length, name_len, type;
-    const char *name;
-};
-
-/* Decodes the entry at `off` of a region; false when it is damaged. */
-static bool entry_decode(const uint8_t *data, uint32_t size, uint32_t off, struct entry *e)
+bool dir_entry_decode(const uint8_t *data, uint32_t size, uint32_t off, struct dir_entry *e)
 {
     if (size - off < ENTRY_HEADER)
         return false;
     const uint8_t *p = data + off;
-    *e = (struct entry){le32(p), le16(p + 4), p[6], p[7], (const char *)p + ENTRY_HEADER};
+    *e = (struct dir_entry){le32(p), le16(p + 4), p[6], p[7], (const char *)p + ENTRY_HEADER};
     return e->length >= ENTRY_HEADER && !(e->length & 3) && e->length <= size - off &&
            e->name_len + ENTRY_HEADER <= e->length;
 }
 
 /* DT_* of the entry's type. */
-static unsigned entry_type(const struct ext4_fs *fs, const struct entry *e)
+static unsigned entry_type(const struct ext4_fs *fs, const struct dir_entry *e)
 {
     static const uint8_t type[] = {0, 8, 4, 2, 6, 1, 12, 10};
     return (fs->incompat & INCOMPAT_FILETYPE) && e->type < sizeof type ? type[e->type] : 0;
 }
 
-static bool is_index_block(const struct ext4_inode *dir, uint64_t logical, const uint8_t *data)
+bool dir_block_is_index(const struct ext4_inode *dir, uint64_t logical, const uint8_t *data)
 {
     if (!(dir->flags & INODE_INDEX))
         return false;
@@ -47,22 +37,56 @@ static bool is_index_block(const struct ext4_inode *dir, uint64_t logical, const
 }
 
 /* An index block: {limit 2, count 2} in front of the entries, the checksum behind their limit. */
-static bool index_block_valid(const struct ext4_inode *dir, uint64_t logical, const uint8_t *data)
+static bool index_csum(const struct ext4_inode *dir, uint32_t at, const uint8_t *data,
+                       uint32_t *tail, uint32_t *out)
 {
-    uint32_t at = logical == 0 ? 32 : 8, size = ext4_fs(&dir->v)->block_size;
-    uint32_t limit = le16(data + at), count = le16(data + at + 2), tail = at + limit * 8;
+    uint32_t size = ext4_fs(&dir->v)->block_size;
+    uint32_t limit = le16(data + at), count = le16(data + at + 2);
     static const uint8_t zero[4];
-    if (count > limit || tail + 8 > size)
+    *tail = at + limit * 8;
+    if (count > limit || *tail + 8 > size)
         return false;
     uint32_t c = crc32c(dir->seed, data, at + count * 8);
-    c = crc32c(c, data + tail, 4);
-    c = crc32c(c, zero, 4);
-    return c == le32(data + tail + 4);
+    c = crc32c(c, data + *tail, 4);
+    *out = crc32c(c, zero, 4);
+    return true;
+}
+
+static bool index_block_valid(const struct ext4_inode *dir, uint64_t logical, const uint8_t *data)
+{
+    uint32_t tail, c;
+    return index_csum(dir, logical == 0 ? INDEX_ROOT : INDEX_NODE, data, &tail, &c) &&
+           c == le32(data + tail + 4);
+}
+
+void dir_index_seal(const struct ext4_inode *dir, uint32_t at, uint8_t *data)
+{
+    uint32_t tail, c;
+    if (ext4_fs(&dir->v)->csum && index_csum(dir, at, data, &tail, &c))
+        put32(data + tail + 4, c);
+}
+
+uint32_t dir_leaf_size(const struct ext4_fs *fs)
+{
+    return fs->block_size - (fs->csum ? TAIL_SIZE : 0);
+}
+
+void dir_leaf_seal(const struct ext4_inode *dir, uint8_t *data)
+{
+    const struct ext4_fs *fs = ext4_fs(&dir->v);
+    uint8_t *t = data + dir_leaf_size(fs);
+    if (!fs->csum)
+        return;
+    put32(t, 0);
+    put16(t + 4, TAIL_SIZE);
+    t[6] = 0;
+    t[7] = TAIL_TYPE;
+    put32(t + 8, crc32c(dir->seed, data, dir_leaf_size(fs)));
 }
 
 static bool leaf_block_valid(const struct ext4_inode *dir, const uint8_t *data)
 {
-    uint32_t at = ext4_fs(&dir->v)->block_size - TAIL_SIZE;
+    uint32_t at = dir_leaf_size(ext4_fs(&dir->v));
     const uint8_t *t = data + at;
     return le32(t) == 0 && le16(t + 4) == TAIL_SIZE && t[6] == 0 && t[7] == TAIL_TYPE &&
            crc32c(dir->seed, data, at) == le32(t + 8);
@@ -80,7 +104,7 @@ int ext4_dir_block(struct ext4_inode *dir, uint64_t logical, struct ext4_block *
     err = ext4_block_get(fs, run.physical, out);
     if (err || !fs->csum)
         return err;
-    bool valid = is_index_block(dir, logical, out->data)
+    bool valid = dir_block_is_index(dir, logical, out->data)
                      ? index_block_valid(dir, logical, out->data)
                      : leaf_block_valid(dir, out->data);
     if (valid)
@@ -92,9 +116,9 @@ int ext4_dir_block(struct ext4_inode *dir, uint64_t logical, struct ext4_block *
 int64_t ext4_dir_search(struct ext4_inode *dir, const uint8_t *data, uint32_t size,
                         const struct vnode_name *name)
 {
-    struct entry e;
+    struct dir_entry e;
     for (uint32_t off = 0; off < size; off += e.length) {
-        if (!entry_decode(data, size, off, &e))
+        if (!dir_entry_decode(data, size, off, &e))
             return ext4_bad(ext4_fs(&dir->v), "directory entry, inode", dir->v.ino);
         if (e.ino && e.name_len == name->len && !memcmp(e.name, name->text, name->len))
             return e.ino;
@@ -111,7 +135,8 @@ static int64_t inline_search(struct ext4_inode *dir, const struct vnode_name *na
     return ext4_dir_search(dir, dir->inline_more, dir->inline_more_size, name);
 }
 
-static int64_t linear_search(struct ext4_inode *dir, const struct vnode_name *name)
+static int64_t linear_search(struct ext4_inode *dir, const struct vnode_name *name,
+                             uint64_t *logical)
 {
     struct ext4_fs *fs = ext4_fs(&dir->v);
     uint64_t blocks = dir->v.size >> fs->block_shift;
@@ -122,24 +147,30 @@ static int64_t linear_search(struct ext4_inode *dir, const struct vnode_name *na
         if (err)
             return err;
         ino = ext4_dir_search(dir, b.data, fs->block_size, name);
+        *logical = i;
         ext4_block_put(&b);
     }
     return ino;
 }
 
+int64_t ext4_dir_find(struct ext4_inode *dir, const struct vnode_name *name, uint64_t *logical)
+{
+    int64_t ino = -EOPNOTSUPP;
+    bool dots = name->len <= 2 && !memcmp(name->text, "..", name->len); /* not in the index */
+    if (dir->flags & INODE_INDEX && !dots)
+        ino = htree_find(dir, name, logical);
+    return ino == -EOPNOTSUPP ? linear_search(dir, name, logical) : ino;
+}
+
 int ext4_lookup(struct vnode *v, const struct vnode_name *name, struct vnode **out)
 {
     struct ext4_inode *dir = ext4_inode(v);
-    int64_t ino = -EOPNOTSUPP;
-    if (dir->flags & INODE_INLINE)
-        ino = inline_search(dir, name);
-    else if (dir->flags & INODE_INDEX)
-        ino = ext4_htree_search(dir, name);
-    if (ino == -EOPNOTSUPP)
-        ino = linear_search(dir, name);
+    uint64_t logical;
+    int64_t ino =
+        dir->flags & INODE_INLINE ? inline_search(dir, name) : ext4_dir_find(dir, name, &logical);
     if (ino <= 0)
         return ino ? (int)ino : -ENOENT;
-    return ext4_inode_get(ext4_fs(v), (uint64_t)ino, out);
+    return ext4_inode_get(ext4_fs(v), (uint64_t)ino, false, out);
 }
 
 /* A sink for the entries of one directory and where it stands. */
@@ -154,9 +185,9 @@ struct listing {
 static int list_region(struct listing *l, uint64_t base, const uint8_t *data, uint32_t size)
 {
     struct ext4_fs *fs = ext4_fs(&l->dir->v);
-    struct entry e;
+    struct dir_entry e;
     for (uint32_t off = 0; off < size; off += e.length) {
-        if (!entry_decode(data, size, off, &e))
+        if (!dir_entry_decode(data, size, off, &e))
             return ext4_bad(fs, "directory entry, inode", l->dir->v.ino);
         if (base + off < *l->pos)
             continue;

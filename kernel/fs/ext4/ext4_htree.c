@@ -7,28 +7,9 @@
  */
 #include <linux/errno.h>
 
-#include "fs/ext4/ext4_fs.h"
+#include "fs/ext4/ext4_dir.h"
 
-#define ROOT_INFO      0x18 /* {zero 4, hash version 1, info length 1, levels 1, flags 1} */
-#define ROOT_INFO_SIZE 8
-#define NODE_ENTRIES   8
-#define LEVELS_MAX     3
-#define BLOCK_MASK     0x0fffffff
-#define HASH_VERSIONS  3
-
-struct frame {
-    struct ext4_block b;
-    const uint8_t *entries; /* the first one holds {limit 2, count 2} in place of its hash */
-    unsigned count, at;
-};
-
-struct htree {
-    struct ext4_inode *dir;
-    uint32_t hash;
-    unsigned levels; /* index levels below the root */
-    unsigned open;   /* frames that hold a block */
-    struct frame frame[LEVELS_MAX + 1];
-};
+#define HASH_VERSIONS 3
 
 static int frame_open(struct htree *t, uint64_t logical, unsigned offset)
 {
@@ -38,15 +19,16 @@ static int frame_open(struct htree *t, uint64_t logical, unsigned offset)
     if (err)
         return err;
     t->open++;
+    f->offset = offset;
     f->entries = f->b.data + offset;
     f->count = le16(f->entries + 2);
-    unsigned limit = le16(f->entries), room = (fs->block_size - offset) / 8;
-    if (!f->count || f->count > limit || limit > room)
+    f->limit = le16(f->entries);
+    if (!f->count || f->count > f->limit || f->limit > (fs->block_size - offset) / 8)
         return ext4_bad(fs, "directory index, inode", t->dir->v.ino);
     return 0;
 }
 
-static void frames_close(struct htree *t, unsigned down_to)
+void htree_close(struct htree *t, unsigned down_to)
 {
     while (t->open > down_to)
         ext4_block_put(&t->frame[--t->open].b);
@@ -57,7 +39,7 @@ static uint32_t frame_hash(const struct frame *f, unsigned i)
     return i ? le32(f->entries + i * 8) : 0;
 }
 
-static uint64_t frame_block(const struct frame *f)
+uint64_t frame_block(const struct frame *f)
 {
     return le32(f->entries + f->at * 8 + 4) & BLOCK_MASK;
 }
@@ -80,7 +62,7 @@ static void frame_search(struct frame *f, uint32_t hash)
 static int htree_descend(struct htree *t, bool first)
 {
     while (t->open <= t->levels) {
-        int err = frame_open(t, frame_block(&t->frame[t->open - 1]), NODE_ENTRIES);
+        int err = frame_open(t, frame_block(&t->frame[t->open - 1]), INDEX_NODE);
         if (err)
             return err;
         struct frame *f = &t->frame[t->open - 1];
@@ -103,15 +85,17 @@ static int htree_next(struct htree *t)
     if ((frame_hash(f, f->at + 1) & ~1u) != t->hash)
         return 0;
     f->at++;
-    frames_close(t, level);
+    htree_close(t, level);
     int err = htree_descend(t, true);
     return err ? err : 1;
 }
 
-static int htree_open(struct htree *t, const struct vnode_name *name)
+int htree_open(struct htree *t, struct ext4_inode *dir, const struct vnode_name *name)
 {
-    struct ext4_fs *fs = ext4_fs(&t->dir->v);
-    int err = frame_open(t, 0, ROOT_INFO + ROOT_INFO_SIZE);
+    struct ext4_fs *fs = ext4_fs(&dir->v);
+    t->dir = dir;
+    t->open = 0;
+    int err = frame_open(t, 0, INDEX_ROOT);
     if (err)
         return err;
     const uint8_t *info = t->frame[0].b.data + ROOT_INFO;
@@ -120,28 +104,30 @@ static int htree_open(struct htree *t, const struct vnode_name *name)
     if (info[5] != ROOT_INFO_SIZE || info[6] >= LEVELS_MAX)
         return ext4_bad(fs, "directory index root, inode", t->dir->v.ino);
     t->levels = info[6];
+    t->version = info[4];
     t->hash = ext4_hash(fs, info[4], name->text, name->len);
     frame_search(&t->frame[0], t->hash);
     return htree_descend(t, false);
 }
 
-int64_t ext4_htree_search(struct ext4_inode *dir, const struct vnode_name *name)
+int64_t htree_find(struct ext4_inode *dir, const struct vnode_name *name, uint64_t *logical)
 {
     struct ext4_fs *fs = ext4_fs(&dir->v);
     uint64_t left = dir->v.size >> fs->block_shift; /* bounds what a looping index can cost */
-    struct htree t = {.dir = dir};
-    int64_t ino = htree_open(&t, name);
+    struct htree t;
+    int64_t ino = htree_open(&t, dir, name);
     int more = ino ? 0 : 1;
     while (more > 0 && !ino) {
         struct ext4_block b;
         ino = left-- ? ext4_dir_block(dir, frame_block(&t.frame[t.open - 1]), &b) : -EIO;
         if (ino)
             break;
+        *logical = frame_block(&t.frame[t.open - 1]);
         ino = ext4_dir_search(dir, b.data, fs->block_size, name);
         ext4_block_put(&b);
         if (!ino)
             more = htree_next(&t);
     }
-    frames_close(&t, 0);
+    htree_close(&t, 0);
     return more < 0 ? more : ino;
 }

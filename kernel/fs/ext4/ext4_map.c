@@ -6,125 +6,137 @@
  */
 #include <linux/errno.h>
 
-#include "fs/ext4/ext4_fs.h"
+#include "fs/ext4/ext4_extent.h"
 #include "fs/io_batch.h"
 #include "lib/crc.h"
 #include "mem/page.h"
 
-#define EXTENT_MAGIC     0xf30a
-#define EXTENT_SIZE      12 /* of the header and of each entry */
-#define EXTENT_DEPTH_MAX 5
-#define EXTENT_UNWRITTEN 32768
-#define DIRECT_BLOCKS    12
-#define LOGICAL_END      (1ull << 32)
+#define DIRECT_BLOCKS 12
 
-/* A node of the extent tree: header and entries. */
-struct extent_node {
-    const uint8_t *data;
-    unsigned entries;
-};
-
-static int extent_node_check(struct ext4_inode *n, const uint8_t *data, uint32_t size,
-                             unsigned depth, struct extent_node *out)
+static int level_check(struct ext4_inode *n, struct extent_level *l, uint32_t size, unsigned depth)
 {
     struct ext4_fs *fs = ext4_fs(&n->v);
-    unsigned entries = le16(data + 2), max = le16(data + 4);
-    if (le16(data) != EXTENT_MAGIC || le16(data + 6) != depth || max > size / EXTENT_SIZE - 1 ||
-        entries > max)
+    l->entries = le16(l->node + 2);
+    l->room = le16(l->node + 4);
+    if (le16(l->node) != EXTENT_MAGIC || le16(l->node + 6) != depth ||
+        l->room > size / EXTENT_SIZE - 1 || l->entries > l->room)
         return ext4_bad(fs, "extent node of inode", n->v.ino);
-    if (size != IN_BLOCK_SIZE && fs->csum) {
-        uint32_t at = EXTENT_SIZE * (1 + max);
-        if (at + 4 > size || crc32c(n->seed, data, at) != le32(data + at))
-            return ext4_bad(fs, "extent checksum of inode", n->v.ino);
-    }
-    *out = (struct extent_node){data, entries};
+    if (size == IN_BLOCK_SIZE || !fs->csum)
+        return 0;
+    uint32_t at = EXTENT_SIZE * (1 + l->room);
+    if (at + 4 > size || crc32c(n->seed, l->node, at) != le32(l->node + at))
+        return ext4_bad(fs, "extent checksum of inode", n->v.ino);
     return 0;
 }
 
-static const uint8_t *extent_entry(const struct extent_node *e, unsigned i)
+/* The last entry that begins at or before the block. */
+static void level_search(struct extent_level *l, uint64_t logical)
 {
-    return e->data + EXTENT_SIZE * (1 + i);
-}
-
-/* How many entries begin at or before the block. */
-static unsigned extent_search(const struct extent_node *e, uint64_t logical)
-{
-    unsigned low = 0, high = e->entries;
+    unsigned low = 0, high = l->entries;
     while (low < high) {
         unsigned mid = (low + high) / 2;
-        if (le32(extent_entry(e, mid)) <= logical)
+        if (le32(extent_entry(l, mid)) <= logical)
             low = mid + 1;
         else
             high = mid;
     }
-    return low;
+    l->before = low == 0;
+    l->at = low ? low - 1 : 0;
+}
+
+int extent_path_start(struct ext4_inode *n, struct extent_path *p)
+{
+    p->n = n;
+    p->depth = le16(n->block + 6);
+    for (unsigned i = 0; i <= EXTENT_DEPTH_MAX; i++)
+        p->level[i].b.page = NULL;
+    p->level[0].node = n->block;
+    if (p->depth > EXTENT_DEPTH_MAX) {
+        p->depth = 0;
+        return ext4_bad(ext4_fs(&n->v), "depth of extents of inode", n->v.ino);
+    }
+    return level_check(n, &p->level[0], IN_BLOCK_SIZE, p->depth);
+}
+
+int extent_path_find(struct ext4_inode *n, uint64_t logical, struct extent_path *p)
+{
+    struct ext4_fs *fs = ext4_fs(&n->v);
+    int err = extent_path_start(n, p);
+    for (unsigned i = 0; !err; i++) {
+        struct extent_level *l = &p->level[i], *below = l + 1;
+        level_search(l, logical);
+        if (i == p->depth)
+            break;
+        if (!l->entries)
+            return ext4_bad(fs, "empty extent node of inode", n->v.ino);
+        err = ext4_block_get(fs, extent_child(extent_entry(l, l->at)), &below->b);
+        if (err) {
+            below->b.page = NULL;
+            break;
+        }
+        below->node = below->b.data;
+        err = level_check(n, below, fs->block_size, p->depth - i - 1);
+    }
+    return err;
+}
+
+void extent_path_close(struct extent_path *p)
+{
+    for (unsigned i = 0; i <= EXTENT_DEPTH_MAX; i++)
+        if (p->level[i].b.page)
+            ext4_block_put(&p->level[i].b);
+}
+
+int extent_get(struct ext4_inode *n, const struct extent_level *leaf, struct extent *e)
+{
+    struct ext4_fs *fs = ext4_fs(&n->v);
+    extent_decode(extent_entry(leaf, leaf->at), e);
+    if (e->count == 0 || e->physical + e->count > fs->blocks ||
+        e->physical <= fs->first_data_block || e->logical + e->count > LOGICAL_END)
+        return ext4_bad(fs, "extent of inode", n->v.ino);
+    return 0;
+}
+
+uint64_t extent_next_start(const struct extent_path *p)
+{
+    for (unsigned i = p->depth + 1; i-- > 0;) {
+        const struct extent_level *l = &p->level[i];
+        unsigned next = l->before ? 0 : l->at + 1;
+        if (next < l->entries)
+            return le32(extent_entry(l, next));
+    }
+    return LOGICAL_END;
 }
 
 /* A hole from run->logical on, up to `end`. */
 static int run_hole(struct ext4_run *run, uint64_t end)
 {
-    run->mapped = false;
+    run->mapped = run->unwritten = false;
     run->physical = 0;
     run->count = end > run->logical ? end - run->logical : 1;
     return 0;
 }
 
-static int extent_leaf(struct ext4_inode *n, const struct extent_node *e, struct ext4_run *run,
-                       uint64_t end)
-{
-    struct ext4_fs *fs = ext4_fs(&n->v);
-    unsigned i = extent_search(e, run->logical);
-    if (i < e->entries)
-        end = MIN(end, (uint64_t)le32(extent_entry(e, i)));
-    if (i == 0)
-        return run_hole(run, end);
-    const uint8_t *x = extent_entry(e, i - 1);
-    uint64_t first = le32(x), count = le16(x + 4);
-    uint64_t physical = (uint64_t)le16(x + 6) << 32 | le32(x + 8);
-    bool written = count <= EXTENT_UNWRITTEN;
-    if (!written)
-        count -= EXTENT_UNWRITTEN;
-    if (count == 0 || physical + count > fs->blocks || physical <= fs->first_data_block)
-        return ext4_bad(fs, "extent of inode", n->v.ino);
-    if (run->logical >= first + count)
-        return run_hole(run, end);
-    uint64_t skip = run->logical - first;
-    run->mapped = written;
-    run->physical = physical + skip;
-    run->count = count - skip;
-    return 0;
-}
-
 static int extent_map(struct ext4_inode *n, struct ext4_run *run)
 {
-    struct ext4_fs *fs = ext4_fs(&n->v);
-    struct ext4_block b = {0};
-    struct extent_node e = {0};
-    uint64_t end = LOGICAL_END;
-    unsigned depth = le16(n->block + 6);
-    if (depth > EXTENT_DEPTH_MAX)
-        return ext4_bad(fs, "depth of extents of inode", n->v.ino);
-    int err = extent_node_check(n, n->block, IN_BLOCK_SIZE, depth, &e);
-    while (!err && depth) {
-        unsigned i = extent_search(&e, run->logical);
-        if (i < e.entries)
-            end = MIN(end, (uint64_t)le32(extent_entry(&e, i)));
-        if (i == 0)
-            break;
-        const uint8_t *x = extent_entry(&e, i - 1);
-        uint64_t child = le32(x + 4) | (uint64_t)le16(x + 8) << 32;
-        if (b.page)
-            ext4_block_put(&b);
-        b.page = NULL;
-        err = ext4_block_get(fs, child, &b);
-        if (err)
-            return err;
-        err = extent_node_check(n, b.data, fs->block_size, --depth, &e);
+    struct extent_path p;
+    struct extent e;
+    int err = extent_path_find(n, run->logical, &p);
+    const struct extent_level *leaf = &p.level[p.depth];
+    if (!err && (!leaf->entries || leaf->before))
+        err = run_hole(run, extent_next_start(&p));
+    else if (!err && !(err = extent_get(n, leaf, &e))) {
+        uint64_t skip = run->logical - e.logical;
+        if (skip >= e.count) {
+            run_hole(run, extent_next_start(&p));
+        } else {
+            run->mapped = !e.unwritten;
+            run->unwritten = e.unwritten;
+            run->physical = e.physical + skip;
+            run->count = e.count - skip;
+        }
     }
-    if (!err)
-        err = depth ? run_hole(run, end) : extent_leaf(n, &e, run, end);
-    if (b.page)
-        ext4_block_put(&b);
+    extent_path_close(&p);
     return err;
 }
 
@@ -199,25 +211,29 @@ int ext4_map(struct ext4_inode *n, uint64_t logical, struct ext4_run *run)
         uint64_t skip = logical - run->logical;
         run->logical += skip;
         run->count -= skip;
-        run->physical += run->mapped ? skip : 0;
+        run->physical += run->mapped || run->unwritten ? skip : 0;
         return 0;
     }
     *run = (struct ext4_run){.logical = logical};
     if (logical >= LOGICAL_END)
         return ext4_bad(ext4_fs(&n->v), "file is too large, inode", n->v.ino);
+    mutex_lock(&n->map_lock);
     int err = n->flags & INODE_EXTENTS ? extent_map(n, run) : indirect_map(n, run);
     if (!err) {
         spin_lock(&n->run_lock);
         n->run = *run;
         spin_unlock(&n->run_lock);
     }
+    mutex_unlock(&n->map_lock);
     return err;
 }
 
-/* Inline data is in memory: page 0 holds all of it. */
-static int inline_read(struct ext4_inode *n, uint64_t index, struct page **pages, unsigned count)
+/* Inline data is in memory: page 0 holds all of it. False when it has moved out meanwhile. */
+static bool inline_read(struct ext4_inode *n, uint64_t index, struct page **pages, unsigned count)
 {
-    for (unsigned i = 0; i < count; i++) {
+    mutex_lock(&n->map_lock);
+    bool inlined = n->flags & INODE_INLINE;
+    for (unsigned i = 0; i < count && inlined; i++) {
         uint8_t *at = page_address(pages[i]);
         memset(at, 0, PAGE_SIZE);
         if (index + i)
@@ -227,7 +243,8 @@ static int inline_read(struct ext4_inode *n, uint64_t index, struct page **pages
             memcpy(at + IN_BLOCK_SIZE, n->inline_more,
                    MIN(n->v.size - IN_BLOCK_SIZE, (uint64_t)n->inline_more_size));
     }
-    return 0;
+    mutex_unlock(&n->map_lock);
+    return inlined;
 }
 
 /* One page: maps its blocks and adds them to the batch. */
@@ -259,8 +276,8 @@ int ext4_read_pages(struct vnode *v, uint64_t index, struct page **pages, unsign
     struct ext4_inode *n = ext4_inode(v);
     struct io_batch b;
     int err = 0;
-    if (n->flags & INODE_INLINE)
-        return inline_read(n, index, pages, count);
+    if (n->flags & INODE_INLINE && inline_read(n, index, pages, count))
+        return 0;
     io_batch_init(&b, ext4_fs(v)->dev);
     for (unsigned i = 0; i < count && !err; i++)
         err = page_map(n, (index + i) << PAGE_SHIFT, page_address(pages[i]), &b);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ext4: superblock, group descriptors, metadata blocks. `struct ext4_fs` is a
- * mounted volume; it does not change after the mount. Metadata blocks come from
- * a page cache over the device.
+ * ext4: superblock, mounting, metadata blocks. `struct ext4_fs` is a mounted
+ * volume. Metadata blocks come from a page cache over the device. The first change
+ * (ext4_open()) notes on the disk that the volume is in use, the end of the
+ * machine (ext4_end_fs()) that it is clean again.
  */
 #include <linux/errno.h>
 #include <linux/magic.h>
@@ -10,11 +11,13 @@
 #include "core/log.h"
 #include "dev/blkdev.h"
 #include "fs/ext4/ext4.h"
-#include "fs/ext4/ext4_fs.h"
+#include "fs/ext4/ext4_journal.h"
 #include "fs/io_batch.h"
+#include "fs/writeback.h"
 #include "lib/crc.h"
 #include "mem/kmalloc.h"
 #include "mem/page.h"
+#include "sched/clock.h"
 
 #define COMPLAINTS_MAX  32
 #define SUPER_OFFSET    1024
@@ -25,6 +28,10 @@
     (INCOMPAT_FILETYPE | INCOMPAT_RECOVER | INCOMPAT_META_BG | INCOMPAT_EXTENTS | INCOMPAT_64BIT | \
      INCOMPAT_FLEX_BG | INCOMPAT_EA_INODE | INCOMPAT_CSUM_SEED | INCOMPAT_LARGEDIR |               \
      INCOMPAT_INLINE_DATA)
+
+#define KNOWN_RO_COMPAT                                                                            \
+    (RO_COMPAT_SPARSE_SUPER | RO_COMPAT_LARGE_FILE | RO_COMPAT_HUGE_FILE | RO_COMPAT_GDT_CSUM |    \
+     RO_COMPAT_DIR_NLINK | RO_COMPAT_EXTRA_ISIZE | RO_COMPAT_METADATA_CSUM)
 
 int ext4_bad(struct ext4_fs *fs, const char *what, uint64_t number)
 {
@@ -68,6 +75,7 @@ int ext4_block_get(struct ext4_fs *fs, uint64_t number, struct ext4_block *out)
     if (err)
         return err == -EFAULT ? -EIO : err;
     out->data = (uint8_t *)page_address(out->page) + (off & (PAGE_SIZE - 1));
+    out->number = number;
     return 0;
 }
 
@@ -76,87 +84,141 @@ void ext4_block_put(struct ext4_block *b)
     page_put(b->page);
 }
 
-static bool power_of(uint32_t n, uint32_t base)
+static void ext4_statfs(struct fs *base, struct fs_stats *st)
 {
-    while (n % base == 0)
-        n /= base;
-    return n == 1;
+    struct ext4_fs *fs = CONTAINER_OF(base, struct ext4_fs, fs);
+    if (!fs->fs.read_only)
+        ext4_reap(fs);
+    uint64_t reserved = __atomic_load_n(&fs->reserved, __ATOMIC_RELAXED);
+    uint64_t free = fs->free_blocks > reserved ? fs->free_blocks - reserved : 0;
+    *st = (struct fs_stats){.type = EXT4_SUPER_MAGIC,
+                            .block_size = fs->block_size,
+                            .blocks = fs->blocks - fs->overhead,
+                            .blocks_free = free,
+                            .files = fs->inodes,
+                            .files_free = fs->free_inodes,
+                            .name_max = 255};
+    if (free > fs->reserved_blocks)
+        st->blocks_available = free - fs->reserved_blocks;
+    memcpy(&st->id, fs->uuid, sizeof st->id);
 }
 
-/* Whether a group begins with a copy of the superblock. */
-static bool group_has_super(const struct ext4_fs *fs, uint32_t group)
+/* The block that holds the superblock, and where in it. */
+static int super_get(struct ext4_fs *fs, struct ext4_block *b, uint8_t **sb)
 {
-    if (group == 0)
-        return true;
-    if (fs->compat & COMPAT_SPARSE_SUPER2)
-        return group == fs->backup_group[0] || group == fs->backup_group[1];
-    if (!(fs->ro_compat & RO_COMPAT_SPARSE_SUPER) || group == 1)
-        return true;
-    return power_of(group, 3) || power_of(group, 5) || power_of(group, 7);
+    int err = ext4_block_get(fs, SUPER_OFFSET >> fs->block_shift, b);
+    if (!err)
+        *sb = b->data + (SUPER_OFFSET & (fs->block_size - 1));
+    return err;
 }
 
-/* The block that holds the n-th block of descriptors. */
-static uint64_t desc_block(const struct ext4_fs *fs, uint32_t n)
+static void super_encode(struct ext4_fs *fs, uint8_t *sb)
 {
-    if (!(fs->incompat & INCOMPAT_META_BG) || n < fs->first_meta_bg)
-        return fs->first_data_block + 1ull + n;
-    uint32_t group = n * (fs->block_size / fs->desc_size);
-    return fs->first_data_block + (uint64_t)group * fs->blocks_per_group +
-           group_has_super(fs, group);
+    put32(sb + SB_FREE_BLOCKS, fs->free_blocks);
+    if (fs->incompat & INCOMPAT_64BIT)
+        put32(sb + SB_FREE_BLOCKS_HI, fs->free_blocks >> 32);
+    put32(sb + SB_FREE_INODES, fs->free_inodes);
+    put32(sb + SB_WRITE_TIME, clock_wall() / NSEC_PER_SEC);
+    if (fs->csum)
+        put32(sb + SB_CHECKSUM, crc32c(~0u, sb, SB_CHECKSUM));
 }
 
-static bool desc_valid(const struct ext4_fs *fs, uint32_t group, const uint8_t *d)
-{
-    static const uint8_t zero[2];
-    if (fs->csum) {
-        uint32_t c = crc32c(fs->seed, &group, sizeof group);
-        c = crc32c(c, d, GD_CHECKSUM);
-        c = crc32c(c, zero, sizeof zero);
-        c = crc32c(c, d + GD_SIZE_MIN, fs->desc_size - GD_SIZE_MIN);
-        return (uint16_t)c == le16(d + GD_CHECKSUM);
-    }
-    if (!(fs->ro_compat & RO_COMPAT_GDT_CSUM))
-        return true;
-    uint16_t c = crc16(0xffff, fs->uuid, sizeof fs->uuid);
-    c = crc16(c, &group, sizeof group);
-    c = crc16(c, d, GD_CHECKSUM);
-    c = crc16(c, d + GD_SIZE_MIN, fs->desc_size - GD_SIZE_MIN);
-    return c == le16(d + GD_CHECKSUM);
-}
-
-int ext4_inode_table(struct ext4_fs *fs, uint32_t group, uint64_t *out)
+int ext4_super_store(struct ext4_fs *fs, void (*edit)(struct ext4_fs *fs, uint8_t *sb))
 {
     struct ext4_block b;
-    uint32_t per_block = fs->block_size / fs->desc_size;
-    int err = ext4_block_get(fs, desc_block(fs, group / per_block), &b);
+    uint8_t *sb;
+    int err = super_get(fs, &b, &sb);
     if (err)
         return err;
-    const uint8_t *d = b.data + (group % per_block) * fs->desc_size;
-    if (!desc_valid(fs, group, d))
-        err = ext4_bad(fs, "group descriptor checksum", group);
-    *out = le32(d + GD_INODE_TABLE);
-    if (fs->desc_size >= 64)
-        *out |= (uint64_t)le32(d + GD_INODE_TABLE_HI) << 32;
+    err = ext4_block_change(fs, &b);
+    if (!err && edit)
+        edit(fs, sb);
+    if (!err)
+        super_encode(fs, sb);
     ext4_block_put(&b);
     return err;
 }
 
-static void ext4_statfs(struct fs *base, struct fs_stats *st)
+/* The same past the journal: at once and for good. Nothing of it is in a transaction. */
+static int super_write(struct ext4_fs *fs, void (*edit)(struct ext4_fs *fs, uint8_t *sb))
 {
-    struct ext4_fs *fs = CONTAINER_OF(base, struct ext4_fs, fs);
-    *st = (struct fs_stats){.type = EXT4_SUPER_MAGIC,
-                            .block_size = fs->block_size,
-                            .blocks = fs->blocks,
-                            .blocks_free = fs->free_blocks,
-                            .files = fs->inodes,
-                            .files_free = fs->free_inodes,
-                            .name_max = 255};
-    if (fs->free_blocks > fs->reserved_blocks)
-        st->blocks_available = fs->free_blocks - fs->reserved_blocks;
-    memcpy(&st->id, fs->uuid, sizeof st->id);
+    struct ext4_block b;
+    uint8_t *sb;
+    int err = super_get(fs, &b, &sb);
+    if (err)
+        return err;
+    edit(fs, sb);
+    super_encode(fs, sb);
+    err = blkdev_write(fs->dev, b.number << fs->block_shift, b.data, fs->block_size);
+    ext4_block_put(&b);
+    return err ? err : blkdev_flush(fs->dev);
 }
 
-static const struct fs_ops ext4_fs_ops = {.statfs = ext4_statfs};
+static void super_in_use(struct ext4_fs *fs, uint8_t *sb)
+{
+    if (fs->journal->size)
+        put32(sb + SB_INCOMPAT, le32(sb + SB_INCOMPAT) | INCOMPAT_RECOVER);
+    else
+        put16(sb + SB_STATE, le16(sb + SB_STATE) & ~(uint32_t)STATE_CLEAN);
+}
+
+static void super_clean(struct ext4_fs *fs, uint8_t *sb)
+{
+    (void)fs;
+    put32(sb + SB_INCOMPAT, le32(sb + SB_INCOMPAT) & ~(uint32_t)INCOMPAT_RECOVER);
+    put16(sb + SB_STATE, le16(sb + SB_STATE) | STATE_CLEAN);
+}
+
+int ext4_open(struct ext4_fs *fs)
+{
+    struct ext4_journal *j = fs->journal;
+    int err = super_write(fs, super_in_use);
+    if (!err && j->size)
+        err = jlog_super_write(fs, j->running.tid, j->head);
+    if (err)
+        return ext4_abort(fs, err);
+    fs->opened = true;
+    return 0;
+}
+
+static int ext4_sync(struct fs *base)
+{
+    struct ext4_fs *fs = CONTAINER_OF(base, struct ext4_fs, fs);
+    ext4_reap(fs);
+    return ext4_commit_running(fs);
+}
+
+static bool ext4_tick(struct fs *base, bool due)
+{
+    struct ext4_fs *fs = CONTAINER_OF(base, struct ext4_fs, fs);
+    bool more = ext4_reap(fs);
+    if (due)
+        ext4_commit_running(fs);
+    return more || fs->journal->running.count;
+}
+
+/* Everything is written and nobody writes any more: leaves a clean volume. */
+static void ext4_end_fs(struct fs *base)
+{
+    struct ext4_fs *fs = CONTAINER_OF(base, struct ext4_fs, fs);
+    struct ext4_journal *j = fs->journal;
+    if (!fs->opened || j->aborted)
+        return;
+    ext4_reap(fs);
+    int err = ext4_journal_empty(fs);
+    mutex_lock(&fs->op);
+    fs->ended = true;
+    if (!err && j->size)
+        err = jlog_super_write(fs, j->running.tid, 0);
+    if (!err && list_empty(&fs->orphans)) /* else the journal's owner has to look at them */
+        err = super_write(fs, super_clean);
+    mutex_unlock(&fs->op);
+    if (err)
+        log_error("ext4 %s: error %d at the end: not clean", fs->dev->name, -err);
+}
+
+static const struct fs_ops ext4_fs_ops = {
+    .statfs = ext4_statfs, .sync = ext4_sync, .tick = ext4_tick, .end = ext4_end_fs};
 
 /* Reads the superblock into 1024 bytes; -EINVAL when it is none. */
 static int super_read(struct blkdev *dev, uint8_t *sb)
@@ -204,10 +266,67 @@ static int super_features(struct ext4_fs *fs)
                   names[bit] ? names[bit] : "unknown", bit);
         return -EINVAL;
     }
-    if (fs->incompat & INCOMPAT_RECOVER)
-        log_warn("ext4 %s: the journal was not replayed; the last changes may be missing",
-                 fs->dev->name);
     return 0;
+}
+
+/* Why the file system must stay as it is: a name for the log, or NULL. */
+static const char *read_only_reason(const struct ext4_fs *fs, const uint8_t *sb)
+{
+    static const char *const names[32] = {
+        [8] = "quota",    [9] = "bigalloc",       [11] = "replica", [12] = "read-only",
+        [13] = "project", [14] = "shared_blocks", [15] = "verity",  [16] = "orphan_file",
+    };
+    uint32_t unknown = fs->ro_compat & ~(uint32_t)KNOWN_RO_COMPAT;
+    if (unknown) {
+        const char *name = names[__builtin_ctz(unknown)];
+        return name ? name : "of an unknown kind";
+    }
+    if (fs->incompat & INCOMPAT_EA_INODE)
+        return "ea_inode";
+    if (!(fs->incompat & INCOMPAT_EXTENTS))
+        return "block maps without extents";
+    if (le32(sb + SB_JOURNAL_DEV))
+        return "journal on another device";
+    if (le16(sb + SB_STATE) & STATE_ERROR)
+        return "errors (run e2fsck)";
+    if (!(fs->compat & COMPAT_JOURNAL) && !(le16(sb + SB_STATE) & STATE_CLEAN))
+        return "no journal, and was not unmounted (run e2fsck)";
+    return NULL;
+}
+
+/* Writable, as far as the device and the features allow it. */
+static int super_writable(struct ext4_fs *fs, const uint8_t *sb)
+{
+    const char *reason = read_only_reason(fs, sb);
+    bool dirty = fs->incompat & INCOMPAT_RECOVER;
+    if (fs->dev->read_only) {
+        if (dirty)
+            log_warn("ext4 %s: the journal was not replayed, the disk is read-only; the last "
+                     "changes may be missing",
+                     fs->dev->name);
+        return 0;
+    }
+    if (reason && dirty) {
+        log_error("ext4 %s: %s, and the journal is not empty", fs->dev->name, reason);
+        return -EINVAL;
+    }
+    if (reason) {
+        log_warn("ext4 %s: read-only: %s", fs->dev->name, reason);
+        return 0;
+    }
+    fs->fs.read_only = false;
+    int err =
+        ext4_journal_load(fs, fs->compat & COMPAT_JOURNAL ? le32(sb + SB_JOURNAL_INO) : 0, dirty);
+    if (!err && ext4_journal_failed(fs)) {
+        log_warn("ext4 %s: read-only: the journal was given up (run e2fsck)", fs->dev->name);
+        fs->fs.read_only = true;
+    }
+    if (err && !dirty) {
+        log_warn("ext4 %s: read-only: the journal cannot be used", fs->dev->name);
+        fs->fs.read_only = true;
+        return 0;
+    }
+    return err;
 }
 
 static int super_checksum(struct ext4_fs *fs, const uint8_t *sb)
@@ -246,6 +365,13 @@ static void super_decode(struct ext4_fs *fs, const uint8_t *sb)
     fs->first_meta_bg = le32(sb + SB_FIRST_META_BG);
     fs->backup_group[0] = le32(sb + SB_BACKUP_GROUPS);
     fs->backup_group[1] = le32(sb + SB_BACKUP_GROUPS + 4);
+    fs->overhead = le32(sb + SB_OVERHEAD);
+    if (fs->overhead >= fs->blocks)
+        fs->overhead = 0;
+    fs->reserved_desc = le16(sb + SB_RESERVED_DESC);
+    fs->log_flex = sb[SB_LOG_FLEX];
+    fs->hash_version = sb[SB_HASH_VERSION];
+    fs->want_extra = fs->inode_size > IN_SIZE_MIN ? le16(sb + SB_WANT_EXTRA) : 0;
     fs->hash_unsigned = le32(sb + SB_FLAGS) & 2;
     memcpy(fs->uuid, sb + SB_UUID, sizeof fs->uuid);
     memcpy(fs->hash_seed, sb + SB_HASH_SEED, sizeof fs->hash_seed);
@@ -274,27 +400,26 @@ static int super_geometry(struct ext4_fs *fs, const uint8_t *sb)
     if (!power_of_two(fs->desc_size) || fs->desc_size < GD_SIZE_MIN ||
         fs->desc_size > fs->block_size || ((fs->incompat & INCOMPAT_64BIT) && fs->desc_size < 64))
         return ext4_bad(fs, "group descriptor size", fs->desc_size);
-    if (fs->blocks_per_group < 8 || !fs->inodes_per_group ||
-        fs->inodes_per_group > 8 * fs->block_size)
+    if (fs->blocks_per_group < 8 || fs->blocks_per_group % 8 || !fs->inodes_per_group ||
+        fs->inodes_per_group % 8 || fs->inodes_per_group > 8 * fs->block_size ||
+        (fs->blocks_per_group > 8 * fs->block_size && !(fs->ro_compat & RO_COMPAT_BIGALLOC)))
         return ext4_bad(fs, "group size", fs->blocks_per_group);
     uint64_t groups =
         (fs->blocks - fs->first_data_block + fs->blocks_per_group - 1) / fs->blocks_per_group;
     if (groups > UINT32_MAX || fs->inodes > groups * fs->inodes_per_group)
         return ext4_bad(fs, "number of inodes", fs->inodes);
     fs->groups = (uint32_t)groups;
+    if (fs->want_extra > fs->inode_size - IN_SIZE_MIN || fs->want_extra & 3)
+        fs->want_extra = MIN(28u, fs->inode_size - IN_SIZE_MIN);
     return 0;
 }
 
-int ext4_mount(struct blkdev *dev, struct fs **out)
+/* Decodes the superblock; fs->dev is set. */
+static int super_load(struct ext4_fs *fs, uint8_t *sb)
 {
-    struct ext4_fs *fs = kzalloc(sizeof *fs);
-    uint8_t *sb = kmalloc(SB_SIZE);
-    int err = fs && sb ? super_read(dev, sb) : -ENOMEM;
+    int err = super_read(fs->dev, sb);
     if (err)
-        goto free;
-    fs_prepare(&fs->fs, &ext4_fs_ops, "ext4");
-    fs->fs.read_only = true;
-    fs->dev = dev;
+        return err;
     if (le32(sb + SB_REVISION) > 0) {
         fs->compat = le32(sb + SB_COMPAT);
         fs->incompat = le32(sb + SB_INCOMPAT);
@@ -304,34 +429,98 @@ int ext4_mount(struct blkdev *dev, struct fs **out)
     if (!err)
         err = super_checksum(fs, sb);
     if (err)
-        goto free;
+        return err;
     super_decode(fs, sb);
-    err = super_geometry(fs, sb);
-    if (err)
-        goto free;
-    page_cache_init(&fs->meta, &device_cache_ops, false);
-    err = ext4_inode_get(fs, EXT4_ROOT_INO, &fs->fs.root);
+    return super_geometry(fs, sb);
+}
+
+/* Replays the journal; what was read before that is read again. */
+static int mount_writable(struct ext4_fs *fs, uint8_t *sb)
+{
+    bool dirty = fs->incompat & INCOMPAT_RECOVER;
+    int err = super_writable(fs, sb);
+    if (err || !dirty || fs->fs.read_only)
+        return err;
+    page_cache_drop(&fs->meta, 0, UINT64_MAX);
+    err = super_load(fs, sb);
+    if (!err)
+        err = super_write(fs, super_clean);
+    return err;
+}
+
+static int mount_root(struct ext4_fs *fs, const uint8_t *sb)
+{
+    int err = ext4_inode_get(fs, EXT4_ROOT_INO, false, &fs->fs.root);
     if (!err && !vnode_is_dir(fs->fs.root)) {
         err = ext4_bad(fs, "root inode is no directory", EXT4_ROOT_INO);
         vnode_put(fs->fs.root);
     }
+    if (err || fs->fs.read_only || !le32(sb + SB_LAST_ORPHAN))
+        return err;
+    err = ext4_orphan_finish(fs, le32(sb + SB_LAST_ORPHAN));
     if (err)
-        goto drop;
+        vnode_put(fs->fs.root);
+    return err;
+}
+
+static void fs_free(struct ext4_fs *fs)
+{
+    fs_forget_dirty(&fs->fs);
+    for (struct ext4_inode *n; (n = fs->reap);) { /* could not be freed on the disk */
+        fs->reap = n->reap_next;
+        ext4_inode_discard(n);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        for (uint32_t g = 0; fs->pending[i].bitmap && g < fs->groups; g++)
+            kfree(fs->pending[i].bitmap[g]);
+        kfree(fs->pending[i].bitmap);
+    }
+    ext4_journal_free(fs);
+    if (fs->meta.ops)
+        page_cache_fini(&fs->meta);
+    kfree(fs);
+}
+
+int ext4_mount(struct blkdev *dev, bool read_only, struct fs **out)
+{
+    struct ext4_fs *fs = kzalloc(sizeof *fs);
+    uint8_t *sb = kmalloc(SB_SIZE);
+    if (!fs || !sb) {
+        kfree(sb);
+        kfree(fs);
+        return -ENOMEM;
+    }
+    fs_prepare(&fs->fs, &ext4_fs_ops, "ext4");
+    fs->fs.read_only = true;
+    fs->dev = dev;
+    mutex_init(&fs->op);
+    mutex_init(&fs->load_lock);
+    list_init(&fs->orphans);
+    int err = super_load(fs, sb);
+    if (err)
+        goto free;
+    page_cache_init(&fs->meta, &device_cache_ops, false);
+    err = mount_writable(fs, sb);
+    if (!err)
+        err = mount_root(fs, sb);
+    if (err)
+        goto free;
+    fs->fs.read_only |= read_only;
     kfree(sb);
     *out = &fs->fs;
     return 0;
-drop:
-    page_cache_fini(&fs->meta);
 free:
     kfree(sb);
-    kfree(fs);
+    fs_free(fs);
     return err;
 }
 
 void ext4_unmount(struct fs *base)
 {
     struct ext4_fs *fs = CONTAINER_OF(base, struct ext4_fs, fs);
+    fs_sync(base);
     vnode_put(base->root);
-    page_cache_fini(&fs->meta);
-    kfree(fs);
+    if (fs->journal)
+        ext4_end_fs(base);
+    fs_free(fs);
 }

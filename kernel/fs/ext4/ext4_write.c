@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ext4: writing content. A page that becomes dirty only has room set aside
+ * (page.pad); blocks are chosen when it is written, many at once. They enter
+ * the map in the running transaction, which waits for the content before it is
+ * committed: what a crash leaves never shows what the blocks held before.
+ */
+#include <linux/errno.h>
+
+#include "dev/blkdev.h"
+#include "fs/ext4/ext4_fs.h"
+#include "fs/io_batch.h"
+#include "mem/page.h"
+
+#define PARTS_MAX 4 /* extents made or changed in one operation */
+
+static uint64_t blocks_of_size(const struct ext4_fs *fs, uint64_t size)
+{
+    return (size + fs->block_size - 1) >> fs->block_shift;
+}
+
+/* How many blocks of the page have none on the disk yet. */
+int ext4_blocks_missing(struct ext4_inode *n, uint64_t index, unsigned *missing)
+{
+    struct ext4_fs *fs = ext4_fs(&n->v);
+    uint64_t first = index << (PAGE_SHIFT - fs->block_shift);
+    uint64_t end = first + (PAGE_SIZE >> fs->block_shift);
+    *missing = 0;
+    while (first < end) {
+        struct ext4_run run;
+        int err = ext4_map(n, first, &run);
+        if (err)
+            return err;
+        uint64_t count = MIN(run.count, end - first);
+        if (!run.mapped && !run.unwritten)
+            *missing += (unsigned)count;
+        first += count;
+    }
+    return 0;
+}
+
+void ext4_forget(struct vnode *v, struct page *p)
+{
+    ext4_unreserve(ext4_fs(v), p->pad);
+    p->pad = 0;
+}
+
+/* Sets room aside for a page that is about to become dirty, and makes it so. */
+static int page_dirty(struct ext4_inode *n, uint64_t index, struct page *p)
+{
+    struct ext4_fs *fs = ext4_fs(&n->v);
+    unsigned missing;
+    if (p->flags & PAGE_DIRTY)
+        return 0;
+    int err = ext4_blocks_missing(n, index, &missing);
+    if (!err && missing) {
+        err = ext4_reserve(fs, missing);
+        if (err && ext4_reap_for_room(fs))
+            err = ext4_reserve(fs, missing);
+    }
+    if (err)
+        return err;
+    if (!page_cache_reserve(&n->v.cache, p, (uint16_t)missing)) /* dirty meanwhile, or dropped */
+        ext4_unreserve(fs, missing);
+    return 0;
+}
+
+int ext4_write_page(struct vnode *v, uint64_t index, struct page *fresh, struct page **out)
+{
+    struct ext4_inode *n = ext4_inode(v);
+    int err = 0;
+    if (n->flags & INODE_INLINE && (err = ext4_inline_out(n)))
+        return err;
+    if (!(n->flags & INODE_EXTENTS))
+        return -EOPNOTSUPP;
+    if (index >= ext4_size_limit(ext4_fs(v)) >> PAGE_SHIFT)
+        return -EFBIG;
+    for (struct page *p = NULL; !p;) {
+        p = page_cache_find(&v->cache, index);
+        if (!p && fresh) {
+            page_get(fresh);
+            err = page_cache_add(&v->cache, index, fresh);
+            if (!err) {
+                p = fresh;
+                page_get(p);
+            } else {
+                page_put(fresh);
+                if (err == -EEXIST)
+                    fresh = NULL;
+            }
+        } else if (!p) {
+            err = page_cache_get(&v->cache, index, 1, &p);
+        }
+        if (err && err != -EEXIST)
+            return err;
+        *out = p;
+    }
+    err = page_dirty(n, index, *out);
+    if (!err)
+        return 0;
+    if (*out == fresh) /* its content is nowhere else and cannot be kept */
+        page_cache_drop(&v->cache, index, index + 1);
+    page_put(*out);
+    return err;
+}
+
+/* A part of the file that is about to be written, in one operation. */
+struct write_part {
+    struct ext4_inode *n;
+    uint64_t first, end; /* blocks */
+    uint32_t tid;        /* the transaction that waits for it; 0: none */
+};
+
+static uint64_t goal_of(struct ext4_inode *n, uint64_t logical)
+{
+    struct ext4_fs *fs = ext4_fs(&n->v);
+    struct ext4_run run;
+    if (logical && !ext4_map(n, logical - 1, &run) && (run.mapped || run.unwritten))
+        return run.physical + 1;
+    if (n->goal)
+        return n->goal;
+    return ext4_group_first(fs, (uint32_t)((n->v.ino - 1) / fs->inodes_per_group)) + 1;
+}
+
+/* Gives the blocks of a hole a place, one extent at most; *count is how many it were. */
+static int hole_fill(struct ext4_inode *n, uint64_t logical, uint64_t *count, bool unwritten)
+{
+    struct ext4_fs *fs = ext4_fs(&n->v);
+    uint64_t start;
+    int err = ext4_alloc(fs, goal_of(n, logical), &start, count);
+    if (err)
+        return err;
+    err = ext4_extent_insert(n, logical, start, (uint32_t)*count, unwritten);
+    if (err == -ENOSPC || err == -ENOMEM) { /* the tree is as it was */
+        int failed = ext4_free(fs, start, *count, false);
+        return failed ? failed : err == -ENOMEM ? -EAGAIN : err;
+    }
+    n->goal = start + *count;
+    n->v.blocks += *count << (fs->block_shift - 9);
+    return err;
+}
+
+int ext4_blocks_make(struct ext4_inode *n, uint64_t first, uint64_t end, bool written,
+                     uint64_t *done)
+{
+    int err = 0;
+    *done = first;
+    for (unsigned parts = 0; *done < end && parts < PARTS_MAX && !err;) {
+        struct ext4_run run;
+        err = ext4_map(n, *done, &run);
+        if (err)
+            break;
+        uint64_t count = MIN(run.count, end - *done);
+        if (!run.mapped && !run.unwritten) {
+            err = hole_fill(n, *done, &count, !written);
+            parts++;
+        } else if (run.unwritten && written) {
+            count = MIN(count, 32767u);
+            err = ext4_extent_written(n, *done, (uint32_t)count);
+            parts += 2;
+        }
+        if (!err)
+            *done += count;
+    }
+    return err == -ENOSPC && *done > first ? 0 : err;
+}
+
+/* True if all blocks of the part have content on the disk, and the size there covers them. */
+static bool part_is_mapped(struct write_part *w, uint64_t end_size)
+{
+    if (end_size > w->n->disk_size)
+        return false;
+    for (uint64_t at = w->first; at < w->end;) {
+        struct ext4_run run;
+        if (ext4_map(w->n, at, &run) || !run.mapped)
+            return false;
+        at += run.count;
+    }
+    return true;
+}
+
+/* Makes the blocks of as much of the part as one operation can; w->end is set to that. */
+static int part_map(struct write_part *w, uint64_t size)
+{
+    struct ext4_fs *fs = ext4_fs(&w->n->v);
+    w->tid = 0;
+    if (part_is_mapped(w, MIN(size, w->end << fs->block_shift)))
+        return 0;
+    int err = ext4_begin(fs, EXT4_MAKE_CREDITS);
+    if (err)
+        return err;
+    err = ext4_blocks_make(w->n, w->first, w->end, true, &w->end);
+    if (!err) {
+        w->n->disk_size = MAX(w->n->disk_size, MIN(size, w->end << fs->block_shift));
+        err = ext4_inode_store(w->n);
+    }
+    if (!err)
+        w->tid = ext4_data_begin(fs);
+    return ext4_end(fs, err);
+}
+
+/* Writes blocks first..end-1, which are mapped; pages[0] holds block `base`. */
+static int part_submit(const struct write_part *w, uint64_t base, struct page **pages)
+{
+    struct ext4_fs *fs = ext4_fs(&w->n->v);
+    unsigned per_page = PAGE_SHIFT - fs->block_shift;
+    struct io_batch b;
+    int err = 0;
+    io_batch_init(&b, fs->dev);
+    for (uint64_t at = w->first; at < w->end && !err;) {
+        struct ext4_run run;
+        uint64_t in_page = at & ((1u << per_page) - 1);
+        err = ext4_map(w->n, at, &run);
+        if (!err && !run.mapped)
+            err = ext4_bad(fs, "block map changed while it was written, inode", w->n->v.ino);
+        if (err)
+            break;
+        uint64_t count = MIN(MIN(run.count, (1u << per_page) - in_page), w->end - at);
+        uint8_t *mem = page_address(pages[(at - base) >> per_page]);
+        io_batch_write(&b, run.physical << fs->block_shift, mem + (in_page << fs->block_shift),
+                       (uint32_t)(count << fs->block_shift));
+        at += count;
+    }
+    int failed = io_batch_finish(&b);
+    return err ? err : failed;
+}
+
+int ext4_write_pages(struct vnode *v, uint64_t index, struct page **pages, unsigned count)
+{
+    struct ext4_inode *n = ext4_inode(v);
+    struct ext4_fs *fs = ext4_fs(v);
+    uint64_t size = __atomic_load_n(&v->size, __ATOMIC_ACQUIRE), from = index << PAGE_SHIFT;
+    uint64_t base = from >> fs->block_shift;
+    uint64_t end =
+        MIN(blocks_of_size(fs, size), (from + ((uint64_t)count << PAGE_SHIFT)) >> fs->block_shift);
+    int err = 0;
+    if (size > from && (size - from) >> PAGE_SHIFT < count && size & (PAGE_SIZE - 1)) {
+        uint8_t *last = page_address(pages[(size - from) >> PAGE_SHIFT]);
+        memset(last + (size & (PAGE_SIZE - 1)), 0, PAGE_SIZE - (size & (PAGE_SIZE - 1)));
+    }
+    for (uint64_t at = base; at < end && !err;) {
+        struct write_part w = {.n = n, .first = at, .end = end};
+        err = part_map(&w, size);
+        if (err)
+            break;
+        err = part_submit(&w, base, pages);
+        if (w.tid)
+            ext4_data_end(fs, w.tid);
+        at = w.end;
+    }
+    ext4_unreserve(fs, v->cache.taken); /* has been used, or is not needed */
+    return err;
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Write-back of one page cache: see page_cache.h. A batch is a run of
+ * consecutive dirty pages: they are marked clean, made read-only in every
+ * mapping (a later write makes them dirty again) and given to the owner.
+ * page_cache.writing is held all the time.
+ */
+#include <linux/errno.h>
+
+#include "fs/page_cache.h"
+#include "mem/kmalloc.h"
+#include "mem/page.h"
+#include "vm/map.h"
+
+#define WRITE_BATCH 256 /* pages written at once: 1 MiB */
+#define WRITE_LEAST 16  /* when there is no memory for more */
+#define ERROR_SEEN  1   /* page_cache.errors: the last error was told; counts go by 2 */
+
+struct write_batch {
+    struct page **pages;
+    unsigned most, count;
+};
+
+/* A dirty page of the cache, which is locked; NULL. */
+static struct page *dirty_at(struct page_cache *c, uint64_t index)
+{
+    struct page *p = radix_get(&c->pages, index);
+    return p && p->flags & PAGE_DIRTY ? p : NULL;
+}
+
+/* Takes the dirty pages around `index`, which is dirty, within from..to-1; the cache is locked. */
+static void batch_gather(struct page_cache *c, struct write_batch *b, uint64_t index, uint64_t from,
+                         uint64_t to)
+{
+    uint64_t first = index;
+    struct page *p;
+    while (first > from && index - first < b->most - 1 && dirty_at(c, first - 1))
+        first--;
+    b->count = 0;
+    c->taken = 0;
+    while (b->count < b->most && first + b->count < to && (p = dirty_at(c, first + b->count))) {
+        page_get(p);
+        page_cache_clean(c, p);
+        b->pages[b->count++] = p;
+    }
+}
+
+/* The next batch of the range: by index from *at on. */
+static bool batch_by_index(struct page_cache *c, struct write_batch *b, uint64_t *at, uint64_t to)
+{
+    bool found = false;
+    spin_lock(&c->lock);
+    for (struct page *p; *at < to && c->dirty_count && (p = radix_next(&c->pages, at)); ++*at)
+        if (*at < to && p->flags & PAGE_DIRTY) {
+            batch_gather(c, b, *at, *at, to);
+            *at += b->count;
+            found = true;
+            break;
+        }
+    spin_unlock(&c->lock);
+    return found;
+}
+
+/* The batch around the oldest dirty page, if that is older than the mark. */
+static bool batch_by_age(struct page_cache *c, struct write_batch *b, const struct list *mark)
+{
+    bool found = false;
+    spin_lock(&c->lock);
+    if (c->dirty.next != mark) {
+        const struct page *p = LIST_ENTRY(c->dirty.next, struct page, link);
+        batch_gather(c, b, p->index, 0, UINT64_MAX);
+        found = true;
+    }
+    spin_unlock(&c->lock);
+    return found;
+}
+
+static int batch_write(struct page_cache *c, struct write_batch *b)
+{
+    uint64_t first = b->pages[0]->index;
+    vm_protect_object(&c->object, first, first + b->count);
+    int err = c->ops->write_pages(c, first, b->pages, b->count);
+    bool again = err == -ENOMEM || err == -EAGAIN;
+    for (unsigned i = 0; i < b->count; i++) {
+        if (again)
+            page_cache_dirty(c, b->pages[i]);
+        page_put(b->pages[i]);
+    }
+    if (err && !again) {
+        spin_lock(&c->lock);
+        c->error = err;
+        c->errors = (c->errors + 2) & ~(uint32_t)ERROR_SEEN;
+        spin_unlock(&c->lock);
+    }
+    return err;
+}
+
+/* Everything that is dirty now. */
+static int write_all(struct page_cache *c, struct write_batch *b)
+{
+    struct list mark;
+    int err = 0, failed = 0;
+    spin_lock(&c->lock);
+    list_add_tail(&c->dirty, &mark);
+    spin_unlock(&c->lock);
+    while (failed != -ENOMEM && failed != -EAGAIN && batch_by_age(c, b, &mark)) {
+        failed = batch_write(c, b);
+        err = err ? err : failed;
+    }
+    spin_lock(&c->lock);
+    list_remove(&mark);
+    spin_unlock(&c->lock);
+    return err;
+}
+
+int page_cache_write(struct page_cache *c, uint64_t from, uint64_t to)
+{
+    struct page *few[WRITE_LEAST];
+    struct write_batch b = {NULL, WRITE_BATCH, 0};
+    int err = 0;
+    if (!c->ops->write_pages)
+        return 0;
+    mutex_lock(&c->writing);
+    if (!__atomic_load_n(&c->dirty_count, __ATOMIC_RELAXED))
+        goto unlock;
+    b.pages = kmalloc(WRITE_BATCH * sizeof(struct page *));
+    if (!b.pages)
+        b = (struct write_batch){few, WRITE_LEAST, 0};
+    if (from == 0 && to >= UINT64_MAX >> PAGE_SHIFT)
+        err = write_all(c, &b);
+    else
+        for (uint64_t at = from; batch_by_index(c, &b, &at, to);) {
+            int failed = batch_write(c, &b);
+            err = err ? err : failed;
+        }
+    if (b.pages != few)
+        kfree(b.pages);
+unlock:
+    mutex_unlock(&c->writing);
+    return err;
+}
+
+uint32_t page_cache_sample(struct page_cache *c)
+{
+    uint32_t errors = __atomic_load_n(&c->errors, __ATOMIC_RELAXED);
+    return errors & ERROR_SEEN || !errors ? errors : errors - 2;
+}
+
+int page_cache_error(struct page_cache *c, uint32_t *seen)
+{
+    int err = 0;
+    spin_lock(&c->lock);
+    if ((c->errors ^ *seen) & ~(uint32_t)ERROR_SEEN) {
+        err = c->error;
+        c->errors |= ERROR_SEEN;
+        *seen = c->errors;
+    }
+    spin_unlock(&c->lock);
+    return err;
+}
