@@ -19,6 +19,10 @@
 static const struct option build_rows[] = {
     LAUNCH_OPTIONS,
     OUTPUT_OPTION,
+    {.name = "read-only",
+     .type = OPTION_FLAG,
+     .offset = offsetof(struct request, read_only),
+     .help = "the root filesystem cannot be written"},
     {.name = "trace",
      .type = OPTION_MAYBE,
      .offset = offsetof(struct request, trace),

@@ -59,6 +59,12 @@ static const struct key run_keys[] = {
     {0},
 };
 
+/* What OPS hands to its kernel as it stands there; of it this kernel knows: */
+static const struct key passthrough_keys[] = {
+    {"readonly_rootfs", KEY_BOOL, offsetof(struct config, readonly_rootfs), NULL},
+    {0},
+};
+
 static const struct key top_keys[] = {
     {"Args", KEY_TEXTS, offsetof(struct config, args), NULL},
     {"BaseVolumeSz", KEY_SIZE, offsetof(struct config, volume_size), NULL},
@@ -68,6 +74,7 @@ static const struct key top_keys[] = {
     {"Files", KEY_PATHS, offsetof(struct config, files), NULL},
     {"Gid", KEY_NUMBER, offsetof(struct config, gid), NULL},
     {"Hostname", KEY_TEXT, offsetof(struct config, hostname), NULL},
+    {"ManifestPassthrough", KEY_TABLE, 0, passthrough_keys},
     {"MapDirs", KEY_MAP, offsetof(struct config, map_dirs), NULL},
     {"Mounts", KEY_MOUNTS, offsetof(struct config, mounts), NULL},
     {"NameServers", KEY_TEXTS, offsetof(struct config, name_servers), NULL},

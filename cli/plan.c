@@ -208,7 +208,7 @@ bool plan_make(struct plan *p, const struct request *r, bool portable, struct er
     struct manifest *m = &p->manifest;
     m->uid = p->config.uid;
     m->gid = p->config.gid;
-    m->readonly_rootfs = p->config.readonly_rootfs;
+    m->readonly_rootfs = p->config.readonly_rootfs || r->read_only;
     m->cwd = p->config.cwd ? p->config.cwd : m->cwd;
     m->hostname = p->config.hostname ? p->config.hostname : m->hostname;
     m->aslr = !r->no_aslr && !r->debug; /* gdb is told fixed addresses */

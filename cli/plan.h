@@ -38,6 +38,7 @@ struct request {
     const char *net;
     struct strlist ports, udp_ports;
     bool no_aslr;
+    bool read_only;
     bool no_system_files;
     bool list_files;
     bool dry_run;

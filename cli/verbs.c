@@ -60,8 +60,8 @@ static bool verb_unknown(const struct command *self, const struct verb_family *f
 }
 
 /* Options may stand before, between and behind the operands. */
-static bool words_take(const struct verb *v, struct verb_request *r, char **words,
-                       char **operands, size_t *count, bool *help, struct err *err)
+static bool words_take(const struct verb *v, struct verb_request *r, char **words, char **operands,
+                       size_t *count, bool *help, struct err *err)
 {
     const struct option_table table = {v->options, v->option_count};
     int next = 0;
@@ -120,8 +120,10 @@ bool verbs_run(const struct command *self, const struct verb_family *family, cha
         return true;
     }
     const struct verb *v = verb_find(family, words[0]);
-    return v ? verb_start(self, v, &r, words + 1, status, err)
-             : verb_unknown(self, family, words[0], err);
+    bool ok = v ? verb_start(self, v, &r, words + 1, status, err)
+                : verb_unknown(self, family, words[0], err);
+    strlist_free(&r.unset);
+    return ok;
 }
 
 bool verb_spec(const char *word, char **name, char **path)
@@ -211,8 +213,8 @@ void verb_describe(const struct ext4file *f, cJSON *o)
     cJSON_AddNumberToObject(o, "sizeBytes", size);
     cJSON_AddNumberToObject(o, "usedBytes", size - available);
     cJSON_AddNumberToObject(o, "freeBytes", available);
-    cJSON_AddNumberToObject(o, "files", s->s_inodes_count - s->s_free_inodes_count -
-                                            (EXT2_FIRST_INODE(s) - 1));
+    cJSON_AddNumberToObject(o, "files",
+                            s->s_inodes_count - s->s_free_inodes_count - (EXT2_FIRST_INODE(s) - 1));
     cJSON_AddNumberToObject(o, "filesFree", s->s_free_inodes_count);
     if (fstat(f->fd, &st) == 0) {
         cJSON_AddNumberToObject(o, "fileBytes", (double)st.st_size);

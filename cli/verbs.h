@@ -10,10 +10,12 @@
 
 #include "command.h"
 #include "ext4file.h"
+#include "strlist.h"
 
 struct verb_request {
     bool json, details, recursive, repair;
     const char *size, *dir;
+    struct strlist unset;
     const struct verb_family *family;
 };
 
