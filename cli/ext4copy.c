@@ -208,8 +208,8 @@ static bool link_out(struct out *o, ext2_ino_t ino, const struct stat *st, int d
     if (!target)
         return false;
     unlinkat(dir, name, 0);
-    bool ok = symlinkat(target, dir, name) == 0 &&
-              utimensat(dir, name, times, AT_SYMLINK_NOFOLLOW) == 0;
+    bool ok =
+        symlinkat(target, dir, name) == 0 && utimensat(dir, name, times, AT_SYMLINK_NOFOLLOW) == 0;
     free(target);
     return ok || err_errno(err, "write", name);
 }
@@ -235,8 +235,8 @@ static bool names_out(struct out *o, ext2_ino_t ino, int dir, struct err *err)
 }
 
 /* Never through a symlink that the filesystem itself has put there. */
-static bool dir_out(struct out *o, ext2_ino_t ino, const struct stat *st, int dir,
-                    const char *name, struct err *err)
+static bool dir_out(struct out *o, ext2_ino_t ino, const struct stat *st, int dir, const char *name,
+                    struct err *err)
 {
     if (mkdirat(dir, name, 0700) < 0 && errno != EEXIST)
         return err_errno(err, "make", name);
@@ -267,8 +267,7 @@ static bool entry_out(struct out *o, ext2_ino_t ino, int dir, const char *name, 
 }
 
 /* Where on the host it goes: the open directory and the name in it ("": its content into it). */
-static int host_target(const char *from, const char *to, bool is_dir, char **name,
-                       struct err *err)
+static int host_target(const char *from, const char *to, bool is_dir, char **name, struct err *err)
 {
     struct stat st;
     char *inside = path_normal(from), *trimmed = slashes_trim(to);

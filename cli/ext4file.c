@@ -47,8 +47,13 @@ static bool place_find(struct ext4file *f, const struct stat *st, struct err *er
 
 static bool file_lock(struct ext4file *f, enum ext4file_mode mode, struct err *err)
 {
-    if (flock(f->fd, (mode != EXT4FILE_READ ? LOCK_EX : LOCK_SH) | LOCK_NB) == 0)
-        return true;
+    struct stat st;
+    if (flock(f->fd, (mode != EXT4FILE_READ ? LOCK_EX : LOCK_SH) | LOCK_NB) == 0) {
+        if (fstat(f->fd, &st) == 0 && st.st_nlink > 0)
+            return true;
+        return err_set(err, OPS_EXIT_FAILED, "try again", "%s was deleted or replaced just now",
+                       f->path);
+    }
     if (errno != EWOULDBLOCK)
         return err_errno(err, "lock", f->path);
     if (mode != EXT4FILE_READ)

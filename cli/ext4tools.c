@@ -31,7 +31,7 @@ static char *tool_find(const char *name, struct err *err)
     return found;
 }
 
-/* Runs `name` with blank-separated `options` on the filesystem; `last` may be NULL. */
+/* The tool inherits the file itself, whose path may be /proc/self/fd/N. Runs `name` with blank-separated `options` on the filesystem; `last` may be NULL. */
 static bool tool_run(const struct ext4file *f, const char *name, const char *options,
                      const char *last, int *status, struct buf *said, struct err *err)
 {
@@ -47,7 +47,7 @@ static bool tool_run(const struct ext4file *f, const char *name, const char *opt
         strlist_add(&argv, f->path);
     if (last)
         strlist_add(&argv, last);
-    bool ok = child_status(&argv, NULL, 0, said, status, err);
+    bool ok = child_status(&argv, &f->fd, 1, said, status, err);
     strlist_free(&argv);
     free(tool);
     return ok;

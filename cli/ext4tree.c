@@ -381,8 +381,7 @@ static bool entries_write(struct writer *w, struct tree_entry **entries)
 bool ext4tree_write(ext2_filsys fs, const struct tree *t, const struct ext4tree_options *options,
                     struct err *err)
 {
-    struct writer w = {
-        .fs = fs, .tree = t, .options = options, .block = fs->blocksize, .err = err};
+    struct writer w = {.fs = fs, .tree = t, .options = options, .block = fs->blocksize, .err = err};
     struct tree_entry **entries = tree_entries(t);
     w.chunk = alloc_zero(CHUNK_BYTES);
     bool ok = entries_write(&w, entries);

@@ -42,10 +42,9 @@ static void name_print(const char *name)
 
 static void mode_text(unsigned mode, char text[11])
 {
-    static const char kinds[] = {[S_IFDIR >> 12] = 'd', [S_IFREG >> 12] = '-',
-                                 [S_IFLNK >> 12] = 'l', [S_IFIFO >> 12] = 'p',
-                                 [S_IFCHR >> 12] = 'c', [S_IFBLK >> 12] = 'b',
-                                 [S_IFSOCK >> 12] = 's'};
+    static const char kinds[] = {
+        [S_IFDIR >> 12] = 'd', [S_IFREG >> 12] = '-', [S_IFLNK >> 12] = 'l', [S_IFIFO >> 12] = 'p',
+        [S_IFCHR >> 12] = 'c', [S_IFBLK >> 12] = 'b', [S_IFSOCK >> 12] = 's'};
     unsigned kind = mode >> 12 & 15;
     text[0] = kind < sizeof kinds && kinds[kind] ? kinds[kind] : '?';
     for (int i = 0; i < 9; i++)

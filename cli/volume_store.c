@@ -77,8 +77,7 @@ bool volume_names(struct strlist *names, struct err *err)
     bool ok = d || errno == ENOENT || err_errno(err, "read", dir);
     for (struct dirent *e; d && (e = readdir(d));) {
         size_t n = strlen(e->d_name), suffix = strlen(VOLUME_SUFFIX);
-        if (e->d_name[0] != '.' && n > suffix &&
-            strcmp(e->d_name + n - suffix, VOLUME_SUFFIX) == 0)
+        if (e->d_name[0] != '.' && n > suffix && strcmp(e->d_name + n - suffix, VOLUME_SUFFIX) == 0)
             strlist_addf(names, "%.*s", (int)(n - suffix), e->d_name);
     }
     if (d)
