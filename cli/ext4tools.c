@@ -31,7 +31,8 @@ static char *tool_find(const char *name, struct err *err)
     return found;
 }
 
-/* The tool inherits the file itself, whose path may be /proc/self/fd/N. Runs `name` with blank-separated `options` on the filesystem; `last` may be NULL. */
+/* The tool inherits the file itself, whose path may be /proc/self/fd/N. Runs `name` with
+ * blank-separated `options` on the filesystem; `last` may be NULL. */
 static bool tool_run(const struct ext4file *f, const char *name, const char *options,
                      const char *last, int *status, struct buf *said, struct err *err)
 {
