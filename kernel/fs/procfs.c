@@ -50,6 +50,7 @@ static struct proc_node *node_add(struct proc_node *dir, const char *name, size_
     n->mode = mode;
     n->ino = ++last_ino;
     n->parent = dir;
+    n->id = -1;
     while (*at)
         at = &(*at)->next;
     *at = n;
@@ -86,6 +87,14 @@ int procfs_register_mode(const char *path, uint32_t mode, procfs_text_fn *fn)
     n->constant = NULL;
     n->text = fn; /* a later registration replaces an earlier one */
     return 0;
+}
+
+int procfs_register_id(const char *path, int id, procfs_text_fn *fn)
+{
+    int err = procfs_register(path, fn);
+    if (!err)
+        proc_node_make(path, S_IFREG | 0444)->id = id;
+    return err;
 }
 
 int procfs_register(const char *path, procfs_text_fn *fn)
@@ -314,7 +323,7 @@ static ssize_t proc_read(struct file *f, struct uio *u, uint64_t *pos)
     }
     if (*pos == 0 || !s->buf) {
         seq_reset(s);
-        s->id = n->id;
+        s->id = n->id >= 0 ? n->id : n->node->id;
         int err = proc_is_fd(n) ? proc_fd_info(n->id, s) : n->node->text(s);
         err = err ? err : s->err;
         if (err) {

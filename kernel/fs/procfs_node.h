@@ -20,6 +20,7 @@ struct proc_node {
     procfs_write_fn *write;
     int (*next_number)(int after); /* of a directory of numbered ones */
     const char *constant;
+    int id; /* for the generator, outside of numbered directories; -1 */
 };
 
 struct proc_vnode {

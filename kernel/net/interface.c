@@ -9,6 +9,7 @@
 
 #include "core/log.h"
 #include "dev/netdev.h"
+#include "fs/seq.h"
 #include "lib/fmt.h"
 #include "lib/string.h"
 #include "lwip/dhcp.h"
@@ -16,6 +17,9 @@
 #include "lwip/netif.h"
 #include "net/link.h"
 #include "net/netlink.h"
+#include "sched/clock.h"
+#include "sched/thread.h"
+#include "sched/waitq.h"
 
 #define LOOPBACK_MTU   65536
 #define FLAG_UP        1u /* IFF_* of netdevice(7) */
@@ -24,11 +28,15 @@
 #define FLAG_RUNNING   0x40u
 #define FLAG_MULTICAST 0x1000u
 #define FLAG_LOWER_UP  0x10000u
+#define NAME_SERVERS   3
+#define DHCP_PATIENCE  (5 * NSEC_PER_SEC) /* a reader of the name servers waits for the lease */
 #define COARSE_SECONDS DHCP_COARSE_TIMER_SECS
 
 static struct manifest_list lines;
 static unsigned next_line;
 static bool dhcp_runs;
+static struct waitq changed = WAITQ_INIT(changed); /* woken when an interface changes */
+static ip4_addr_t name_servers[NAME_SERVERS]; /* as the last lease said; under the stack lock */
 
 void interface_configure(const struct manifest_list *list)
 {
@@ -73,6 +81,7 @@ static bool address_static(struct netif *netif, const char *line)
 static void address_changed(struct netif *netif)
 {
     netlink_address_changed(netif_get_index(netif));
+    waitq_wake(&changed, 0);
 }
 
 static int device_start(struct netdev *d, void *arg)
@@ -159,4 +168,53 @@ unsigned interface_bits(const struct netif *netif)
 uint32_t interface_broadcast(const struct netif *netif)
 {
     return ip4_addr_get_u32(netif_ip4_addr(netif)) | ~ip4_addr_get_u32(netif_ip4_netmask(netif));
+}
+
+/* What dhcp.c calls for each name server of a lease. */
+void dns_setserver(u8_t n, const ip_addr_t *server);
+
+void dns_setserver(u8_t n, const ip_addr_t *server)
+{
+    if (n < NAME_SERVERS)
+        name_servers[n] = *ip_2_ip4(server);
+    if (n < NAME_SERVERS - 1)
+        ip4_addr_set_zero(&name_servers[n + 1]);
+}
+
+/* DHCP is at work and has not come to an end. */
+static bool dhcp_pending(void)
+{
+    struct netif *netif;
+    bool pending = false;
+    stack_lock();
+    NETIF_FOREACH(netif)
+    pending |= netif_dhcp_data(netif) && !dhcp_supplied_address(netif);
+    stack_unlock();
+    return pending;
+}
+
+int interface_pnp_text(struct seq *s)
+{
+    uint64_t deadline = clock_now() + DHCP_PATIENCE;
+    struct waiter w;
+    int err = 0;
+    if (stack_start())
+        return 0;
+    waiter_init(&w);
+    for (;;) {
+        waitq_add(&changed, &w);
+        if (!dhcp_pending() || err)
+            break;
+        err = thread_block(deadline, true);
+    }
+    waitq_remove(&w);
+    stack_lock();
+    if (dhcp_runs)
+        seq_text(s, "#PROTO: DHCP\n");
+    for (unsigned i = 0; i < NAME_SERVERS && !ip4_addr_isany_val(name_servers[i]); i++) {
+        char text[16];
+        seq_printf(s, "nameserver %s\n", ip4addr_ntoa_r(&name_servers[i], text, sizeof text));
+    }
+    stack_unlock();
+    return 0;
 }
