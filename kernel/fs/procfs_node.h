@@ -13,7 +13,8 @@ struct proc_node {
     uint32_t mode;
     uint32_t entry_mode; /* of the entries of fd/ and fdinfo/; else 0 */
     uint64_t ino;
-    struct proc_node *parent, *children, *next;
+    struct proc_node *parent, *children, *last_child, *next;
+    size_t len; /* of the name */
     procfs_text_fn *text;
     procfs_link_fn *link;
     int (*link_text)(char *buf, size_t n);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Interfaces from the manifest's lines: see interface.h. A line is `dhcp`, or
- * `ADDRESS/BITS [GATEWAY]`; IPv6 configures itself from router advertisements.
+ * `ADDRESS/BITS [GATEWAY [NAMESERVER]]`; IPv6 configures itself from router advertisements.
  */
 #include "net/interface.h"
 
@@ -29,12 +29,14 @@
 #define FLAG_MULTICAST 0x1000u
 #define FLAG_LOWER_UP  0x10000u
 #define NAME_SERVERS   3
-#define DHCP_PATIENCE  (5 * NSEC_PER_SEC) /* a reader of the name servers waits for the lease */
+#define DHCP_PATIENCE                                                                              \
+    (5 * NSEC_PER_SEC) /* so long after the start whoever wants the name servers waits */
 #define COARSE_SECONDS DHCP_COARSE_TIMER_SECS
 
 static struct manifest_list lines;
 static unsigned next_line;
 static bool dhcp_runs;
+static uint64_t started;
 static struct waitq changed = WAITQ_INIT(changed); /* woken when an interface changes */
 static ip4_addr_t name_servers[NAME_SERVERS]; /* as the last lease said; under the stack lock */
 
@@ -71,8 +73,11 @@ static bool address_static(struct netif *netif, const char *line)
     if (*slash || bits > 32 || !ip4addr_aton(text, &address))
         return false;
     ip4_addr_set_u32(&mask, bits ? lwip_htonl(~0u << (32 - bits)) : 0);
-    word(line, text, sizeof text);
+    line = word(line, text, sizeof text);
     if (text[0] && !ip4addr_aton(text, &gateway))
+        return false;
+    word(line, text, sizeof text);
+    if (text[0] && !ip4addr_aton(text, &name_servers[0]))
         return false;
     netif_set_addr(netif, &address, &mask, &gateway);
     return true;
@@ -109,6 +114,7 @@ static int device_start(struct netdev *d, void *arg)
 
 void interface_start(void)
 {
+    started = clock_now();
     netdev_for_each(device_start, NULL);
 }
 
@@ -195,11 +201,11 @@ static bool dhcp_pending(void)
 
 int interface_pnp_text(struct seq *s)
 {
-    uint64_t deadline = clock_now() + DHCP_PATIENCE;
     struct waiter w;
-    int err = 0;
-    if (stack_start())
-        return 0;
+    int err = stack_start();
+    if (err)
+        return err;
+    uint64_t deadline = started + DHCP_PATIENCE;
     waiter_init(&w);
     for (;;) {
         waitq_add(&changed, &w);
@@ -209,8 +215,7 @@ int interface_pnp_text(struct seq *s)
     }
     waitq_remove(&w);
     stack_lock();
-    if (dhcp_runs)
-        seq_text(s, "#PROTO: DHCP\n");
+    seq_text(s, dhcp_runs ? "#PROTO: DHCP\n" : "#MANUAL\n");
     for (unsigned i = 0; i < NAME_SERVERS && !ip4_addr_isany_val(name_servers[i]); i++) {
         char text[16];
         seq_printf(s, "nameserver %s\n", ip4addr_ntoa_r(&name_servers[i], text, sizeof text));

@@ -396,10 +396,11 @@ static int sys_register(const char *name, int index)
         {"statistics/rx_bytes", sys_received},
         {"statistics/tx_bytes", sys_sent},
     };
+    char path[64];
     int err = 0;
+    size_t dir = (size_t)snprintf(path, sizeof path, "/sys/class/net/%s/", name);
     for (unsigned i = 0; i < ARRAY_SIZE(files) && !err; i++) {
-        char path[64];
-        snprintf(path, sizeof path, "/sys/class/net/%s/%s", name, files[i].name);
+        memcpy(path + dir, files[i].name, strlen(files[i].name) + 1);
         err = procfs_register_id(path, index, files[i].fn);
     }
     return err;

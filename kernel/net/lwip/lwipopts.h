@@ -63,10 +63,10 @@
 #ifndef LWIP_DNS /* dhcp.c is told otherwise: net/interface.c keeps the servers */
 #define LWIP_DNS 0
 #endif
-#define LWIP_AUTOIP                   0
-#define LWIP_ACD                      0
-#define LWIP_IGMP                     1
-#define LWIP_MULTICAST_TX_OPTIONS     1
+#define LWIP_AUTOIP               0
+#define LWIP_ACD                  0
+#define LWIP_IGMP                 1
+#define LWIP_MULTICAST_TX_OPTIONS 1
 
 #define LWIP_IPV6                     1
 #define LWIP_IPV6_MLD                 1
