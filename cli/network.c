@@ -13,7 +13,7 @@
 #include "ops/exit.h"
 #include "portowner.h"
 
-#define GUEST_INTERFACE "10.0.2.15/24 10.0.2.2" /* what QEMU's user network expects */
+#define GUEST_INTERFACE "10.0.2.15/24 10.0.2.2 10.0.2.3" /* what QEMU's user network expects */
 #define HINT            "write -p 8080, -p 8080:80, -p 0.0.0.0:8080:80 or -p 5353:53/udp"
 #define FORWARDS_MAX    1024
 

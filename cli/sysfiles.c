@@ -9,7 +9,7 @@
 #include "alloc.h"
 #include "buf.h"
 
-#define SYSFILES_DNS "10.0.2.3" /* the name server of QEMU's user network */
+#define SYSFILES_LEASE "/proc/net/pnp" /* where the kernel tells the name servers it was given */
 
 bool sysfiles_add_dirs(struct tree *t, struct err *err)
 {
@@ -76,17 +76,17 @@ static bool names_add(struct tree *t, const struct sysfiles *s, struct err *err)
              s->hostname);
     for (size_t i = 0; i < s->name_servers->count; i++)
         buf_addf(&resolv, "nameserver %s\n", s->name_servers->items[i]);
-    if (s->name_servers->count == 0)
-        buf_addf(&resolv, "nameserver %s\n", SYSFILES_DNS);
     char *name = alloc_printf("%s\n", s->hostname);
-    bool ok =
-        tree_add_text(t, "/etc/hosts", 0644, hosts.data, "host names, made by ops", err) &&
-        tree_add_text(t, "/etc/hostname", 0644, name, "the name of this system", err) &&
-        tree_add_text(t, "/etc/resolv.conf", 0644, resolv.data, "name servers, made by ops", err) &&
-        tree_add_text(t, "/etc/nsswitch.conf", 0644,
-                      "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n"
-                      "networks: files\nprotocols: files\nservices: files\n",
-                      "order of lookups, made by ops", err);
+    bool ok = tree_add_text(t, "/etc/hosts", 0644, hosts.data, "host names, made by ops", err) &&
+              tree_add_text(t, "/etc/hostname", 0644, name, "the name of this system", err) &&
+              (s->name_servers->count ? tree_add_text(t, "/etc/resolv.conf", 0644, resolv.data,
+                                                      "name servers, made by ops", err)
+                                      : tree_add_link(t, "/etc/resolv.conf", SYSFILES_LEASE,
+                                                      "name servers, made by ops", err)) &&
+              tree_add_text(t, "/etc/nsswitch.conf", 0644,
+                            "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n"
+                            "networks: files\nprotocols: files\nservices: files\n",
+                            "order of lookups, made by ops", err);
     free(name);
     buf_free(&hosts);
     buf_free(&resolv);

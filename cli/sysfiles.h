@@ -15,7 +15,7 @@
 
 struct sysfiles {
     const char *hostname;
-    const struct strlist *name_servers; /* empty: QEMU's own */
+    const struct strlist *name_servers; /* empty: those of the network it runs in */
     uint64_t uid, gid;                  /* other than 0: get an account called `app` */
 };
 

@@ -36,6 +36,9 @@ $(LWIP)/obj/%.o: $(LWIP)/src/include/lwip/init.h
 $(LWIP)/obj/core/ipv4/ip4.o $(LWIP)/obj/core/ipv6/ip6.o: LWIP_RENAME := -Dtcp_input=tcp_table_input
 $(LWIP)/obj/core/tcp_out.o: LWIP_RENAME := -Dip4_output_if=link_tcp_output4 -Dip6_output_if=link_tcp_output6
 
+# DHCP shall ask for name servers: net/interface.c takes them.
+$(LWIP)/obj/core/ipv4/dhcp.o: LWIP_RENAME := -DLWIP_DNS=1 -DDNS_MAX_SERVERS=3
+
 $(O)/kernel/net/%.o: KERNEL_CFLAGS += $(LWIP_INCLUDE)
 $(filter $(O)/kernel/net/%,$(KERNEL_C:%.c=$(O)/%.o)): | $(LWIP)/src/include/lwip/init.h
 

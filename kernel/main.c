@@ -28,6 +28,7 @@
 #include "mem/kmalloc.h"
 #include "mem/page.h"
 #include "net/interface.h"
+#include "net/procnet.h"
 #include "ops/control.h"
 #include "proc/control.h"
 #include "proc/exec.h"
@@ -176,6 +177,8 @@ static void kernel_init(void *arg)
     __stack_chk_guard = random_u64() << 8;
     if (procinfo_init()) /* files of /proc */
         panic("no memory for /proc");
+    if (procnet_init()) /* and of /proc/net */
+        panic("no memory for /proc/net");
     int err =
         fs_init(manifest.root, manifest.readonly_rootfs); /* ext4 root, tmpfs, devfs, procfs */
     if (err)

@@ -33,7 +33,7 @@ struct proc_process proc_process = {.name = "1"};
 static struct proc_node *node_child(struct proc_node *dir, const char *name, size_t len)
 {
     for (struct proc_node *n = dir->children; n; n = n->next)
-        if (strlen(n->name) == len && !memcmp(n->name, name, len))
+        if (n->len == len && n->name[0] == name[0] && !memcmp(n->name, name, len))
             return n;
     return NULL;
 }
@@ -41,7 +41,7 @@ static struct proc_node *node_child(struct proc_node *dir, const char *name, siz
 static struct proc_node *node_add(struct proc_node *dir, const char *name, size_t len,
                                   uint32_t mode)
 {
-    struct proc_node *n = kzalloc(sizeof *n), **at = &dir->children;
+    struct proc_node *n = kzalloc(sizeof *n);
     if (!n || len >= sizeof n->name) {
         kfree(n);
         return NULL;
@@ -50,9 +50,13 @@ static struct proc_node *node_add(struct proc_node *dir, const char *name, size_
     n->mode = mode;
     n->ino = ++last_ino;
     n->parent = dir;
-    while (*at)
-        at = &(*at)->next;
-    *at = n;
+    n->id = -1;
+    n->len = len;
+    if (dir->last_child)
+        dir->last_child->next = n;
+    else
+        dir->children = n;
+    dir->last_child = n;
     return n;
 }
 
@@ -85,6 +89,16 @@ int procfs_register_mode(const char *path, uint32_t mode, procfs_text_fn *fn)
         return -ENOMEM;
     n->constant = NULL;
     n->text = fn; /* a later registration replaces an earlier one */
+    return 0;
+}
+
+int procfs_register_id(const char *path, int id, procfs_text_fn *fn)
+{
+    struct proc_node *n = proc_node_make(path, S_IFREG | 0444);
+    if (!n)
+        return -ENOMEM;
+    n->text = fn;
+    n->id = id;
     return 0;
 }
 
@@ -314,7 +328,7 @@ static ssize_t proc_read(struct file *f, struct uio *u, uint64_t *pos)
     }
     if (*pos == 0 || !s->buf) {
         seq_reset(s);
-        s->id = n->id;
+        s->id = n->id >= 0 ? n->id : n->node->id;
         int err = proc_is_fd(n) ? proc_fd_info(n->id, s) : n->node->text(s);
         err = err ? err : s->err;
         if (err) {

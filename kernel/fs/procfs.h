@@ -24,6 +24,8 @@ typedef int procfs_write_fn(int id, const char *text);
 /* A file, for instance "meminfo" or "self/maps"; missing directories are made. -ENOMEM, -EEXIST. */
 int procfs_register(const char *path, procfs_text_fn *fn);
 int procfs_register_mode(const char *path, uint32_t mode, procfs_text_fn *fn);
+/* The generator finds `id` in seq->id. */
+int procfs_register_id(const char *path, int id, procfs_text_fn *fn);
 /* A magic link, for instance "self/exe". */
 int procfs_register_link(const char *path, procfs_link_fn *fn);
 /* A link whose text `text` writes: its length, not terminated, cut at n. */

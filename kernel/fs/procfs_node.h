@@ -13,13 +13,15 @@ struct proc_node {
     uint32_t mode;
     uint32_t entry_mode; /* of the entries of fd/ and fdinfo/; else 0 */
     uint64_t ino;
-    struct proc_node *parent, *children, *next;
+    struct proc_node *parent, *children, *last_child, *next;
+    size_t len; /* of the name */
     procfs_text_fn *text;
     procfs_link_fn *link;
     int (*link_text)(char *buf, size_t n);
     procfs_write_fn *write;
     int (*next_number)(int after); /* of a directory of numbered ones */
     const char *constant;
+    int id; /* for the generator, outside of numbered directories; -1 */
 };
 
 struct proc_vnode {

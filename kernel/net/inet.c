@@ -26,7 +26,11 @@ int inet_create(int family, int type, int protocol, uint32_t flags, struct file 
         return tcp_create(family, flags, out);
     if (type == SOCK_DGRAM && (protocol == 0 || protocol == IPPROTO_UDP))
         return udp_create(family, flags, out);
-    if (type == SOCK_STREAM || type == SOCK_DGRAM)
+    if (type == SOCK_DGRAM && (protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6))
+        return -EACCES; /* as with the default net.ipv4.ping_group_range, which names nobody */
+    if (type == SOCK_RAW && !socket_process.privileged())
+        return -EPERM;
+    if (type == SOCK_STREAM || type == SOCK_DGRAM || type == SOCK_RAW)
         return -EPROTONOSUPPORT;
     return -ESOCKTNOSUPPORT;
 }

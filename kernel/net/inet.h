@@ -17,6 +17,17 @@
 /* AF_INET or AF_INET6. -ESOCKTNOSUPPORT, -EPROTONOSUPPORT, -ENOMEM. */
 int inet_create(int family, int type, int protocol, uint32_t flags, struct file **out);
 
+/* A socket as /proc/net tells it. */
+struct inet_view {
+    int family;
+    ip_addr_t local, remote;
+    u16_t local_port, remote_port;
+    uint8_t state;
+    size_t in, out; /* bytes that wait */
+    unsigned retransmissions;
+    uint64_t ino;
+};
+
 /* A hold on a port. */
 struct inet_bind {
     struct list link;

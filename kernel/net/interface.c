@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Interfaces from the manifest's lines: see interface.h. A line is `dhcp`, or
- * `ADDRESS/BITS [GATEWAY]`; IPv6 configures itself from router advertisements.
+ * `ADDRESS/BITS [GATEWAY [NAMESERVER]]`; IPv6 configures itself from router advertisements.
  */
 #include "net/interface.h"
 
@@ -9,6 +9,7 @@
 
 #include "core/log.h"
 #include "dev/netdev.h"
+#include "fs/seq.h"
 #include "lib/fmt.h"
 #include "lib/string.h"
 #include "lwip/dhcp.h"
@@ -16,6 +17,9 @@
 #include "lwip/netif.h"
 #include "net/link.h"
 #include "net/netlink.h"
+#include "sched/clock.h"
+#include "sched/thread.h"
+#include "sched/waitq.h"
 
 #define LOOPBACK_MTU   65536
 #define FLAG_UP        1u /* IFF_* of netdevice(7) */
@@ -24,11 +28,17 @@
 #define FLAG_RUNNING   0x40u
 #define FLAG_MULTICAST 0x1000u
 #define FLAG_LOWER_UP  0x10000u
+#define NAME_SERVERS   3
+#define DHCP_PATIENCE                                                                              \
+    (5 * NSEC_PER_SEC) /* so long after the start whoever wants the name servers waits */
 #define COARSE_SECONDS DHCP_COARSE_TIMER_SECS
 
 static struct manifest_list lines;
 static unsigned next_line;
 static bool dhcp_runs;
+static uint64_t started;
+static struct waitq changed = WAITQ_INIT(changed); /* woken when an interface changes */
+static ip4_addr_t name_servers[NAME_SERVERS]; /* as the last lease said; under the stack lock */
 
 void interface_configure(const struct manifest_list *list)
 {
@@ -63,8 +73,11 @@ static bool address_static(struct netif *netif, const char *line)
     if (*slash || bits > 32 || !ip4addr_aton(text, &address))
         return false;
     ip4_addr_set_u32(&mask, bits ? lwip_htonl(~0u << (32 - bits)) : 0);
-    word(line, text, sizeof text);
+    line = word(line, text, sizeof text);
     if (text[0] && !ip4addr_aton(text, &gateway))
+        return false;
+    word(line, text, sizeof text);
+    if (text[0] && !ip4addr_aton(text, &name_servers[0]))
         return false;
     netif_set_addr(netif, &address, &mask, &gateway);
     return true;
@@ -73,6 +86,7 @@ static bool address_static(struct netif *netif, const char *line)
 static void address_changed(struct netif *netif)
 {
     netlink_address_changed(netif_get_index(netif));
+    waitq_wake(&changed, 0);
 }
 
 static int device_start(struct netdev *d, void *arg)
@@ -100,6 +114,7 @@ static int device_start(struct netdev *d, void *arg)
 
 void interface_start(void)
 {
+    started = clock_now();
     netdev_for_each(device_start, NULL);
 }
 
@@ -159,4 +174,52 @@ unsigned interface_bits(const struct netif *netif)
 uint32_t interface_broadcast(const struct netif *netif)
 {
     return ip4_addr_get_u32(netif_ip4_addr(netif)) | ~ip4_addr_get_u32(netif_ip4_netmask(netif));
+}
+
+/* What dhcp.c calls for each name server of a lease. */
+void dns_setserver(u8_t n, const ip_addr_t *server);
+
+void dns_setserver(u8_t n, const ip_addr_t *server)
+{
+    if (n < NAME_SERVERS)
+        name_servers[n] = *ip_2_ip4(server);
+    if (n < NAME_SERVERS - 1)
+        ip4_addr_set_zero(&name_servers[n + 1]);
+}
+
+/* DHCP is at work and has not come to an end. */
+static bool dhcp_pending(void)
+{
+    struct netif *netif;
+    bool pending = false;
+    stack_lock();
+    NETIF_FOREACH(netif)
+    pending |= netif_dhcp_data(netif) && !dhcp_supplied_address(netif);
+    stack_unlock();
+    return pending;
+}
+
+int interface_pnp_text(struct seq *s)
+{
+    struct waiter w;
+    int err = stack_start();
+    if (err)
+        return err;
+    uint64_t deadline = started + DHCP_PATIENCE;
+    waiter_init(&w);
+    for (;;) {
+        waitq_add(&changed, &w);
+        if (!dhcp_pending() || err)
+            break;
+        err = thread_block(deadline, true);
+    }
+    waitq_remove(&w);
+    stack_lock();
+    seq_text(s, dhcp_runs ? "#PROTO: DHCP\n" : "#MANUAL\n");
+    for (unsigned i = 0; i < NAME_SERVERS && !ip4_addr_isany_val(name_servers[i]); i++) {
+        char text[16];
+        seq_printf(s, "nameserver %s\n", ip4addr_ntoa_r(&name_servers[i], text, sizeof text));
+    }
+    stack_unlock();
+    return 0;
 }

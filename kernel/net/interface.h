@@ -13,6 +13,11 @@ void interface_start(void);
 void interface_tick(void);
 
 struct netif;
+struct seq;
+
+/* /proc/net/pnp: the name servers of the lease or the manifest, as resolv.conf(5) has them; waits
+ * for a lease. */
+int interface_pnp_text(struct seq *s);
 
 #define INTERFACE_NAME 16 /* IFNAMSIZ */
 /* What programs call an interface: "lo", "eth0". */

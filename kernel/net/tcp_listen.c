@@ -10,6 +10,7 @@
 #include "lwip/priv/tcp_priv.h"
 #include "mem/kmalloc.h"
 #include "net/abi.h"
+#include "net/tcp_options.h"
 #include "net/tcp_socket.h"
 #include "net/tcp_state.h"
 #include "net/tcp_table.h"
@@ -327,6 +328,25 @@ void tcp_listen_tick(void)
                 if (stack_now_ms() - c->progress >= most)
                     tcp_listen_ready(c);
             }
+        }
+    }
+}
+
+void tcp_listen_each(void (*fn)(void *arg, const struct inet_view *v), void *arg)
+{
+    for (const struct tcp_pcb_listen *l = tcp_listen_pcbs.listen_pcbs; l; l = l->next) {
+        const struct tcp_port *port = l->callback_arg;
+        LIST_FOR_EACH(m, &port->members)
+        {
+            const struct tcp_socket *t = LIST_ENTRY(m, struct tcp_socket, port_link);
+            const struct inet_view v = {.family = t->socket.family,
+                                        .local = t->bind.address,
+                                        .local_port = t->bind.port,
+                                        .state = TCP_STATE_LISTEN,
+                                        .in = t->waiting,
+                                        .out = t->backlog,
+                                        .ino = t->socket.ino};
+            fn(arg, &v);
         }
     }
 }

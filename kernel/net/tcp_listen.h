@@ -25,4 +25,6 @@ bool tcp_listen_admit(const ip_addr_t *to, u16_t port);
 /* TCP_DEFER_ACCEPT: the connection has data, or is gone (t is freed). */
 void tcp_listen_ready(struct tcp_socket *t);
 void tcp_listen_drop(struct tcp_socket *t);
+struct inet_view;
+void tcp_listen_each(void (*fn)(void *arg, const struct inet_view *v), void *arg);
 void tcp_listen_tick(void); /* once a second */

@@ -12,6 +12,7 @@
 #include "lwip/priv/tcp_priv.h"
 #include "net/abi.h"
 #include "net/tcp_listen.h"
+#include "net/tcp_options.h"
 #include "net/tcp_state.h"
 #include "net/tcp_table.h"
 #include "sched/clock.h"
@@ -394,6 +395,38 @@ static int tcp_sock_error(struct socket *s)
 static bool tcp_sock_listening(struct socket *s)
 {
     return tcp_of(s)->phase == LISTENING;
+}
+
+struct each {
+    void (*fn)(void *arg, const struct inet_view *v);
+    void *arg;
+};
+
+static void each_pcb(const struct tcp_pcb *pcb, void *arg)
+{
+    const struct each *e = arg;
+    /* Without a socket: half open, closed by the program, in TIME_WAIT. */
+    const struct tcp_socket *t = pcb->errf == on_error ? pcb->callback_arg : NULL;
+    struct inet_view v = {.family = IP_IS_V6_VAL(pcb->local_ip) ? AF_INET6 : AF_INET,
+                          .local = pcb->local_ip,
+                          .local_port = pcb->local_port,
+                          .remote = pcb->remote_ip,
+                          .remote_port = pcb->remote_port,
+                          .state = tcp_state_of(pcb),
+                          .retransmissions = pcb->nrtx};
+    if (t) {
+        v.family = t->socket.family;
+        v.in = t->in_bytes;
+        v.out = tcp_data_queued((struct socket *)(uintptr_t)&t->socket, true);
+        v.ino = t->socket.ino;
+    }
+    e->fn(e->arg, &v);
+}
+
+void tcp_each(void (*fn)(void *arg, const struct inet_view *v), void *arg)
+{
+    tcp_listen_each(fn, arg);
+    tcp_table_each(each_pcb, &(struct each){fn, arg});
 }
 
 static const struct socket_ops tcp_ops = {

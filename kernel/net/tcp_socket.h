@@ -8,3 +8,7 @@
 int tcp_create(int family, uint32_t flags, struct file **out);
 /* Set by proc/: the program listens on a port. NULL: nobody cares. Under the stack lock. */
 extern void (*tcp_listening)(uint16_t port);
+
+struct inet_view;
+/* Calls fn for every connection and listener. Under the stack lock. */
+void tcp_each(void (*fn)(void *arg, const struct inet_view *v), void *arg);

@@ -445,6 +445,24 @@ static int udp_sock_option_changed(struct socket *s, int name)
     return 0;
 }
 
+void udp_each(void (*fn)(void *arg, const struct inet_view *v), void *arg)
+{
+    for (const struct udp_pcb *p = udp_pcbs; p; p = p->next) {
+        const struct udp_socket *u = p->recv_arg;
+        if (p->recv != on_datagram)
+            continue; /* DHCP's */
+        const struct inet_view v = {.family = u->socket.family,
+                                    .local = u->bind.address,
+                                    .local_port = u->bind.port,
+                                    .remote = p->remote_ip,
+                                    .remote_port = u->connected ? p->remote_port : 0,
+                                    .state = u->connected ? 1 : 7, /* as TCP's */
+                                    .in = u->used,
+                                    .ino = u->socket.ino};
+        fn(arg, &v);
+    }
+}
+
 static const struct socket_ops udp_ops = {
     .send = udp_sock_send,
     .receive = udp_sock_receive,

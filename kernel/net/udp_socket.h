@@ -7,5 +7,8 @@
 
 /* AF_INET or AF_INET6; flags: O_NONBLOCK. -ENOMEM. */
 int udp_create(int family, uint32_t flags, struct file **out);
+struct inet_view;
+/* Calls fn for every socket with an address. Under the stack lock. */
+void udp_each(void (*fn)(void *arg, const struct inet_view *v), void *arg);
 /* The network says that the socket connected to this peer cannot reach it. Under the stack lock. */
 void udp_peer_error(u16_t local_port, const ip_addr_t *peer, u16_t peer_port, int error);

@@ -6,12 +6,16 @@
 #include <linux/poll.h>
 
 #include "file/poll.h"
+#include "lib/string.h"
 #include "mem/kmalloc.h"
 #include "net/abi.h"
 #include "net/unix_state.h"
 
 struct mutex unix_lock = MUTEX_INIT(unix_lock);
 struct waitq unix_room = WAITQ_INIT(unix_room);
+
+static struct mutex all_lock = MUTEX_INIT(all_lock); /* within unix_lock */
+static struct list all = LIST_INIT(all);
 
 static const struct socket_ops unix_ops;
 
@@ -28,6 +32,9 @@ struct unix_socket *unix_new(int type, int protocol)
     list_init(&u->waiting_link);
     waitq_init(&u->wait);
     u->peer_owner = (struct credentials){0, UINT32_MAX, UINT32_MAX};
+    mutex_lock(&all_lock);
+    list_add_tail(&all, &u->all_link);
+    mutex_unlock(&all_lock);
     return u;
 }
 
@@ -40,6 +47,9 @@ void unix_put(struct unix_socket *u)
 {
     if (__atomic_sub_fetch(&u->refs, 1, __ATOMIC_ACQ_REL))
         return;
+    mutex_lock(&all_lock);
+    list_remove(&u->all_link);
+    mutex_unlock(&all_lock);
     unix_name_put(u->name);
     kfree(u);
 }
@@ -211,6 +221,48 @@ static bool unix_listening(struct socket *s)
 static struct credentials unix_peer_owner(struct socket *s)
 {
     return unix_of(s)->peer_owner;
+}
+
+unsigned unix_count(void)
+{
+    unsigned n = 0;
+    mutex_lock(&all_lock);
+    LIST_FOR_EACH(l, &all)
+    n++;
+    mutex_unlock(&all_lock);
+    return n;
+}
+
+static void name_text(struct seq *s, const struct unix_name *n)
+{
+    const char *path = n->address.sun_path;
+    size_t len = n->len - offsetof(struct sockaddr_un, sun_path);
+    if (n->path)
+        len = strnlen(path, sizeof n->address.sun_path);
+    seq_text(s, " ");
+    for (size_t i = 0; i < len; i++)
+        seq_write(s, path[i] ? &path[i] : "@", 1);
+}
+
+int unix_text(struct seq *s)
+{
+    seq_text(s, "Num       RefCount Protocol Flags    Type St Inode Path\n");
+    mutex_lock(&unix_lock);
+    mutex_lock(&all_lock);
+    LIST_FOR_EACH(l, &all)
+    {
+        const struct unix_socket *u = LIST_ENTRY(l, struct unix_socket, all_link);
+        if (u->dead)
+            continue;
+        seq_printf(s, "%016lx: %08X %08X %08X %04X %02X %5lu", 0ul, u->refs + 1, 0,
+                   u->listening ? 0x10000 : 0, u->socket.type, u->peer ? 3 : 1, u->socket.ino);
+        if (u->name)
+            name_text(s, u->name);
+        seq_text(s, "\n");
+    }
+    mutex_unlock(&all_lock);
+    mutex_unlock(&unix_lock);
+    return 0;
 }
 
 static const struct socket_ops unix_ops = {

@@ -52,6 +52,7 @@ struct packet {
 struct unix_socket {
     struct socket socket;
     uint32_t refs;
+    struct list all_link; /* of all sockets: unix.c */
     struct mutex lock;
     struct list inbox;
     volatile size_t used;    /* bytes there, for messages with what keeps them */

@@ -60,11 +60,13 @@
 #define LWIP_DHCP_DOES_ACD_CHECK      0
 #define LWIP_DHCP_GET_NTP_SRV         0
 #define LWIP_DHCP_PROVIDE_DNS_SERVERS 3
-#define LWIP_DNS                      0
-#define LWIP_AUTOIP                   0
-#define LWIP_ACD                      0
-#define LWIP_IGMP                     1
-#define LWIP_MULTICAST_TX_OPTIONS     1
+#ifndef LWIP_DNS /* dhcp.c is told otherwise: net/interface.c keeps the servers */
+#define LWIP_DNS 0
+#endif
+#define LWIP_AUTOIP               0
+#define LWIP_ACD                  0
+#define LWIP_IGMP                 1
+#define LWIP_MULTICAST_TX_OPTIONS 1
 
 #define LWIP_IPV6                     1
 #define LWIP_IPV6_MLD                 1
