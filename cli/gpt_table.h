@@ -43,5 +43,4 @@ size_t gpt_read(const uint8_t *head, uint64_t sectors, struct gpt_partition *par
                 char (*names)[37], size_t limit, uint8_t disk_id[16]);
 
 /* The one named `name`, without its name; false: none, or it does not lie within the disk. */
-bool gpt_find(const uint8_t *head, uint64_t sectors, const char *name,
-              struct gpt_partition *part);
+bool gpt_find(const uint8_t *head, uint64_t sectors, const char *name, struct gpt_partition *part);

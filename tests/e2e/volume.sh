@@ -264,14 +264,15 @@ temp_there() { [ -n "$(ls -A "$(STORE)" 2>/dev/null | grep tmp)" ]; }
 test_interrupted_create() {
     mkdir d && head -c 150000000 /dev/zero | tr '\0' x >d/file
     for signal in INT TERM HUP; do
-        (trap - INT && exec "$OPS" volume create data -d d >/dev/null 2>&1 </dev/null) &
+        # (a shell starts what is in the background with SIGINT ignored)
+        python3 -c 'import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])' \
+            "$OPS" volume create data -d d >/dev/null 2>&1 </dev/null &
         pid=$!
         wait_for 20 temp_there || fail "it never began"
-        python3 -c "import os, signal; os.kill($pid, signal.SIG$signal)"
-        wait $pid && continue # it was quicker
+        python3 -c "import os, signal; os.kill($pid, signal.SIG$signal)" 2>/dev/null
+        wait $pid && volume delete data # it was quicker
         [ -z "$(ls -A "$(STORE)")" ] || fail "SIG$signal left: $(ls -A "$(STORE)")"
     done
-    volume delete data
     "$OPS" volume create data -d d >/dev/null 2>&1 </dev/null &
     wait_for 20 temp_there || fail "it never began"
     kill -KILL $!
@@ -467,9 +468,6 @@ test_several() {
     for i in 1 2 3 4 5; do
         mkdir d$i && echo $i >d$i/file && volume create v$i -d d$i
     done
-    ops run --mounts v3:/c --mounts v1:/a --mounts v2:/a/b --mounts v4:/d/e:ro /bin/cat /a/file /c/file /d/e/file
-    [ $STATUS != 0 ] || fail "/a/b is not in v1"
-    mkdir d1/b && volume cp -r d1/b v1:/
     ops run --mounts v3:/c --mounts v2:/a/b --mounts v1:/a --mounts v4:/d/e:ro /bin/cat /a/file /a/b/file /c/file /d/e/file
     want_status 0
     want_out $'1\n2\n3\n4'
