@@ -26,9 +26,30 @@ make_content() { # DIR
     chmod 1750 "$1/empty"
 }
 
+# Compares sizes, and data where either has any: gigabytes of holes take long to read.
+same_sparse() { # FILE FILE
+    python3 - "$1" "$2" <<'END'
+import os, sys
+fds = [os.open(name, os.O_RDONLY) for name in sys.argv[1:]]
+size = os.fstat(fds[0]).st_size
+same = size == os.fstat(fds[1]).st_size
+for fd in fds:
+    at = 0
+    while same and at < size:
+        try:
+            at = os.lseek(fd, at, os.SEEK_DATA)
+        except OSError:
+            break
+        one, two = (os.pread(f, 1 << 20, at) for f in fds)
+        same = one == two
+        at += len(one)
+sys.exit(not same)
+END
+}
+
 same_tree() { # DIR DIR
     diff -r --no-dereference --exclude=sparse "$1" "$2" >differ || fail "content differs: $(head -3 differ)"
-    cmp "$1/sparse" "$2/sparse" || fail "the sparse file differs"
+    same_sparse "$1/sparse" "$2/sparse" || fail "the sparse file differs"
     (cd "$1" && find . ! -type l -printf '%p %m %T@\n' | sed 's/\.[0-9]*$//' | sort) >one
     (cd "$2" && find . ! -type l -printf '%p %m %T@\n' | sed 's/\.[0-9]*$//' | sort) >two
     diff one two >differ || fail "modes or times differ: $(head -4 differ)"
