@@ -155,7 +155,8 @@ static bool piece_write(void *context, const char *bytes, size_t n, struct err *
 {
     static const char zeros[HOLE_BLOCK];
     struct out *o = context;
-    size_t done = 0;
+    size_t done = bytes ? 0 : n;
+    o->at += bytes ? 0 : (off_t)n;
     while (done < n) {
         size_t piece = n - done < HOLE_BLOCK ? n - done : HOLE_BLOCK;
         ssize_t put = (ssize_t)piece;
@@ -168,7 +169,7 @@ static bool piece_write(void *context, const char *bytes, size_t n, struct err *
             o->at += put;
         }
     }
-    return hold_step(&o->hold, 0, n, err);
+    return hold_step(&o->hold, 0, bytes ? n : 0, err);
 }
 
 static bool attributes_set(int fd, const struct stat *st, const char *name, struct err *err)
@@ -227,8 +228,7 @@ static bool names_out(struct out *o, ext2_ino_t ino, int dir, struct err *err)
     bool ok = true;
     o->depth++;
     for (struct ext4name *n = names; ok && n->name; n++)
-        if (strcmp(n->name, ".") != 0 && strcmp(n->name, "..") != 0)
-            ok = entry_out(o, n->ino, dir, n->name, err);
+        ok = entry_out(o, n->ino, dir, n->name, err);
     o->depth--;
     ext4file_names_free(names);
     return ok;

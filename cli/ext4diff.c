@@ -20,11 +20,6 @@ struct diff {
     struct err *err;
 };
 
-static bool names_differ(const char *name)
-{
-    return strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
-}
-
 /* Prints `sign` and everything below. */
 static bool only_in(struct diff *d, struct ext4file *f, char sign, const char *path, ext2_ino_t ino)
 {
@@ -44,7 +39,7 @@ static bool only_in(struct diff *d, struct ext4file *f, char sign, const char *p
     bool ok = true;
     for (struct ext4name *n = names; ok && n->name; n++) {
         char *below = path_join(path, n->name);
-        ok = !names_differ(n->name) || only_in(d, f, sign, below, n->ino);
+        ok = only_in(d, f, sign, below, n->ino);
         free(below);
     }
     ext4file_names_free(names);
@@ -120,9 +115,7 @@ static bool step_compare(struct diff *d, const char *path, struct ext4name **x, 
     const char *name = order <= 0 ? (*x)->name : (*y)->name;
     char *below = path_join(path, name);
     bool ok = true, dirs = false;
-    if (!names_differ(name))
-        ;
-    else if (order < 0)
+    if (order < 0)
         ok = only_in(d, d->a, '-', below, (*x)->ino);
     else if (order > 0)
         ok = only_in(d, d->b, '+', below, (*y)->ino);

@@ -278,7 +278,9 @@ static int name_take(ext2_ino_t dir, int entry, struct ext2_dir_entry *d, int of
     struct name_list *l = context;
     size_t n = (size_t)ext2fs_dirent_name_len(d);
     (void)dir, (void)offset, (void)block_size, (void)block;
-    if (entry != DIRENT_OTHER_FILE || memchr(d->name, '/', n) || memchr(d->name, 0, n) || n == 0)
+    bool dots = d->name[0] == '.' && (n == 1 || (n == 2 && d->name[1] == '.'));
+    if (entry != DIRENT_OTHER_FILE || dots || memchr(d->name, '/', n) || memchr(d->name, 0, n) ||
+        n == 0)
         return 0;
     l->names = alloc_array(l->names, l->count + 2, sizeof *l->names);
     l->names[l->count++] = (struct ext4name){alloc_bytes(d->name, n), d->inode};
@@ -315,8 +317,12 @@ void ext4file_names_free(struct ext4name *names)
 /* Takes what ext4file_read() gives into a buffer. */
 static bool buffer_take(void *context, const char *bytes, size_t n, struct err *err)
 {
+    static const char zero[1];
     (void)err;
-    buf_add(context, bytes, n);
+    for (size_t i = 0; !bytes && i < n; i++)
+        buf_add(context, zero, 1);
+    if (bytes)
+        buf_add(context, bytes, n);
     return true;
 }
 
@@ -339,21 +345,87 @@ char *ext4file_link(struct ext4file *f, ext2_ino_t ino, struct err *err)
     return b.data;
 }
 
+/* Where a file may have data: bytes, in order. */
+struct range {
+    uint64_t start, end;
+};
+
+/* The extents of a file; one range of everything where it has none. Ended by an empty range. */
+static struct range *ranges_find(struct ext4file *f, ext2_ino_t ino, uint64_t size)
+{
+    struct range *list = alloc_array(NULL, 2, sizeof *list);
+    ext2_extent_handle_t handle;
+    struct ext2fs_extent x;
+    size_t count = 0;
+    list[0] = (struct range){0, size};
+    list[1] = (struct range){0, 0};
+    if (ext2fs_extent_open(f->fs, ino, &handle))
+        return list;
+    for (int op = EXT2_EXTENT_ROOT; ext2fs_extent_get(handle, op, &x) == 0; op = EXT2_EXTENT_NEXT) {
+        if (!(x.e_flags & EXT2_EXTENT_FLAGS_LEAF) || (x.e_flags & EXT2_EXTENT_FLAGS_SECOND_VISIT))
+            continue;
+        list = alloc_array(list, count + 2, sizeof *list);
+        list[count++] =
+            (struct range){x.e_lblk * f->fs->blocksize, (x.e_lblk + x.e_len) * f->fs->blocksize};
+    }
+    ext2fs_extent_free(handle);
+    list[count] = (struct range){0, 0};
+    return list;
+}
+
+struct reader {
+    ext2_file_t file;
+    char *bytes;
+    uint64_t at;
+    ext4file_take_fn *take;
+    void *context;
+    struct err *err;
+};
+
+/* Gives what is between where the reader is and `end`; *code: why it could not be read. */
+static bool range_read(struct reader *r, uint64_t end, errcode_t *code)
+{
+    *code = ext2fs_file_llseek(r->file, r->at, EXT2_SEEK_SET, NULL);
+    while (!*code && r->at < end) {
+        unsigned n = 0, want = end - r->at < READ_CHUNK ? (unsigned)(end - r->at) : READ_CHUNK;
+        *code = ext2fs_file_read(r->file, r->bytes, want, &n);
+        if (!*code && n == 0)
+            return true;
+        if (!*code && !r->take(r->context, r->bytes, n, r->err))
+            return false;
+        r->at += n;
+    }
+    return true;
+}
+
+static bool hole_give(struct reader *r, uint64_t end)
+{
+    uint64_t n = end > r->at ? end - r->at : 0;
+    r->at += n;
+    return n == 0 || r->take(r->context, NULL, n, r->err);
+}
+
 bool ext4file_read(struct ext4file *f, ext2_ino_t ino, ext4file_take_fn *take, void *context,
                    struct err *err)
 {
-    ext2_file_t file;
-    unsigned n = 0;
-    errcode_t code = ext2fs_file_open(f->fs, ino, 0, &file);
+    struct reader r = {.take = take, .context = context, .err = err};
+    __u64 size = 0;
+    errcode_t code = ext2fs_file_open(f->fs, ino, 0, &r.file);
     if (code)
         return ext4_fail(f, code, "open", "a file", err);
-    char *bytes = alloc_zero(READ_CHUNK);
+    code = ext2fs_file_get_lsize(r.file, &size);
+    struct range *ranges = ranges_find(f, ino, size);
+    r.bytes = alloc_zero(READ_CHUNK);
     bool ok = true;
-    while (ok && !(code = ext2fs_file_read(file, bytes, READ_CHUNK, &n)) && n > 0)
-        ok = take(context, bytes, n, err);
+    for (struct range *x = ranges; ok && !code && x->end > x->start; x++) {
+        uint64_t end = x->end < size ? x->end : size;
+        ok = hole_give(&r, x->start < size ? x->start : size) && range_read(&r, end, &code);
+    }
     if (ok && code)
         ok = ext4_fail(f, code, "read", "a file", err);
-    ext2fs_file_close(file);
-    free(bytes);
+    ok = ok && hole_give(&r, size);
+    ext2fs_file_close(r.file);
+    free(r.bytes);
+    free(ranges);
     return ok;
 }

@@ -79,7 +79,8 @@ void ext4file_names_free(struct ext4name *names);
 /* The target of a symlink, freed with free(); NULL: see err. */
 char *ext4file_link(struct ext4file *f, ext2_ino_t ino, struct err *err);
 
-/* Gives the content of a file to `take`, in pieces, holes as zeros, until it returns false. */
+/* Gives the content of a file to `take`, in pieces, until it returns false; a hole of n bytes is
+ * one piece with `bytes` NULL. */
 typedef bool ext4file_take_fn(void *context, const char *bytes, size_t n, struct err *err);
 bool ext4file_read(struct ext4file *f, ext2_ino_t ino, ext4file_take_fn *take, void *context,
                    struct err *err);

@@ -92,10 +92,12 @@ bool ext4tools_grow(const struct ext4file *f, uint64_t bytes, struct err *err)
 {
     struct buf said = {0};
     int status = 0;
+    bool found = false;
     char *size = alloc_printf("%lluK", (unsigned long long)(bytes >> 10));
-    bool ok = tool_run(f, "e2fsck", "-fp", NULL, &status, &said, err);
-    if (ok && status & ~(FSCK_CORRECTED | FSCK_REBOOT))
-        ok = tool_failed(f, "prepare", &said, err);
+    bool ok = ext4tools_check(f, false, &found, &said, err);
+    if (ok && found)
+        ok = err_set(err, OPS_EXIT_FAILED, "`check --repair` repairs it",
+                     "the filesystem in %s is damaged", f->path);
     ok = ok && tool_run(f, "resize2fs", "-f", size, &status, &said, err);
     if (ok && status)
         ok = tool_failed(f, "resize", &said, err);

@@ -11,12 +11,17 @@
 #define SHOW_AFTER 1000 /* ms; quicker work shows nothing */
 #define SHOW_EVERY 200
 
+/* Those that nohup(1) or a shell has not told us to ignore. */
 static void held_signals(sigset_t *set)
 {
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
     sigemptyset(set);
-    sigaddset(set, SIGINT);
-    sigaddset(set, SIGTERM);
-    sigaddset(set, SIGHUP);
+    for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) {
+        struct sigaction now;
+        sigaction(signals[i], NULL, &now);
+        if (now.sa_handler != SIG_IGN)
+            sigaddset(set, signals[i]);
+    }
 }
 
 static long elapsed_ms(const struct timespec *from, const struct timespec *to)

@@ -22,10 +22,16 @@ struct reading {
 
 static bool take(void *context, const char *bytes, size_t n, struct err *err)
 {
+    static const char zeros[4096];
     struct reading *r = context;
     if (r->to->size + n > r->limit)
         return err_set(err, OPS_EXIT_FAILED, NULL, "a file of the boot partition is too large");
-    buf_add(r->to, bytes, n);
+    for (size_t piece; !bytes && n; n -= piece) {
+        piece = n < sizeof zeros ? n : sizeof zeros;
+        buf_add(r->to, zeros, piece);
+    }
+    if (bytes)
+        buf_add(r->to, bytes, n);
     return true;
 }
 

@@ -105,8 +105,7 @@ static bool ls_path(const struct verb_request *r, struct ext4file *f, const char
         return false;
     bool ok = true;
     for (struct ext4name *n = names; ok && n->name; n++)
-        if (strcmp(n->name, ".") != 0 && strcmp(n->name, "..") != 0)
-            ok = line_print(r, f, n->name, n->ino, err);
+        ok = line_print(r, f, n->name, n->ino, err);
     ext4file_names_free(names);
     return ok;
 }
@@ -147,12 +146,8 @@ static bool tree_below(struct ext4file *f, ext2_ino_t dir, char *indent, unsigne
     if (!ext4file_names(f, dir, &names, err))
         return false;
     size_t count = 0, end = strlen(indent);
-    for (struct ext4name *n = names; n->name; n++)
-        if (strcmp(n->name, ".") != 0 && strcmp(n->name, "..") != 0)
-            names[count++] = *n;
-        else
-            free(n->name);
-    names[count].name = NULL;
+    while (names[count].name)
+        count++;
     bool ok = true;
     for (size_t i = 0; ok && i < count; i++) {
         struct stat st;
@@ -199,8 +194,15 @@ bool verb_tree(const struct verb_request *r, char **operands, size_t count, int 
 
 static bool stdout_take(void *context, const char *bytes, size_t n, struct err *err)
 {
+    static const char zeros[65536];
     (void)context;
-    return fwrite(bytes, 1, n, stdout) == n || err_errno(err, "write", "standard output");
+    while (n) {
+        size_t piece = bytes || n < sizeof zeros ? n : sizeof zeros;
+        if (fwrite(bytes ? bytes : zeros, 1, piece, stdout) != piece)
+            return err_errno(err, "write", "standard output");
+        n -= piece;
+    }
+    return true;
 }
 
 static bool cat_path(const struct verb_request *r, struct ext4file *f, const char *path,

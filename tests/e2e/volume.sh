@@ -26,9 +26,30 @@ make_content() { # DIR
     chmod 1750 "$1/empty"
 }
 
+# Compares sizes, and data where either has any: gigabytes of holes take long to read.
+same_sparse() { # FILE FILE
+    python3 - "$1" "$2" <<'END'
+import os, sys
+fds = [os.open(name, os.O_RDONLY) for name in sys.argv[1:]]
+size = os.fstat(fds[0]).st_size
+same = size == os.fstat(fds[1]).st_size
+for fd in fds:
+    at = 0
+    while same and at < size:
+        try:
+            at = os.lseek(fd, at, os.SEEK_DATA)
+        except OSError:
+            break
+        one, two = (os.pread(f, 1 << 20, at) for f in fds)
+        same = one == two
+        at += len(one)
+sys.exit(not same)
+END
+}
+
 same_tree() { # DIR DIR
     diff -r --no-dereference --exclude=sparse "$1" "$2" >differ || fail "content differs: $(head -3 differ)"
-    cmp "$1/sparse" "$2/sparse" || fail "the sparse file differs"
+    same_sparse "$1/sparse" "$2/sparse" || fail "the sparse file differs"
     (cd "$1" && find . ! -type l -printf '%p %m %T@\n' | sed 's/\.[0-9]*$//' | sort) >one
     (cd "$2" && find . ! -type l -printf '%p %m %T@\n' | sed 's/\.[0-9]*$//' | sort) >two
     diff one two >differ || fail "modes or times differ: $(head -4 differ)"
@@ -264,14 +285,15 @@ temp_there() { [ -n "$(ls -A "$(STORE)" 2>/dev/null | grep tmp)" ]; }
 test_interrupted_create() {
     mkdir d && head -c 150000000 /dev/zero | tr '\0' x >d/file
     for signal in INT TERM HUP; do
-        (trap - INT && exec "$OPS" volume create data -d d >/dev/null 2>&1 </dev/null) &
+        # (a shell starts what is in the background with SIGINT ignored)
+        python3 -c 'import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])' \
+            "$OPS" volume create data -d d >/dev/null 2>&1 </dev/null &
         pid=$!
         wait_for 20 temp_there || fail "it never began"
-        python3 -c "import os, signal; os.kill($pid, signal.SIG$signal)"
-        wait $pid && continue # it was quicker
+        python3 -c "import os, signal; os.kill($pid, signal.SIG$signal)" 2>/dev/null
+        wait $pid && volume delete data # it was quicker
         [ -z "$(ls -A "$(STORE)")" ] || fail "SIG$signal left: $(ls -A "$(STORE)")"
     done
-    volume delete data
     "$OPS" volume create data -d d >/dev/null 2>&1 </dev/null &
     wait_for 20 temp_there || fail "it never began"
     kill -KILL $!
@@ -467,9 +489,6 @@ test_several() {
     for i in 1 2 3 4 5; do
         mkdir d$i && echo $i >d$i/file && volume create v$i -d d$i
     done
-    ops run --mounts v3:/c --mounts v1:/a --mounts v2:/a/b --mounts v4:/d/e:ro /bin/cat /a/file /c/file /d/e/file
-    [ $STATUS != 0 ] || fail "/a/b is not in v1"
-    mkdir d1/b && volume cp -r d1/b v1:/
     ops run --mounts v3:/c --mounts v2:/a/b --mounts v1:/a --mounts v4:/d/e:ro /bin/cat /a/file /a/b/file /c/file /d/e/file
     want_status 0
     want_out $'1\n2\n3\n4'

@@ -103,12 +103,47 @@ static void test_id(void **state)
     assert_int_equal(id[8], 0xbf);
 }
 
+static void test_read_back(void **state)
+{
+    (void)state;
+    struct gpt_partition parts[4];
+    char names[4][37];
+    uint8_t id[16];
+    assert_true(gpt_present(head));
+    assert_int_equal(gpt_read(head, SECTORS, parts, names, 4, id), 2);
+    assert_int_equal(id[2], 3);
+    assert_int_equal(parts[0].type, GPT_BIOS_BOOT);
+    assert_int_equal(parts[1].type, GPT_LINUX);
+    assert_int_equal(parts[1].id[0], 0xbb);
+    assert_int_equal(parts[1].last, 61439);
+    assert_string_equal(parts[1].name, "a-name-of-exactly-thirty-six-letters");
+    assert_int_equal(gpt_read(head, SECTORS, parts, names, 1, id), 1);
+    assert_true(gpt_find(head, SECTORS, "grub", &parts[0]));
+    assert_int_equal(parts[0].first, 2048);
+    assert_false(gpt_find(head, SECTORS, "gru", &parts[0]));
+    assert_false(gpt_find(head, 61439, "a-name-of-exactly-thirty-six-letters", &parts[0]));
+}
+
+static void test_damage_is_seen(void **state)
+{
+    (void)state;
+    head[GPT_SECTOR + 60] ^= 1;
+    assert_false(gpt_present(head));
+    head[GPT_SECTOR + 60] ^= 1;
+    head[2 * GPT_SECTOR + 32] ^= 1;
+    assert_false(gpt_present(head));
+    memset(head, 0, sizeof head);
+    assert_false(gpt_present(head));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_protective_mbr, setup),
         cmocka_unit_test_setup(test_headers, setup),
         cmocka_unit_test_setup(test_entries, setup),
+        cmocka_unit_test_setup(test_read_back, setup),
+        cmocka_unit_test_setup(test_damage_is_seen, setup),
         cmocka_unit_test(test_large_disk),
         cmocka_unit_test(test_id),
     };
