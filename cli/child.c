@@ -68,8 +68,8 @@ bool child_start(struct child *c, const struct strlist *argv, const int *keep, s
     return true;
 }
 
-bool child_collect(const struct strlist *argv, const int *keep, size_t count, struct buf *said,
-                   struct err *err)
+bool child_status(const struct strlist *argv, const int *keep, size_t count, struct buf *said,
+                  int *number, struct err *err)
 {
     struct child c;
     char bytes[4096];
@@ -84,7 +84,20 @@ bool child_collect(const struct strlist *argv, const int *keep, size_t count, st
     while (waitpid(c.pid, &status, 0) < 0 && errno == EINTR)
         ;
     buf_add(said, "", 0);
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+    if (!WIFEXITED(status))
+        return err_set(err, OPS_EXIT_FAILED, NULL, "%s was ended by signal %d", argv->items[0],
+                       WTERMSIG(status));
+    *number = WEXITSTATUS(status);
+    return true;
+}
+
+bool child_collect(const struct strlist *argv, const int *keep, size_t count, struct buf *said,
+                   struct err *err)
+{
+    int status;
+    if (!child_status(argv, keep, count, said, &status, err))
+        return false;
+    if (status == 0)
         return true;
     return err_set(err, OPS_EXIT_FAILED, NULL, "%s failed: %s", argv->items[0], said->data);
 }

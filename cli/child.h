@@ -27,3 +27,7 @@ bool child_start(struct child *c, const struct strlist *argv, const int *keep, s
  * or ends with another status than 0 (the error quotes what it said). */
 bool child_collect(const struct strlist *argv, const int *keep, size_t count, struct buf *said,
                    struct err *err);
+
+/* The same for a tool whose statuses mean something. Errors: it does not start, or a signal. */
+bool child_status(const struct strlist *argv, const int *keep, size_t count, struct buf *said,
+                  int *status, struct err *err);

@@ -19,6 +19,10 @@
 static const struct option build_rows[] = {
     LAUNCH_OPTIONS,
     OUTPUT_OPTION,
+    {.name = "read-only",
+     .type = OPTION_FLAG,
+     .offset = offsetof(struct request, read_only),
+     .help = "the root filesystem cannot be written"},
     {.name = "trace",
      .type = OPTION_MAYBE,
      .offset = offsetof(struct request, trace),
@@ -87,6 +91,7 @@ static bool run(const struct command *self, char **words, int *status, struct er
     }
     strlist_free(&r.env);
     strlist_free(&r.exclude);
+    strlist_free(&r.mounts);
     return ok;
 }
 

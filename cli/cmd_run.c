@@ -26,6 +26,7 @@
 #define LEAST_MEMORY (UINT64_C(2) << 20)   /* the kernel, its tables and a small program */
 #define RUN_MEMORY   (UINT64_C(256) << 20) /* the default: this, or more for large programs */
 #define RUN_CPUS_MAX 64
+#define Q35_VOLUMES  8 /* the kernel has 16 mounts, half of them its own */
 
 static const struct option run_rows[] = {
     LAUNCH_OPTIONS,
@@ -74,6 +75,10 @@ static const struct option run_rows[] = {
      .offset = offsetof(struct request, udp_ports),
      .argument = "[ADDR:]PORT[:GUEST]",
      .help = "the same for UDP"},
+    {.name = "read-only",
+     .type = OPTION_FLAG,
+     .offset = offsetof(struct request, read_only),
+     .help = "the root filesystem cannot be written"},
     {.name = "smp",
      .type = OPTION_TEXT,
      .offset = offsetof(struct request, cpus),
@@ -187,6 +192,19 @@ static bool sockets_make(struct machine *m, int ours[STREAM_COUNT], struct err *
     return true;
 }
 
+/* QEMU inherits our ends of the streams and the locks of the volumes. */
+static bool machine_start(const struct machine *m, struct child *child, const struct strlist *argv,
+                          struct err *err)
+{
+    int *keep = alloc_array(NULL, STREAM_COUNT + m->mounts->count, sizeof *keep);
+    memcpy(keep, m->fds, sizeof m->fds);
+    for (size_t i = 0; i < m->mounts->count; i++)
+        keep[STREAM_COUNT + i] = m->mounts->items[i].fd;
+    bool ok = child_start(child, argv, keep, STREAM_COUNT + m->mounts->count, err);
+    free(keep);
+    return ok;
+}
+
 static bool machine_run(struct machine *m, const struct plan *p, const struct request *r,
                         int *status, struct err *err)
 {
@@ -206,7 +224,7 @@ static bool machine_run(struct machine *m, const struct plan *p, const struct re
         puts(line);
     } else {
         relay_block_signals();
-        ok = child_start(&child, &argv, m->fds, STREAM_COUNT, err);
+        ok = machine_start(m, &child, &argv, err);
         for (int s = 0; s < STREAM_COUNT; s++)
             close(m->fds[s]);
         ok = ok && relay_run(&child, ours, &o, status, err);
@@ -262,6 +280,12 @@ static bool network_choose(struct network *n, struct plan *p, const struct reque
     return ok && (r->dry_run || network_check(n, err));
 }
 
+/* microvm has 8 slots: the streams, the root, random numbers, the network take one each. */
+static size_t volumes_most(bool q35, const struct network *n)
+{
+    return q35 ? Q35_VOLUMES : n->kind == NETWORK_NONE ? 5 : 4;
+}
+
 static bool plan_run(struct plan *p, const struct request *r, int *status, struct err *err)
 {
     static const char *const machines[] = {"microvm", "q35"};
@@ -271,19 +295,21 @@ static bool plan_run(struct plan *p, const struct request *r, int *status, struc
     struct network network = {0};
     char *qemu = NULL, *kernel = NULL, *manifest = NULL;
     size_t machine;
-    bool ok = choice("machine", r->machine, machines, 2, &machine, err) &&
-              size_choose(&m, r, p, err) && network_choose(&network, p, r, err) &&
-              (kernel = launch_kernel(r, err)) && (qemu = qemu_find(err)) &&
-              accel_choose(&m, r, err) && image_take(p, r, &image, err) &&
-              manifest_place(p, &manifest, err);
+    bool ok =
+        choice("machine", r->machine, machines, 2, &machine, err) && size_choose(&m, r, p, err) &&
+        network_choose(&network, p, r, err) && (kernel = launch_kernel(r, err)) &&
+        (qemu = qemu_find(err)) && accel_choose(&m, r, err) &&
+        mounts_attach(&p->mounts, &p->manifest.mount, volumes_most(machine == 1, &network), err) &&
+        image_take(p, r, &image, err) && manifest_place(p, &manifest, err);
     if (ok) {
         m.q35 = machine == 1;
         m.qemu = qemu;
         m.kernel = kernel;
         m.root = image.path;
-        m.root_read_only = p->config.readonly_rootfs;
+        m.root_read_only = p->manifest.readonly_rootfs;
         m.manifest = manifest;
         m.network = &network;
+        m.mounts = &p->mounts;
         ok = debug_prepare(&debug, p, kernel, r, &m, err) && machine_run(&m, p, r, status, err);
         debug_end(&debug, p->program, stderr);
     }
@@ -313,6 +339,7 @@ static bool run(const struct command *self, char **words, int *status, struct er
     }
     strlist_free(&r.env);
     strlist_free(&r.exclude);
+    strlist_free(&r.mounts);
     strlist_free(&r.ports);
     strlist_free(&r.udp_ports);
     return ok;

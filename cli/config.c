@@ -26,6 +26,7 @@ enum key_type {
     KEY_PATHS,
     KEY_ENV,
     KEY_MAP,
+    KEY_MOUNTS,
     KEY_TABLE
 };
 
@@ -46,6 +47,7 @@ static const char *const expected[] = {
     [KEY_PATHS] = "a list of paths: [\"...\", ...]",
     [KEY_ENV] = "an object of strings: {\"NAME\": \"value\", ...}",
     [KEY_MAP] = "an object of strings: {\"host directory\": \"/guest/directory\", ...}",
+    [KEY_MOUNTS] = "an object of strings: {\"volume\": \"/guest/directory\", ...}",
     [KEY_TABLE] = "an object: {...}",
 };
 
@@ -54,6 +56,12 @@ static const struct key run_keys[] = {
     {"Memory", KEY_SIZE, offsetof(struct config, memory), NULL},
     {"Ports", KEY_TEXTS, offsetof(struct config, ports), NULL},
     {"UDPPorts", KEY_TEXTS, offsetof(struct config, udp_ports), NULL},
+    {0},
+};
+
+/* What OPS hands to its kernel as it stands there; of it this kernel knows: */
+static const struct key passthrough_keys[] = {
+    {"readonly_rootfs", KEY_BOOL, offsetof(struct config, readonly_rootfs), NULL},
     {0},
 };
 
@@ -66,7 +74,9 @@ static const struct key top_keys[] = {
     {"Files", KEY_PATHS, offsetof(struct config, files), NULL},
     {"Gid", KEY_NUMBER, offsetof(struct config, gid), NULL},
     {"Hostname", KEY_TEXT, offsetof(struct config, hostname), NULL},
+    {"ManifestPassthrough", KEY_TABLE, 0, passthrough_keys},
     {"MapDirs", KEY_MAP, offsetof(struct config, map_dirs), NULL},
+    {"Mounts", KEY_MOUNTS, offsetof(struct config, mounts), NULL},
     {"NameServers", KEY_TEXTS, offsetof(struct config, name_servers), NULL},
     {"Program", KEY_PATH, offsetof(struct config, program), NULL},
     {"ReadonlyRootfs", KEY_BOOL, offsetof(struct config, readonly_rootfs), NULL},
@@ -151,6 +161,13 @@ static bool read_member(struct reader *r, const struct key *k, struct strlist *l
         strlist_add(list, path);
         strlist_add(list, guest);
         break;
+    case KEY_MOUNTS:
+        if (v->valuestring[0] != '/')
+            return json_error(&r->text, &r->place, false, r->err,
+                              "the mount point must start with a slash");
+        path = strchr(v->string, '/') ? path_of(r, v->string) : alloc_string(v->string);
+        strlist_addf(list, "%s:%s", path, v->valuestring);
+        break;
     case KEY_ENV:
         if (v->string[0] == 0 || strchr(v->string, '='))
             return json_error(&r->text, &r->place, true, r->err,
@@ -169,7 +186,7 @@ static bool read_member(struct reader *r, const struct key *k, struct strlist *l
 static bool read_list(struct reader *r, const struct key *k, const cJSON *v)
 {
     struct strlist *list = (struct strlist *)((char *)r->config + k->offset);
-    bool object = k->type == KEY_ENV || k->type == KEY_MAP;
+    bool object = k->type == KEY_ENV || k->type == KEY_MAP || k->type == KEY_MOUNTS;
     if (object ? !cJSON_IsObject(v) : !cJSON_IsArray(v))
         return wrong_type(r, k);
     size_t index = 0;
@@ -276,6 +293,7 @@ void config_free(struct config *c)
     strlist_free(&c->files);
     strlist_free(&c->dirs);
     strlist_free(&c->map_dirs);
+    strlist_free(&c->mounts);
     strlist_free(&c->name_servers);
     strlist_free(&c->ports);
     strlist_free(&c->udp_ports);

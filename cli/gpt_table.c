@@ -105,3 +105,78 @@ void gpt_fill(uint8_t *head, uint8_t *tail, uint64_t sectors, const uint8_t disk
     header_fill(head + GPT_SECTOR, 1, sectors - 1, 2, sectors, disk_id, crc);
     header_fill(tail + size, sectors - 1, 1, sectors - GPT_TAIL_SECTORS, sectors, disk_id, crc);
 }
+
+static uint64_t get64(const uint8_t *from)
+{
+    uint64_t v = 0;
+    for (int i = 7; i >= 0; i--)
+        v = v << 8 | from[i];
+    return v;
+}
+
+static uint32_t get32(const uint8_t *from)
+{
+    return (uint32_t)(from[0] | from[1] << 8 | from[2] << 16) | (uint32_t)from[3] << 24;
+}
+
+bool gpt_present(const uint8_t *head)
+{
+    const uint8_t *h = head + GPT_SECTOR;
+    uint8_t copy[GPT_HEADER];
+    if (memcmp(h, "EFI PART", 8) != 0 || get32(h + 12) != GPT_HEADER || get64(h + 72) != 2 ||
+        get32(h + 80) != GPT_ENTRIES || get32(h + 84) != GPT_ENTRY_SIZE)
+        return false;
+    memcpy(copy, h, sizeof copy);
+    put32(copy + 16, 0);
+    return crc32_of(copy, sizeof copy) == get32(h + 16) &&
+           crc32_of(head + 2 * GPT_SECTOR, GPT_ENTRIES * GPT_ENTRY_SIZE) == get32(h + 88);
+}
+
+static enum gpt_type type_of(const uint8_t id[16])
+{
+    for (int t = 0; t < GPT_OTHER; t++)
+        if (memcmp(id, gpt_types[t], 16) == 0)
+            return (enum gpt_type)t;
+    return GPT_OTHER;
+}
+
+/* One entry; false: it is empty, or not within the disk. */
+static bool entry_read(const uint8_t *e, uint64_t sectors, struct gpt_partition *part,
+                       char name[37])
+{
+    static const uint8_t none[16];
+    *part = (struct gpt_partition){
+        .type = type_of(e), .first = get64(e + 32), .last = get64(e + 40), .name = name};
+    if (memcmp(e, none, 16) == 0 || part->first > part->last || part->first < GPT_HEAD_SECTORS ||
+        part->last >= sectors)
+        return false;
+    memcpy(part->id, e + 16, 16);
+    memset(name, 0, 37);
+    for (size_t c = 0; c < 36; c++)
+        name[c] = (char)(e[57 + 2 * c] || e[56 + 2 * c] > 126 ? '?' : e[56 + 2 * c]);
+    return true;
+}
+
+size_t gpt_read(const uint8_t *head, uint64_t sectors, struct gpt_partition *parts,
+                char (*names)[37], size_t limit, uint8_t disk_id[16])
+{
+    size_t count = 0;
+    memcpy(disk_id, head + GPT_SECTOR + 56, 16);
+    for (size_t i = 0; i < GPT_ENTRIES && count < limit; i++)
+        count += entry_read(head + 2 * GPT_SECTOR + i * GPT_ENTRY_SIZE, sectors, &parts[count],
+                            names[count]);
+    return count;
+}
+
+bool gpt_find(const uint8_t *head, uint64_t sectors, const char *name, struct gpt_partition *part)
+{
+    char found[37];
+    for (size_t i = 0; i < GPT_ENTRIES; i++) {
+        if (entry_read(head + 2 * GPT_SECTOR + i * GPT_ENTRY_SIZE, sectors, part, found) &&
+            strcmp(found, name) == 0) {
+            part->name = NULL;
+            return true;
+        }
+    }
+    return false;
+}

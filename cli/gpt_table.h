@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,7 +14,7 @@
 #define GPT_TAIL_SECTORS 33u   /* 128 entries, header */
 #define GPT_ALIGN        2048u /* sectors: partitions start at whole MiB */
 
-enum gpt_type { GPT_BIOS_BOOT, GPT_LINUX };
+enum gpt_type { GPT_BIOS_BOOT, GPT_LINUX, GPT_OTHER };
 
 struct gpt_partition {
     enum gpt_type type;
@@ -32,3 +33,14 @@ void gpt_fill(uint8_t *head, uint8_t *tail, uint64_t sectors, const uint8_t disk
 
 /* Makes 16 bytes look like a version 4 GUID in GPT's byte order. */
 void gpt_id_stamp(uint8_t id[16]);
+
+/* Does the head of a disk hold a GPT whose checksums are right? */
+bool gpt_present(const uint8_t *head);
+
+/* The partitions of a disk of `sectors` sectors; at most `limit`. Names are put into `names`.
+ * Returns how many there are. */
+size_t gpt_read(const uint8_t *head, uint64_t sectors, struct gpt_partition *parts,
+                char (*names)[37], size_t limit, uint8_t disk_id[16]);
+
+/* The one named `name`, without its name; false: none, or it does not lie within the disk. */
+bool gpt_find(const uint8_t *head, uint64_t sectors, const char *name, struct gpt_partition *part);

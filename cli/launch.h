@@ -39,6 +39,11 @@
          .type = OPTION_FLAG,                                                                      \
          .offset = offsetof(struct request, list_files),                                           \
          .help = "print what the image would hold, whence and why"},                               \
+        {.name = "mounts",                                                                         \
+         .type = OPTION_LIST,                                                                      \
+         .offset = offsetof(struct request, mounts),                                               \
+         .argument = "NAME:/path[:ro]",                                                            \
+         .help = "mount a volume (`ops volume`) there"},                                           \
         {.name = "no-aslr",                                                                        \
          .type = OPTION_FLAG,                                                                      \
          .offset = offsetof(struct request, no_aslr),                                              \

@@ -13,7 +13,8 @@
 #include "nearest.h"
 #include "ops/exit.h"
 
-static const struct command *const commands[] = {&cmd_run, &cmd_build, &cmd_profile, &cmd_version};
+static const struct command *const commands[] = {&cmd_run,    &cmd_build,   &cmd_image,
+                                                 &cmd_volume, &cmd_profile, &cmd_version};
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
 
 static const struct command *command_find(const char *name)
@@ -60,6 +61,10 @@ static bool help_command(char **words, struct err *err)
     const struct command *c = words[0] ? command_find(words[0]) : NULL;
     if (words[0] && !c)
         return command_unknown(words[0], err);
+    char *ask[] = {"--help", NULL};
+    int status;
+    if (c && !c->options) /* it has verbs */
+        return c->run(c, ask, &status, err);
     if (c)
         command_help(c);
     else

@@ -186,6 +186,18 @@ static bool files_add(struct plan *p, const struct request *r, struct err *err)
     return ok && deps_finish(&p->deps, err);
 }
 
+/* Volumes of the configuration and of the command line. */
+static bool mounts_make(struct plan *p, const struct request *r, bool portable, struct err *err)
+{
+    struct strlist words = {0};
+    strlist_add_all(&words, &p->config.mounts);
+    strlist_add_all(&words, &r->mounts);
+    bool ok = mounts_parse(&p->mounts, &words, &p->tree, err) &&
+              (!portable || mounts_declare(&p->mounts, &p->manifest.mount, err));
+    strlist_free(&words);
+    return ok;
+}
+
 bool plan_make(struct plan *p, const struct request *r, bool portable, struct err *err)
 {
     *p = (struct plan){0};
@@ -196,7 +208,7 @@ bool plan_make(struct plan *p, const struct request *r, bool portable, struct er
     struct manifest *m = &p->manifest;
     m->uid = p->config.uid;
     m->gid = p->config.gid;
-    m->readonly_rootfs = p->config.readonly_rootfs;
+    m->readonly_rootfs = p->config.readonly_rootfs || r->read_only;
     m->cwd = p->config.cwd ? p->config.cwd : m->cwd;
     m->hostname = p->config.hostname ? p->config.hostname : m->hostname;
     m->aslr = !r->no_aslr && !r->debug; /* gdb is told fixed addresses */
@@ -204,6 +216,8 @@ bool plan_make(struct plan *p, const struct request *r, bool portable, struct er
     m->trace = r->trace ? r->trace : m->trace;
     m->log = r->verbose ? "debug" : m->log;
     if (!env_make(p, r, portable, err) || !program_choose(p, r, err) || !files_add(p, r, err))
+        return false;
+    if (!mounts_make(p, r, portable, err))
         return false;
     p->program_bytes = deps_memory(&p->deps);
     return true;
@@ -227,6 +241,7 @@ void plan_print(const struct plan *p)
 void plan_free(struct plan *p)
 {
     config_free(&p->config);
+    mounts_free(&p->mounts);
     tree_free(&p->tree);
     deps_free(&p->deps);
     manifest_free(&p->manifest);

@@ -17,6 +17,7 @@
 #include "deps.h"
 #include "err.h"
 #include "manifest_text.h"
+#include "mounts.h"
 #include "strlist.h"
 #include "tree.h"
 
@@ -25,6 +26,7 @@ struct request {
     const char *config;
     struct strlist env;     /* NAME=value, or NAME to take it from the host */
     struct strlist exclude; /* patterns of files not to add by itself */
+    struct strlist mounts;  /* NAME:/path[:ro] */
     const char *memory;
     const char *cpus;
     const char *accel;
@@ -36,6 +38,7 @@ struct request {
     const char *net;
     struct strlist ports, udp_ports;
     bool no_aslr;
+    bool read_only;
     bool no_system_files;
     bool list_files;
     bool dry_run;
@@ -50,6 +53,7 @@ struct plan {
     struct tree tree;
     struct deps deps;
     struct manifest manifest;
+    struct mounts mounts;
     char *program;          /* host path */
     char *guest_program;    /* backs manifest.program */
     uint64_t program_bytes; /* memory that the program and its libraries load into */

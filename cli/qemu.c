@@ -117,6 +117,20 @@ static void debug_arguments(const struct machine *m, struct strlist *argv)
     free(socket);
 }
 
+static void volume_arguments(const struct machine *m, const char *bus, struct strlist *argv)
+{
+    for (size_t i = 0; i < m->mounts->count; i++) {
+        const struct mount *v = &m->mounts->items[i];
+        char *file = comma_escape(v->file);
+        strlist_add(argv, "-drive");
+        strlist_addf(argv, "id=volume%zu,if=none,format=raw,%sfile=%s", i,
+                     v->read_only ? "readonly=on," : "", file);
+        strlist_add(argv, "-device");
+        strlist_addf(argv, "virtio-blk-%s,drive=volume%zu", bus, i);
+        free(file);
+    }
+}
+
 void qemu_command(const struct machine *m, struct strlist *argv)
 {
     const char *bus = m->q35 ? "pci" : "device";
@@ -134,6 +148,7 @@ void qemu_command(const struct machine *m, struct strlist *argv)
     free(root);
     strlist_add(argv, "-device");
     strlist_addf(argv, "virtio-blk-%s,drive=root", bus);
+    volume_arguments(m, bus, argv);
     strlist_add(argv, "-device");
     strlist_addf(argv, "virtio-rng-%s", bus);
     network_arguments(m->network, bus, argv);

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "err.h"
+#include "mounts.h"
 #include "network.h"
 #include "strlist.h"
 
@@ -34,6 +35,7 @@ struct machine {
     unsigned cpus;
     uint64_t memory; /* bytes, a multiple of 1 MiB */
     const struct network *network;
+    const struct mounts *mounts;
     int fds[STREAM_COUNT];
 };
 

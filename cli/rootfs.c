@@ -1,28 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * The ext4 writer: see rootfs.h. Files get their blocks from ext2fs_fallocate(),
- * so that they are contiguous where possible, and the data is written straight to
- * the extents found; holes of sparse sources stay holes.
- */
+/* Makes ext4 filesystems: see rootfs.h. The files are ext4tree.c's. */
 #include "rootfs.h"
 
 #include <errno.h>
 #include <ext2fs/ext2fs.h>
-#include <fcntl.h>
-#include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "alloc.h"
 #include "buf.h"
-#include "hostpath.h"
+#include "ext4tree.h"
 #include "ops/exit.h"
 
 #define ROOTFS_BLOCK      4096u
 #define ROOTFS_INODE_SIZE 256u
-#define ROOTFS_CHUNK      64u /* blocks moved at once */
 #define ROOTFS_MIN_FREE   (16u << 20)
 #define ROOTFS_JOURNAL    1024u /* blocks */
 #define ROOTFS_PER_INODE  16384 /* bytes of a large file system for each inode */
@@ -31,8 +24,7 @@ struct rootfs {
     ext2_filsys fs;
     const struct tree *tree;
     struct tree_entry **entries;
-    char *chunk;
-    void *hard; /* tsearch(3) root of entries whose source has several names */
+    const char *large_hint;
     struct err *err;
 };
 
@@ -88,260 +80,16 @@ void rootfs_digest(const struct tree *t, unsigned char digest[64])
 }
 
 /* False with the library's reason; a full disk is named as such. */
-static bool fs_fail(struct rootfs *r, errcode_t code, const char *what, const char *path)
+static bool format_fail(struct rootfs *r, errcode_t code, const char *what, const char *path)
 {
     if (code == EXT2_ET_SHORT_WRITE)
         code = ENOSPC;
     if (code == ENOSPC || code == EDQUOT || code == EFBIG || code == EIO) {
         errno = (int)code;
-        return err_errno(r->err, "write the image for", path);
+        return err_errno(r->err, "write", path);
     }
-    if (code == EXT2_ET_BLOCK_ALLOC_FAIL || code == EXT2_ET_INODE_ALLOC_FAIL)
-        return err_set(r->err, OPS_EXIT_FAILED, "raise BaseVolumeSz",
-                       "the image is too small: no room for %s", path);
-    return err_set(r->err, OPS_EXIT_FAILED, NULL, "cannot %s %s in the image: %s", what, path,
-                   error_message(code));
-}
-
-static void inode_fill(struct ext2_inode *inode, const struct tree_entry *e)
-{
-    inode->i_mode = (uint16_t)e->st.st_mode;
-    inode->i_uid = inode->i_gid = 0;
-    inode->i_mtime = inode->i_ctime = inode->i_atime = (uint32_t)e->st.st_mtim.tv_sec;
-}
-
-/* Sets mode and times of an inode that libext2fs made. */
-static bool inode_update(struct rootfs *r, const struct tree_entry *e)
-{
-    struct ext2_inode_large inode;
-    struct ext2_inode *base = (struct ext2_inode *)&inode;
-    errcode_t code = ext2fs_read_inode_full(r->fs, e->inode, base, sizeof inode);
-    if (code)
-        return fs_fail(r, code, "read", e->path);
-    inode_fill(base, e);
-    if (e->kind == TREE_LINK)
-        inode.i_mode = LINUX_S_IFLNK | 0777;
-    uint32_t epoch = (uint32_t)((e->st.st_mtim.tv_sec - (int32_t)e->st.st_mtim.tv_sec) >> 32) & 3;
-    inode.i_mtime_extra = inode.i_ctime_extra = inode.i_atime_extra =
-        (uint32_t)e->st.st_mtim.tv_nsec << 2 | epoch;
-    inode.i_crtime = base->i_mtime;
-    inode.i_crtime_extra = inode.i_mtime_extra;
-    code = ext2fs_write_inode_full(r->fs, e->inode, base, sizeof inode);
-    return !code || fs_fail(r, code, "write", e->path);
-}
-
-static ext2_ino_t parent_inode(struct rootfs *r, const struct tree_entry *e)
-{
-    char *dir = path_dirname(e->path);
-    ext2_ino_t ino = strcmp(dir, "/") == 0 ? EXT2_ROOT_INO : tree_find(r->tree, dir)->inode;
-    free(dir);
-    return ino;
-}
-
-static bool entry_link(struct rootfs *r, const struct tree_entry *e, ext2_ino_t parent)
-{
-    static const int types[] = {
-        [TREE_DIR] = EXT2_FT_DIR, [TREE_FILE] = EXT2_FT_REG_FILE, [TREE_LINK] = EXT2_FT_SYMLINK};
-    const char *name = path_basename(e->path);
-    errcode_t code = ext2fs_link(r->fs, parent, name, e->inode, types[e->kind]);
-    if (code == EXT2_ET_DIR_NO_SPACE) {
-        code = ext2fs_expand_dir(r->fs, parent);
-        if (!code)
-            code = ext2fs_link(r->fs, parent, name, e->inode, types[e->kind]);
-    }
-    return !code || fs_fail(r, code, "add", e->path);
-}
-
-static bool dir_write(struct rootfs *r, struct tree_entry *e)
-{
-    errcode_t code = 0;
-    if (strcmp(e->path, "/") == 0) {
-        e->inode = EXT2_ROOT_INO;
-        return inode_update(r, e);
-    }
-    ext2_ino_t parent = parent_inode(r, e);
-    code = ext2fs_new_inode(r->fs, parent, LINUX_S_IFDIR, NULL, &e->inode);
-    if (!code)
-        code = ext2fs_mkdir(r->fs, parent, e->inode, NULL);
-    if (code)
-        return fs_fail(r, code, "make", e->path);
-    return entry_link(r, e, parent) && inode_update(r, e);
-}
-
-static bool link_write(struct rootfs *r, struct tree_entry *e)
-{
-    ext2_ino_t parent = parent_inode(r, e);
-    errcode_t code = ext2fs_new_inode(r->fs, parent, LINUX_S_IFLNK, NULL, &e->inode);
-    if (!code)
-        code = ext2fs_symlink(r->fs, parent, e->inode, NULL, e->text);
-    if (code)
-        return fs_fail(r, code, "make", e->path);
-    return entry_link(r, e, parent) && inode_update(r, e);
-}
-
-/* Reads up to n bytes at `offset`, zeros behind the end; a text entry has fd -1. */
-static bool source_read(const struct tree_entry *e, int fd, char *to, size_t n, off_t offset)
-{
-    memset(to, 0, n);
-    if (fd < 0) {
-        size_t size = strlen(e->text);
-        if ((size_t)offset < size)
-            memcpy(to, e->text + offset, n < size - (size_t)offset ? n : size - (size_t)offset);
-        return true;
-    }
-    for (size_t done = 0; done < n;) {
-        ssize_t got = pread(fd, to + done, n - done, offset + (off_t)done);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return false;
-        if (got == 0)
-            break;
-        done += (size_t)got;
-    }
-    return true;
-}
-
-static bool extent_write(struct rootfs *r, const struct tree_entry *e, int fd,
-                         const struct ext2fs_extent *x)
-{
-    for (uint32_t done = 0; done < x->e_len;) {
-        uint32_t n = x->e_len - done < ROOTFS_CHUNK ? x->e_len - done : ROOTFS_CHUNK;
-        off_t offset = (off_t)(x->e_lblk + done) * ROOTFS_BLOCK;
-        if (!source_read(e, fd, r->chunk, (size_t)n * ROOTFS_BLOCK, offset))
-            return err_errno(r->err, "read", e->source);
-        errcode_t code = io_channel_write_blk64(r->fs->io, x->e_pblk + done, (int)n, r->chunk);
-        if (code)
-            return fs_fail(r, code, "write", e->path);
-        done += n;
-    }
-    return true;
-}
-
-/* Writes the data of every extent that fallocate made. */
-static bool extents_write(struct rootfs *r, const struct tree_entry *e, int fd)
-{
-    ext2_extent_handle_t handle;
-    struct ext2fs_extent x;
-    errcode_t code = ext2fs_extent_open(r->fs, e->inode, &handle);
-    if (code)
-        return fs_fail(r, code, "write", e->path);
-    bool ok = true;
-    int op = EXT2_EXTENT_ROOT;
-    while (ok && ext2fs_extent_get(handle, op, &x) == 0) {
-        op = EXT2_EXTENT_NEXT;
-        if ((x.e_flags & EXT2_EXTENT_FLAGS_LEAF) && !(x.e_flags & EXT2_EXTENT_FLAGS_SECOND_VISIT))
-            ok = extent_write(r, e, fd, &x);
-    }
-    ext2fs_extent_free(handle);
-    return ok;
-}
-
-/* Gives the inode blocks for each run of data in the source. */
-static errcode_t blocks_reserve(struct rootfs *r, const struct tree_entry *e, int fd,
-                                struct ext2_inode *inode)
-{
-    off_t size = e->st.st_size, at = 0, end = size;
-    errcode_t code = 0;
-    while (!code && at < size) {
-        if (fd >= 0) {
-            off_t data = lseek(fd, at, SEEK_DATA);
-            if (data < 0 && errno == ENXIO)
-                break;
-            at = data < 0 ? at : data;
-            end = data < 0 ? size : lseek(fd, at, SEEK_HOLE);
-            if (end <= at || end > size)
-                end = size;
-        }
-        uint64_t first = (uint64_t)at / ROOTFS_BLOCK, last = blocks_of((uint64_t)end);
-        code = ext2fs_fallocate(r->fs, EXT2_FALLOCATE_FORCE_INIT, e->inode, inode, 0, first,
-                                last - first);
-        at = end;
-    }
-    return code;
-}
-
-static bool file_fill(struct rootfs *r, struct tree_entry *e, int fd)
-{
-    struct ext2_inode inode = {0};
-    inode_fill(&inode, e);
-    inode.i_links_count = 1;
-    inode.i_flags = EXT4_EXTENTS_FL;
-    ext2_extent_handle_t handle;
-    errcode_t code = ext2fs_write_new_inode(r->fs, e->inode, &inode);
-    if (!code && !(code = ext2fs_extent_open2(r->fs, e->inode, &inode, &handle)))
-        ext2fs_extent_free(handle); /* made an empty extent tree */
-    if (!code)
-        code = ext2fs_inode_size_set(r->fs, &inode, e->st.st_size);
-    if (!code)
-        code = ext2fs_write_inode(r->fs, e->inode, &inode);
-    if (!code)
-        code = blocks_reserve(r, e, fd, &inode);
-    if (code)
-        return fs_fail(r, code, "write", e->path);
-    return extents_write(r, e, fd) && inode_update(r, e);
-}
-
-/* For tdestroy(3): the entries belong to the tree. */
-static void entry_keep(void *entry)
-{
-    (void)entry;
-}
-
-static int same_file_compare(const void *a, const void *b)
-{
-    const struct stat *s = &((const struct tree_entry *)a)->st;
-    const struct stat *t = &((const struct tree_entry *)b)->st;
-    if (s->st_dev != t->st_dev)
-        return s->st_dev < t->st_dev ? -1 : 1;
-    return s->st_ino < t->st_ino ? -1 : s->st_ino > t->st_ino;
-}
-
-/* A second name of a file that was written already: only a directory entry and a link count. */
-static bool file_link_again(struct rootfs *r, struct tree_entry *e, const struct tree_entry *first)
-{
-    struct ext2_inode inode;
-    e->inode = first->inode;
-    errcode_t code = ext2fs_read_inode(r->fs, e->inode, &inode);
-    inode.i_links_count++;
-    if (!code)
-        code = ext2fs_write_inode(r->fs, e->inode, &inode);
-    if (code)
-        return fs_fail(r, code, "link", e->path);
-    return entry_link(r, e, parent_inode(r, e));
-}
-
-static bool file_write(struct rootfs *r, struct tree_entry *e)
-{
-    if (e->source && e->st.st_nlink > 1) {
-        struct tree_entry **first = tsearch(e, &r->hard, same_file_compare);
-        if (first && *first != e)
-            return file_link_again(r, e, *first);
-    }
-    int fd = -1;
-    if (e->source && (fd = open(e->source, O_RDONLY | O_CLOEXEC)) < 0)
-        return err_errno(r->err, "open", e->source);
-    ext2_ino_t parent = parent_inode(r, e);
-    errcode_t code = ext2fs_new_inode(r->fs, parent, LINUX_S_IFREG, NULL, &e->inode);
-    if (!code)
-        ext2fs_inode_alloc_stats2(r->fs, e->inode, +1, 0);
-    bool ok =
-        code ? fs_fail(r, code, "make", e->path) : file_fill(r, e, fd) && entry_link(r, e, parent);
-    if (fd >= 0)
-        close(fd);
-    return ok;
-}
-
-static bool entries_write(struct rootfs *r)
-{
-    bool ok = true;
-    for (size_t i = 0; ok && r->entries[i]; i++) {
-        struct tree_entry *e = r->entries[i];
-        ok = e->kind == TREE_DIR    ? dir_write(r, e)
-             : e->kind == TREE_LINK ? link_write(r, e)
-                                    : file_write(r, e);
-    }
-    return ok;
+    return err_set(r->err, OPS_EXIT_FAILED, r->large_hint, "cannot %s the filesystem in %s: %s",
+                   what, path, error_message(code));
 }
 
 /* The newest time in the tree: the only clock of the image. 1 where there is none. */
@@ -380,6 +128,8 @@ static errcode_t fs_initialize(struct rootfs *r, const char *path, const struct 
     p.s_desc_size = EXT2_MIN_DESC_SIZE_64BIT;
     p.s_checksum_type = EXT2_CRC32C_CHKSUM;
     p.s_feature_compat = EXT2_FEATURE_COMPAT_DIR_INDEX | EXT2_FEATURE_COMPAT_EXT_ATTR;
+    if (o->volume)
+        p.s_feature_compat |= EXT2_FEATURE_COMPAT_RESIZE_INODE;
     p.s_feature_incompat = EXT2_FEATURE_INCOMPAT_FILETYPE | EXT3_FEATURE_INCOMPAT_EXTENTS |
                            EXT4_FEATURE_INCOMPAT_64BIT | EXT4_FEATURE_INCOMPAT_FLEX_BG;
     p.s_feature_ro_compat = EXT2_FEATURE_RO_COMPAT_SPARSE_SUPER |
@@ -392,7 +142,7 @@ static errcode_t fs_initialize(struct rootfs *r, const char *path, const struct 
         return code;
     snprintf(offset, sizeof offset, "offset=%llu", (unsigned long long)o->offset);
     io_channel_set_options(r->fs->io, offset);
-    r->fs->now = tree_clock(r->entries);
+    r->fs->now = o->volume ? time(NULL) : tree_clock(r->entries);
     r->fs->super->s_mkfs_time = r->fs->super->s_lastcheck = (uint32_t)r->fs->now;
     super_fill(r->fs->super, o);
     ext2fs_init_csum_seed(r->fs);
@@ -416,24 +166,35 @@ static errcode_t fs_prepare(struct rootfs *r)
     return code;
 }
 
+/* A volume's journal grows with it, as mke2fs has it; a root's stays small. */
+static blk_t journal_blocks(const struct rootfs *r, const struct rootfs_options *o)
+{
+    int usual = o->volume ? ext2fs_default_journal_size(ext2fs_blocks_count(r->fs->super)) : 0;
+    return usual > (int)ROOTFS_JOURNAL ? (blk_t)usual : ROOTFS_JOURNAL;
+}
+
 static bool fs_fill(struct rootfs *r, const char *path, const struct rootfs_options *o)
 {
+    const struct ext4tree_options write = {
+        .base = EXT2_ROOT_INO, .large_hint = r->large_hint, .step = o->step, .context = o->context};
     errcode_t code = fs_prepare(r);
+    if (!code && o->volume)
+        code = ext2fs_create_resize_inode(r->fs);
     if (!code && o->journal)
-        code = ext2fs_add_journal_inode(r->fs, ROOTFS_JOURNAL, EXT2_MKJOURNAL_LAZYINIT);
+        code = ext2fs_add_journal_inode(r->fs, journal_blocks(r, o), EXT2_MKJOURNAL_LAZYINIT);
     if (code)
-        return fs_fail(r, code, "format", path);
-    if (!entries_write(r))
+        return format_fail(r, code, "format", path);
+    if (!ext4tree_write(r->fs, r->tree, &write, r->err))
         return false;
     code = ext2fs_close_free(&r->fs);
-    return !code || fs_fail(r, code, "write", path);
+    return !code || format_fail(r, code, "write", path);
 }
 
 bool rootfs_write(const char *path, const struct tree *t, const struct rootfs_options *options,
                   struct err *err)
 {
     struct rootfs r = {.tree = t, .err = err, .entries = tree_entries(t)};
-    r.chunk = alloc_zero((size_t)ROOTFS_CHUNK * ROOTFS_BLOCK);
+    r.large_hint = options->volume ? "give it a larger size" : "raise BaseVolumeSz";
     initialize_ext2_error_table();
     struct stat st;
     off_t end = (off_t)(options->offset + options->size);
@@ -442,12 +203,10 @@ bool rootfs_write(const char *path, const struct tree *t, const struct rootfs_op
         err_errno(err, "write", path);
     } else {
         errcode_t code = fs_initialize(&r, path, options);
-        ok = code ? fs_fail(&r, code, "format", path) : fs_fill(&r, path, options);
+        ok = code ? format_fail(&r, code, "format", path) : fs_fill(&r, path, options);
     }
     if (r.fs)
         ext2fs_free(r.fs);
-    tdestroy(r.hard, entry_keep);
-    free(r.chunk);
     free(r.entries);
     return ok;
 }

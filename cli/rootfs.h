@@ -17,7 +17,11 @@ struct rootfs_options {
     uint64_t offset;      /* of the filesystem in the file, in bytes */
     uint64_t size;        /* bytes; 0: as large as needed, rootfs_size() */
     bool journal;         /* will be written to and must survive a power cut */
+    bool volume;          /* may be grown later; is dated now, not by its files */
     unsigned char id[64]; /* what the filesystem's UUID and hash seed are derived from */
+    /* As in ext4tree.h; may be NULL. */
+    bool (*step)(void *context, const struct tree_entry *e, uint64_t bytes, struct err *err);
+    void *context;
 };
 
 /* Bytes the tree takes with the default free space: a quarter, at least 16 MiB. */

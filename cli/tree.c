@@ -96,7 +96,7 @@ static char *merged_link(const char *path)
 static struct tree_entry *parent_make(struct tree *t, const char *path, const char *why,
                                       struct err *err)
 {
-    char *target = merged_link(path);
+    char *target = t->data ? NULL : merged_link(path);
     struct tree_entry *e = entry_put(t, path, target ? TREE_LINK : TREE_DIR, why, err);
     if (e) {
         e->st.st_mode = target ? S_IFLNK | 0777 : S_IFDIR | 0755;
@@ -155,7 +155,7 @@ static struct tree_entry *tree_put(struct tree *t, const char *path, enum tree_k
 {
     char *place = tree_place(t, path, why, err);
     struct tree_entry *e = NULL;
-    if (place && kind != TREE_DIR && tree_hidden(place))
+    if (place && !t->data && kind != TREE_DIR && tree_hidden(place))
         err_set(err, OPS_EXIT_FAILED, "MapDirs can put it elsewhere",
                 "%s would be hidden: the kernel mounts something over that directory", path);
     else if (place)
@@ -226,7 +226,7 @@ static bool add_with_stat(struct tree *t, const char *path, const char *source,
         return true;
     if (kind == TREE_LINK && !(target = link_target(source, err)))
         return false;
-    if (target && tree_hidden(target)) { /* what it leads to was moved */
+    if (target && !t->data && tree_hidden(target)) { /* what it leads to was moved */
         char *moved = tree_guest_path(target);
         free(target);
         target = moved;

@@ -33,6 +33,7 @@ struct tree {
     void *root; /* of tsearch(3) */
     size_t count;
     const struct strlist *exclude; /* guest path patterns that are never added; NULL: none */
+    bool data; /* not a root filesystem: no directory is mounted over or linked as the host's */
 };
 
 /* Is `path` below a directory that the kernel mounts over (/dev, /proc, /tmp)? Nothing can be

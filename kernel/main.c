@@ -23,6 +23,7 @@
 #include "dev/wallclock.h"
 #include "fs/mount.h"
 #include "fs/procfs.h"
+#include "fs/volume.h"
 #include "lib/string.h"
 #include "mem/kmalloc.h"
 #include "mem/page.h"
@@ -30,6 +31,7 @@
 #include "ops/control.h"
 #include "proc/control.h"
 #include "proc/exec.h"
+#include "proc/exit.h"
 #include "proc/process.h"
 #include "proc/procinfo.h"
 #include "proc/signal.h"
@@ -145,6 +147,19 @@ static void interrupts_init(void)
             log_warn("IO-APIC at %#lx is left out", address);
 }
 
+/* The program does not start without a volume it was promised. */
+static void volumes_mount(void)
+{
+    const char *why;
+    for (unsigned i = 0; i < manifest.mount.count; i++) {
+        int err = volume_mount(manifest.mount.item[i], &why);
+        if (err) {
+            log_error("cannot mount volume %s: %s (error %d)", manifest.mount.item[i], why, -err);
+            process_exit(127);
+        }
+    }
+}
+
 static void terminate(void)
 {
     signal_kernel(SIGTERM);
@@ -176,7 +191,8 @@ static void kernel_init(void *arg)
     if (cpuinfo_init())           /* their files in /proc and /sys */
         panic("no memory for /sys");
     trace_init(manifest.trace);
-    exec_program(); /* load it and start its first thread */
+    volumes_mount(); /* the manifest's `mount` */
+    exec_program();  /* load it and start its first thread */
     thread_exit();
 }
 

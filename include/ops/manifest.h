@@ -28,8 +28,9 @@
     X(STR, hostname, "ops")         /* uname's nodename */                                         \
     X(STR, root, "ops-root")        /* volume label of the ext4 root filesystem */                 \
     X(BOOL, readonly_rootfs, false) /* it is mounted so that nothing changes it */                 \
-    X(NUM, uid, 0)                  /* user id the program runs with, real = effective = saved */  \
-    X(NUM, gid, 0)                  /* group id likewise */                                        \
+    X(LIST, mount, )     /* a volume each: LABEL:/path or UUID:/path, `:ro` behind: not written */ \
+    X(NUM, uid, 0)       /* user id the program runs with, real = effective = saved */             \
+    X(NUM, gid, 0)       /* group id likewise */                                                   \
     X(BOOL, aslr, true)  /* randomise program, interpreter, stack, brk, mmap and vDSO */           \
     X(LIST, interface, ) /* a network device each, in order: `dhcp` or `ADDRESS/BITS [GATEWAY]` */ \
     X(STR, stdin, "null")  /* what stands behind the stream on the host: tty, pipe, null */        \

@@ -25,7 +25,7 @@ struct mount {
     const char *source, *options;
     struct path *root;  /* referenced */
     struct path *point; /* referenced; NULL for the root */
-    char at[64];
+    char at[256];
 };
 
 static struct mount mounts[MOUNTS];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The mounts: ext4 root, tmpfs on /tmp and /dev/shm, devfs on /dev, procfs on
+ * The mounts: ext4 root, volumes (volume.h), tmpfs on /tmp and /dev/shm, devfs on /dev, procfs on
  * /proc. A mount point need not exist on the file system it covers: its name
  * is then kept by the name cache alone and listed by readdir.
  * Lock: mounts are made at boot and by one mutex; the list only grows.

@@ -2,11 +2,12 @@
 /* The numbers of Linux' socket interface that no UAPI header holds. */
 #pragma once
 
-#define AF_UNSPEC 0
-#define AF_UNIX   1
-#define AF_INET   2
-#define AF_INET6  10
-#define AF_MAX    46
+#define AF_UNSPEC  0
+#define AF_UNIX    1
+#define AF_INET    2
+#define AF_INET6   10
+#define AF_NETLINK 16
+#define AF_MAX     46
 
 #define SOCK_STREAM    1
 #define SOCK_DGRAM     2
@@ -17,7 +18,8 @@
 #define SOCK_NONBLOCK  04000
 #define SOCK_CLOEXEC   02000000
 
-#define SOL_SOCKET 1
+#define SOL_SOCKET  1
+#define SOL_NETLINK 270
 
 #define MSG_OOB          1u
 #define MSG_PEEK         2u
@@ -28,8 +30,16 @@
 #define MSG_WAITALL      0x100u
 #define MSG_NOSIGNAL     0x4000u
 #define MSG_MORE         0x8000u
+#define MSG_WAITFORONE   0x10000u
 #define MSG_ERRQUEUE     0x2000u
 #define MSG_CMSG_CLOEXEC 0x40000000u
+
+#define ARPHRD_ETHER    1
+#define ARPHRD_LOOPBACK 772
+
+#define SCM_RIGHTS      1
+#define SCM_CREDENTIALS 2
+#define SCM_FILES_MAX   253
 
 #define SHUT_RD   0
 #define SHUT_WR   1

@@ -178,7 +178,7 @@ static bool port_choose(struct inet_bind *b)
 
 int inet_bind_take(struct inet_bind *b, u8_t protocol, const ip_addr_t *ip, u16_t port)
 {
-    if (!is_local(ip))
+    if (!b->foreign && !is_local(ip))
         return -EADDRNOTAVAIL;
     b->address = *ip;
     b->protocol = protocol;
@@ -219,6 +219,30 @@ bool inet_bind_listened(const struct inet_bind *b)
             return true;
     }
     return false;
+}
+
+static bool same_group(const struct inet_bind *a, const struct inet_bind *b)
+{
+    return a->reuse_port && b->reuse_port && a->protocol == b->protocol && a->port == b->port &&
+           a->listening == b->listening && IP_GET_TYPE(&a->address) == IP_GET_TYPE(&b->address) &&
+           ip_addr_eq(&a->address, &b->address);
+}
+
+struct inet_bind *inet_bind_member(struct inet_bind *b, uint32_t hash)
+{
+    unsigned count = 0;
+    if (!b->reuse_port)
+        return b;
+    LIST_FOR_EACH(l, bucket_of(b->port))
+    count += same_group(LIST_ENTRY(l, struct inet_bind, link), b);
+    unsigned chosen = count ? hash % count : 0;
+    LIST_FOR_EACH(l, bucket_of(b->port))
+    {
+        struct inet_bind *o = LIST_ENTRY(l, struct inet_bind, link);
+        if (same_group(o, b) && !chosen--)
+            return o;
+    }
+    return b;
 }
 
 int inet_error(err_t err)

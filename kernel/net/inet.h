@@ -24,6 +24,7 @@ struct inet_bind {
     u16_t port;        /* 0: none held */
     u8_t protocol;     /* IPPROTO_TCP, IPPROTO_UDP */
     bool reuse_address, reuse_port, listening;
+    bool foreign; /* the address need not be ours */
 };
 
 /*
@@ -41,12 +42,12 @@ int inet_bind_take(struct inet_bind *b, u8_t protocol, const ip_addr_t *ip, u16_
 /* The same port and options for an accepted connection. */
 void inet_bind_share(struct inet_bind *b, const struct inet_bind *from, const ip_addr_t *ip);
 void inet_bind_release(struct inet_bind *b);
+/*
+ * The member of b's SO_REUSEPORT group that a datagram or connection with this hash
+ * belongs to; b itself where there is no group.
+ */
+struct inet_bind *inet_bind_member(struct inet_bind *b, uint32_t hash);
 /* Another hold that forbids listening here. */
 bool inet_bind_listened(const struct inet_bind *b);
-/* Levels IPPROTO_IP and IPPROTO_IPV6; *any_version: not IPV6_V6ONLY. As option_set(). */
-int inet_option_set(struct socket *s, int level, int name, struct uptr value, unsigned len,
-                    bool *any_version);
-int inet_option_get(struct socket *s, int level, int name, struct uptr value, unsigned *len,
-                    bool any_version);
 /* 0 or -errno. */
 int inet_error(err_t err);

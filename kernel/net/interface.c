@@ -9,11 +9,21 @@
 
 #include "core/log.h"
 #include "dev/netdev.h"
+#include "lib/fmt.h"
+#include "lib/string.h"
 #include "lwip/dhcp.h"
 #include "lwip/ip6_addr.h"
 #include "lwip/netif.h"
 #include "net/link.h"
+#include "net/netlink.h"
 
+#define LOOPBACK_MTU   65536
+#define FLAG_UP        1u /* IFF_* of netdevice(7) */
+#define FLAG_BROADCAST 2u
+#define FLAG_LOOPBACK  8u
+#define FLAG_RUNNING   0x40u
+#define FLAG_MULTICAST 0x1000u
+#define FLAG_LOWER_UP  0x10000u
 #define COARSE_SECONDS DHCP_COARSE_TIMER_SECS
 
 static struct manifest_list lines;
@@ -60,6 +70,11 @@ static bool address_static(struct netif *netif, const char *line)
     return true;
 }
 
+static void address_changed(struct netif *netif)
+{
+    netlink_address_changed(netif_get_index(netif));
+}
+
 static int device_start(struct netdev *d, void *arg)
 {
     (void)arg;
@@ -70,6 +85,7 @@ static int device_start(struct netdev *d, void *arg)
         log_error("%s: no memory for the interface", d->name);
         return 0;
     }
+    netif_set_status_callback(netif, address_changed);
     netif_create_ip6_linklocal_address(netif, 1);
     netif_set_ip6_autoconfig_enabled(netif, 1);
     if (!netif_default)
@@ -96,4 +112,51 @@ void interface_tick(void)
     dhcp_fine_tmr();
     if (++seconds % COARSE_SECONDS == 0)
         dhcp_coarse_tmr();
+}
+
+/* Interfaces are never removed and keep their names: no lock. */
+void interface_name(unsigned index, char name[INTERFACE_NAME])
+{
+    const struct netif *netif = index < 256 ? netif_get_by_index((u8_t)index) : NULL;
+    const struct netdev *dev = netif ? link_device(netif) : NULL;
+    snprintf(name, INTERFACE_NAME, "%s", dev ? dev->name : netif ? "lo" : "");
+}
+
+unsigned interface_index(const char *name)
+{
+    struct netif *netif;
+    char own[INTERFACE_NAME];
+    NETIF_FOREACH(netif)
+    {
+        interface_name(netif_get_index(netif), own);
+        if (!strcmp(own, name))
+            return netif_get_index(netif);
+    }
+    return 0;
+}
+
+unsigned interface_flags(const struct netif *netif)
+{
+    unsigned flags = netif_is_up(netif) ? FLAG_UP : 0;
+    if (netif_is_link_up(netif))
+        flags |= FLAG_RUNNING | FLAG_LOWER_UP;
+    return flags | (link_device(netif) ? FLAG_BROADCAST | FLAG_MULTICAST : FLAG_LOOPBACK);
+}
+
+unsigned interface_mtu(const struct netif *netif)
+{
+    return netif->mtu ? netif->mtu : LOOPBACK_MTU;
+}
+
+unsigned interface_bits(const struct netif *netif)
+{
+    unsigned bits = 0;
+    for (u32_t mask = ip4_addr_get_u32(netif_ip4_netmask(netif)); mask; mask &= mask - 1)
+        bits++;
+    return bits;
+}
+
+uint32_t interface_broadcast(const struct netif *netif)
+{
+    return ip4_addr_get_u32(netif_ip4_addr(netif)) | ~ip4_addr_get_u32(netif_ip4_netmask(netif));
 }

@@ -11,3 +11,14 @@ void interface_configure(const struct manifest_list *list);
 void interface_start(void);
 /* Once a second. */
 void interface_tick(void);
+
+struct netif;
+
+#define INTERFACE_NAME 16 /* IFNAMSIZ */
+/* What programs call an interface: "lo", "eth0". */
+void interface_name(unsigned index, char name[INTERFACE_NAME]); /* "" if there is none */
+unsigned interface_flags(const struct netif *netif);            /* IFF_* */
+unsigned interface_mtu(const struct netif *netif);
+unsigned interface_bits(const struct netif *netif);      /* of the IPv4 netmask */
+uint32_t interface_broadcast(const struct netif *netif); /* network order */
+unsigned interface_index(const char *name);              /* 0 if there is none */

@@ -6,8 +6,7 @@
 
 /* -ENOPROTOOPT: unknown; -EINVAL: too short; -EDOM, -EFAULT, -EOPNOTSUPP (no such level). */
 int option_set(struct socket *s, int level, int name, struct uptr value, unsigned len);
+/* To a getsockopt: as much as fits. */
+int option_put(struct uptr value, unsigned *len, const void *from, unsigned size);
 /* *len: room at `value`; the bytes stored there. */
 int option_get(struct socket *s, int level, int name, struct uptr value, unsigned *len);
-
-/* Set by proc/: pid, uid and gid for SO_PEERCRED. */
-extern void (*option_credentials)(uint32_t out[3]);

@@ -9,9 +9,14 @@
 
 #include "file/mode.h"
 #include "file/wait.h"
+#include "lib/string.h"
 #include "net/abi.h"
 #include "net/inet.h"
+#include "net/interface_ioctl.h"
+#include "net/netlink.h"
 #include "net/unix.h"
+
+struct socket_process socket_process;
 
 static ssize_t send_op(struct file *f, void *arg)
 {
@@ -29,7 +34,7 @@ static ssize_t receive_op(struct file *f, void *arg)
 static ssize_t step(struct socket *s, struct message *m, bool write)
 {
     wait_op_fn *op = write ? send_op : receive_op;
-    if (m->flags & MSG_DONTWAIT)
+    if (m->flags & (MSG_DONTWAIT | MSG_ERRQUEUE))
         return op(s->file, m);
     return file_wait(s->file, write, op, m);
 }
@@ -54,13 +59,19 @@ ssize_t socket_receive(struct socket *s, struct message *m)
 {
     size_t start = m->uio->done;
     ssize_t r;
-    if (!s->ops->receive || m->flags & MSG_OOB)
+    if (!s->ops->receive)
         return -EOPNOTSUPP;
-    bool all = m->flags & MSG_WAITALL && s->type == SOCK_STREAM && !(m->flags & MSG_PEEK);
+    if (m->flags & MSG_OOB) /* nothing urgent ever comes */
+        return s->family != AF_UNIX && s->type == SOCK_STREAM ? -EINVAL : -EOPNOTSUPP;
+    /* How much has to be there before a stream's receive ends. */
+    size_t wanted = (size_t)s->numbers[NUMBER_LOW_WATER];
+    if (m->flags & MSG_WAITALL)
+        wanted = m->uio->left;
+    bool more = wanted > 1 && s->type == SOCK_STREAM && !(m->flags & (MSG_PEEK | MSG_DONTWAIT));
     do {
         r = step(s, m, false);
-    } while (all && r > 0 && m->uio->left);
-    return all && m->uio->done > start ? (ssize_t)(m->uio->done - start) : r;
+    } while (more && r > 0 && m->uio->left && !m->enough && m->uio->done - start < wanted);
+    return more && m->uio->done > start ? (ssize_t)(m->uio->done - start) : r;
 }
 
 struct accept_call {
@@ -89,9 +100,17 @@ static ssize_t connected_op(struct file *f, void *arg)
     return s->ops->connect_done(s);
 }
 
-int socket_connect(struct socket *s, const struct message *to)
+static ssize_t connect_op(struct file *f, void *arg)
 {
-    int err = s->ops->connect ? s->ops->connect(s, to) : -EOPNOTSUPP;
+    struct socket *s = f->priv;
+    return s->ops->connect(s, arg);
+}
+
+int socket_connect(struct socket *s, struct message *to)
+{
+    if (!s->ops->connect)
+        return -EOPNOTSUPP;
+    int err = (int)file_wait(s->file, true, connect_op, to);
     bool begun = err == -EINPROGRESS || (err == -EALREADY && !(s->file->flags & O_NONBLOCK));
     if (!begun || s->file->flags & O_NONBLOCK)
         return err;
@@ -124,7 +143,9 @@ static long socket_ioctl(struct file *f, unsigned cmd, struct uptr arg)
 {
     struct socket *s = f->priv;
     if ((cmd != FIONREAD && cmd != SIOCOUTQ) || !s->ops->queued)
-        return -ENOTTY;
+        return interface_ioctl(cmd, arg);
+    if (s->ops->listening && s->ops->listening(s))
+        return -EINVAL;
     int n = (int)s->ops->queued(s, cmd == SIOCOUTQ);
     return copy_to_user(arg, &n, sizeof n);
 }
@@ -159,6 +180,20 @@ void socket_init(struct socket *s, const struct socket_ops *ops, int family, int
                          .ino = file_next_ino(),
                          .send_size = SOCKET_BUFFER,
                          .receive_size = SOCKET_BUFFER};
+    s->numbers[NUMBER_LOW_WATER] = 1;
+    s->numbers[NUMBER_INCOMING_CPU] = s->numbers[NUMBER_PACING] = -1;
+}
+
+void socket_inherit(struct socket *s, const struct socket *from)
+{
+    s->send_size = from->send_size;
+    s->receive_size = from->receive_size;
+    s->send_sized = from->send_sized;
+    s->receive_sized = from->receive_sized;
+    memcpy(s->switches, from->switches, sizeof s->switches);
+    memcpy(s->numbers, from->numbers, sizeof s->numbers);
+    memcpy(s->linger, from->linger, sizeof s->linger);
+    s->device = from->device;
 }
 
 int socket_file(struct socket *s, uint32_t flags, struct file **out)
@@ -194,6 +229,8 @@ int socket_create(int family, int type, int protocol, uint32_t flags, struct fil
     case AF_INET:
     case AF_INET6:
         return inet_create(family, type, protocol, flags, out);
+    case AF_NETLINK:
+        return netlink_create(type, protocol, flags, out);
     default:
         return -EAFNOSUPPORT;
     }
@@ -204,7 +241,7 @@ int socket_create_pair(int family, int type, int protocol, uint32_t flags, struc
     int err = type_check(type);
     if (err)
         return err;
-    if (family == AF_INET || family == AF_INET6)
+    if (family == AF_INET || family == AF_INET6 || family == AF_NETLINK)
         return -EOPNOTSUPP;
     return family == AF_UNIX ? unix_create_pair(type, protocol, flags, out) : -EAFNOSUPPORT;
 }

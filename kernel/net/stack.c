@@ -15,6 +15,8 @@
 #include "lwip/sys.h"
 #include "net/interface.h"
 #include "net/link.h"
+#include "net/tcp_listen.h"
+#include "net/tcp_options.h"
 #include "net/tcp_table.h"
 #include "sched/clock.h"
 #include "sched/mutex.h"
@@ -72,6 +74,8 @@ static void second_passed(void)
     igmp_tmr();
     mld6_tmr();
     interface_tick();
+    tcp_options_tick();
+    tcp_listen_tick();
 }
 
 static void timers_run(void)

@@ -13,9 +13,8 @@
 #include "net/tcp_state.h"
 #include "net/tcp_table.h"
 
-#define SEND_LIMIT   (256u * 1024) /* bytes not acknowledged that one connection may hold */
-#define WINDOW_BATCH (8u * 1024)   /* bytes read before lwIP is told */
-#define COMPACT      1024u         /* a received piece this small is copied out of its page */
+#define WINDOW_BATCH (8u * 1024) /* bytes read before lwIP is told */
+#define COMPACT      1024u       /* a received piece this small is copied out of its page */
 
 void tcp_wake(struct tcp_socket *t, uint32_t in, uint32_t out)
 {
@@ -66,7 +65,7 @@ void tcp_data_arrived(struct tcp_socket *t, struct tcp_pcb *pcb, struct pbuf *p)
 void tcp_data_sent(struct tcp_socket *t, size_t n)
 {
     tcp_queue_acknowledge(&t->out, n);
-    if (t->out.bytes <= SEND_LIMIT / 2)
+    if (t->out.bytes <= tcp_send_limit(t) / 2)
         tcp_wake(t, 0, POLLOUT | POLLWRNORM);
 }
 
@@ -96,13 +95,23 @@ static void window_report(struct tcp_socket *t)
     tcp_table_leave();
 }
 
-static int input_read(struct tcp_socket *t, struct uio *u, bool peek)
+/* MSG_TRUNC: the bytes count as read and go nowhere. */
+static int input_skip(struct uio *u, size_t n)
 {
+    u->done += n;
+    u->left -= n;
+    return 0;
+}
+
+static int input_read(struct tcp_socket *t, struct uio *u, unsigned flags)
+{
+    bool peek = flags & MSG_PEEK, skip = flags & MSG_TRUNC;
     struct pbuf *p = t->in_first;
     int err = 0;
     while (p && u->left && !err) {
         size_t before = u->done;
-        err = uio_copy_out(u, p->payload, MIN((size_t)p->len, u->left));
+        size_t take = MIN((size_t)p->len, u->left);
+        err = skip ? input_skip(u, take) : uio_copy_out(u, p->payload, take);
         size_t n = u->done - before;
         if (peek) {
             p = p->next;
@@ -130,7 +139,7 @@ static ssize_t receive_locked(struct tcp_socket *t, struct message *m)
 {
     size_t start = m->uio->done;
     if (t->in_first) {
-        int err = input_read(t, m->uio, m->flags & MSG_PEEK);
+        int err = input_read(t, m->uio, m->flags);
         window_report(t);
         return m->uio->done > start || !err ? (ssize_t)(m->uio->done - start) : err;
     }
@@ -146,6 +155,8 @@ static ssize_t receive_locked(struct tcp_socket *t, struct message *m)
 ssize_t tcp_data_receive(struct socket *s, struct message *m)
 {
     m->name_len = 0;
+    if (m->flags & MSG_ERRQUEUE)
+        return -EAGAIN;
     stack_lock();
     ssize_t r = receive_locked(tcp_of(s), m);
     stack_unlock();
@@ -159,7 +170,8 @@ static ssize_t send_locked(struct tcp_socket *t, struct message *m)
         return -__atomic_exchange_n(&t->error, 0, __ATOMIC_RELAXED);
     if (t->shut_write || t->phase == GONE || t->phase == FRESH || t->phase == LISTENING)
         return -EPIPE;
-    room = t->out.bytes < SEND_LIMIT ? SEND_LIMIT - t->out.bytes : 0;
+    const size_t limit = tcp_send_limit(t);
+    room = t->out.bytes < limit ? limit - t->out.bytes : 0;
     if (t->phase == CONNECTING || !room)
         return -EAGAIN;
     room = MIN(room, (size_t)tcp_sndbuf(t->pcb));
@@ -202,13 +214,14 @@ uint32_t tcp_data_poll(struct socket *s, struct poll_table *pt)
     bool read_end = t->got_fin || t->shut_read || gone;
     if (t->phase == CONNECTING)
         return 0;
-    if (t->in_bytes || (read_end && t->phase != FRESH))
+    if (t->in_bytes >= (size_t)t->socket.numbers[NUMBER_LOW_WATER] ||
+        (read_end && t->phase != FRESH))
         bits |= POLLIN | POLLRDNORM;
     if (read_end && t->phase != FRESH)
         bits |= POLLRDHUP;
     if ((read_end && t->shut_write) || gone)
         bits |= POLLHUP;
-    if (gone || t->shut_write || t->out.bytes <= SEND_LIMIT / 2)
+    if (gone || t->shut_write || t->out.bytes <= tcp_send_limit(t) / 2)
         bits |= POLLOUT | POLLWRNORM;
     if (t->error)
         bits |= POLLERR;

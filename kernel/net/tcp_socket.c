@@ -11,25 +11,28 @@
 
 #include "lwip/priv/tcp_priv.h"
 #include "net/abi.h"
+#include "net/tcp_listen.h"
 #include "net/tcp_state.h"
 #include "net/tcp_table.h"
+#include "sched/clock.h"
+#include "sched/thread.h"
 
 #define FLUSH_TICKS (200 / TCP_SLOW_INTERVAL)
-#define PORT_TRIES  64   /* ports of ours whose connection to that peer is still in TIME_WAIT */
-#define BACKLOG_MAX 4096 /* net.core.somaxconn */
-
-void (*tcp_listening)(uint16_t port);
-
+#define PORT_TRIES  64 /* ports of ours whose connection to that peer is still in TIME_WAIT */
 static const struct socket_ops tcp_ops;
 
-static struct tcp_socket *tcp_new_socket(int family)
+struct tcp_socket *tcp_socket_new(int family)
 {
     struct tcp_socket *t = kzalloc(sizeof *t);
     if (!t)
         return NULL;
     socket_init(&t->socket, &tcp_ops, family, SOCK_STREAM, IPPROTO_TCP);
-    t->any_version = family == AF_INET6;
+    inet_options_init(&t->options, family);
+    tcp_options_init(t);
+    list_init(&t->port_link);
+    list_init(&t->watch_link);
     list_init(&t->accepted);
+    list_init(&t->deferred);
     list_init(&t->accept_link);
     waitq_init(&t->readable);
     waitq_init(&t->writable);
@@ -38,7 +41,7 @@ static struct tcp_socket *tcp_new_socket(int family)
 
 int tcp_create(int family, uint32_t flags, struct file **out)
 {
-    struct tcp_socket *t = tcp_new_socket(family);
+    struct tcp_socket *t = tcp_socket_new(family);
     if (!t)
         return -ENOMEM;
     int err = socket_file(&t->socket, flags, out);
@@ -56,9 +59,14 @@ static err_t on_receive(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t er
     if (!p) {
         t->got_fin = true;
         tcp_wake(t, POLLIN | POLLRDNORM | POLLRDHUP, POLLOUT);
+        if (t->deferring)
+            tcp_listen_ready(t);
         return ERR_OK;
     }
+    t->bytes_in += p->tot_len;
     tcp_data_arrived(t, pcb, p);
+    if (t->deferring)
+        tcp_listen_ready(t);
     return ERR_OK;
 }
 
@@ -66,7 +74,11 @@ static err_t on_sent(void *arg, struct tcp_pcb *pcb, u16_t n)
 {
     struct tcp_socket *t = arg;
     (void)pcb;
+    t->progress = stack_now_ms();
+    t->bytes_acked += n;
     tcp_data_sent(t, n);
+    if (!t->out.bytes) /* also what waits for the end of everything */
+        tcp_wake(t, 0, POLLOUT | POLLWRNORM);
     return ERR_OK;
 }
 
@@ -85,19 +97,22 @@ static void on_error(void *arg, err_t err)
     else
         t->got_fin = true;
     tcp_wake_all(t);
+    if (t->deferring)
+        tcp_listen_drop(t);
 }
 
 static err_t on_connected(void *arg, struct tcp_pcb *pcb, err_t err)
 {
     struct tcp_socket *t = arg;
-    (void)pcb;
     (void)err;
     t->phase = OPEN;
+    t->progress = stack_now_ms();
+    tcp_options_apply(t, pcb);
     tcp_wake(t, 0, POLLOUT | POLLWRNORM);
     return ERR_OK;
 }
 
-static void pcb_attach(struct tcp_socket *t, struct tcp_pcb *pcb)
+void tcp_socket_attach(struct tcp_socket *t, struct tcp_pcb *pcb)
 {
     t->pcb = pcb;
     tcp_arg(pcb, t);
@@ -108,30 +123,7 @@ static void pcb_attach(struct tcp_socket *t, struct tcp_pcb *pcb)
     tcp_poll(pcb, NULL, FLUSH_TICKS);  /* corked data leaves at last */
     if (t->no_delay)
         tcp_nagle_disable(pcb);
-}
-
-static err_t on_accept(void *arg, struct tcp_pcb *pcb, err_t err)
-{
-    struct tcp_socket *l = arg;
-    if (err != ERR_OK || !pcb || !l)
-        return ERR_VAL;
-    struct tcp_socket *t = tcp_new_socket(l->socket.family);
-    if (!t)
-        return ERR_MEM;
-    t->no_delay = l->no_delay;
-    t->socket.send_size = l->socket.send_size;
-    t->socket.receive_size = l->socket.receive_size;
-    t->socket.options = l->socket.options;
-    t->phase = OPEN;
-    t->told = true;
-    t->peer = pcb->remote_ip;
-    t->peer_port = pcb->remote_port;
-    inet_bind_share(&t->bind, &l->bind, &pcb->local_ip);
-    pcb_attach(t, pcb);
-    list_add_tail(&l->accepted, &t->accept_link);
-    l->waiting++;
-    tcp_wake(l, POLLIN | POLLRDNORM, 0);
-    return ERR_OK;
+    tcp_options_apply(t, pcb);
 }
 
 /* Closes the connection: data unread, or SO_LINGER with 0, resets it. */
@@ -154,51 +146,76 @@ static void connection_close(struct tcp_socket *t)
     tcp_table_leave();
 }
 
-static void socket_destroy(struct tcp_socket *t);
-
-static void listener_close(struct tcp_socket *t)
+void tcp_socket_destroy(struct tcp_socket *t)
 {
-    tcp_table_forget_listener((struct tcp_pcb_listen *)t->pcb);
-    tcp_table_enter_none();
-    tcp_close(t->pcb);
-    t->pcb = NULL;
-    while (!list_empty(&t->accepted)) {
-        struct tcp_socket *c =
-            LIST_ENTRY(list_pop_head(&t->accepted), struct tcp_socket, accept_link);
-        c->socket.linger[0] = 1; /* nobody has taken it: reset */
-        c->socket.linger[1] = 0;
-        socket_destroy(c);
-    }
-}
-
-static void socket_destroy(struct tcp_socket *t)
-{
-    if (t->pcb && t->phase == LISTENING)
-        listener_close(t);
+    if (t->phase == LISTENING)
+        tcp_listen_close(t);
     else if (t->pcb)
         connection_close(t);
+    tcp_options_fini(t);
     tcp_data_drop(t);
     tcp_queue_free(&t->out);
     inet_bind_release(&t->bind);
     kfree(t);
 }
 
+/* What was sent is not acknowledged yet, nor the end of it. */
+static bool unfinished(const struct tcp_socket *t)
+{
+    return t->pcb && t->pcb->state != TIME_WAIT && t->pcb->state != FIN_WAIT_2 && !t->in_bytes;
+}
+
+/* SO_LINGER with a time: close(2) waits until everything has arrived. */
+static void linger(struct tcp_socket *t)
+{
+    uint64_t deadline = clock_now() + (uint64_t)t->socket.linger[1] * NSEC_PER_SEC;
+    struct waiter w;
+    int err = 0;
+    waiter_init(&w);
+    for (;;) {
+        waitq_add(&t->writable, &w);
+        stack_lock();
+        bool wait = unfinished(t);
+        stack_unlock();
+        if (!wait || err)
+            break;
+        err = thread_block(deadline, true);
+    }
+    waitq_remove(&w);
+}
+
 static void tcp_sock_release(struct socket *s)
 {
+    struct tcp_socket *t = tcp_of(s);
     stack_lock();
-    socket_destroy(tcp_of(s));
+    bool waits = s->linger[0] && s->linger[1] > 0 && t->phase == OPEN && unfinished(t);
+    if (waits && !t->shut_write) {
+        t->shut_write = true;
+        tcp_table_enter(t->pcb);
+        tcp_shutdown(t->pcb, 0, 1);
+        tcp_table_leave();
+    }
+    stack_unlock();
+    if (waits)
+        linger(t);
+    stack_lock();
+    tcp_socket_destroy(t);
     stack_unlock();
 }
 
-static const ip_addr_t *any_address(const struct tcp_socket *t)
+const ip_addr_t *tcp_socket_any(const struct tcp_socket *t)
 {
-    return t->socket.family == AF_INET ? IP4_ADDR_ANY : t->any_version ? IP_ANY_TYPE : IP6_ADDR_ANY;
+    return t->socket.family == AF_INET     ? IP4_ADDR_ANY
+           : inet_any_version(&t->options) ? IP_ANY_TYPE
+                                           : IP6_ADDR_ANY;
 }
 
-static int bind_locked(struct tcp_socket *t, const ip_addr_t *ip, u16_t port)
+int tcp_socket_bind(struct tcp_socket *t, const ip_addr_t *ip, u16_t port)
 {
     t->bind.reuse_address = socket_option_on(&t->socket, SO_REUSEADDR);
     t->bind.reuse_port = socket_option_on(&t->socket, SO_REUSEPORT);
+    t->bind.foreign = t->options.number[INET_FREEBIND] || t->options.number[INET6_FREEBIND] ||
+                      t->options.number[INET_TRANSPARENT];
     return inet_bind_take(&t->bind, IPPROTO_TCP, ip, port);
 }
 
@@ -212,94 +229,25 @@ static int tcp_sock_bind(struct socket *s, const struct message *name)
     if (!err && (t->bind.port || t->phase != FRESH))
         err = -EINVAL;
     if (!err)
-        err = bind_locked(t, ip_addr_isany(&ip) && IP_IS_V6(&ip) ? any_address(t) : &ip, port);
+        err =
+            tcp_socket_bind(t, ip_addr_isany(&ip) && IP_IS_V6(&ip) ? tcp_socket_any(t) : &ip, port);
     stack_unlock();
     return err;
 }
 
-/* A new pcb with our address; -ENOMEM. */
-static int pcb_create(struct tcp_socket *t, struct tcp_pcb **out)
+int tcp_socket_pcb(struct tcp_socket *t, struct tcp_pcb **out)
 {
     tcp_table_enter_none();
     struct tcp_pcb *pcb = tcp_new_ip_type(IP_GET_TYPE(&t->bind.address));
     if (!pcb)
         return -ENOMEM;
     ip_set_option(pcb, SOF_REUSEADDR);
+    pcb->netif_idx = (u8_t)t->socket.device;
     int err = inet_error(tcp_bind(pcb, &t->bind.address, t->bind.port));
     if (err)
         tcp_abort(pcb);
     *out = pcb;
     return err;
-}
-
-static int listen_locked(struct tcp_socket *t, int backlog)
-{
-    struct tcp_pcb *pcb;
-    if (t->phase != FRESH && t->phase != LISTENING)
-        return -EINVAL;
-    t->backlog = (unsigned)(backlog < 0 || backlog > BACKLOG_MAX ? BACKLOG_MAX : backlog);
-    if (t->phase == LISTENING)
-        return 0;
-    int err = t->bind.port ? 0 : bind_locked(t, any_address(t), 0);
-    if (!err && inet_bind_listened(&t->bind))
-        err = -EADDRINUSE;
-    if (!err)
-        err = pcb_create(t, &pcb);
-    if (err)
-        return err;
-    err_t failed = ERR_OK;
-    struct tcp_pcb *listener = tcp_listen_with_backlog_and_err(pcb, 0xff, &failed);
-    if (!listener) {
-        tcp_abort(pcb);
-        return inet_error(failed);
-    }
-    t->pcb = listener;
-    t->phase = LISTENING;
-    t->bind.listening = true;
-    tcp_arg(listener, t);
-    tcp_accept(listener, on_accept);
-    if (tcp_listening)
-        tcp_listening(t->bind.port);
-    return 0;
-}
-
-static int tcp_sock_listen(struct socket *s, int backlog)
-{
-    stack_lock();
-    int err = listen_locked(tcp_of(s), backlog);
-    stack_unlock();
-    return err;
-}
-
-static int tcp_sock_accept(struct socket *s, uint32_t flags, struct file **out,
-                           struct message *name)
-{
-    struct tcp_socket *l = tcp_of(s), *t = NULL;
-    int err = -EINVAL;
-    stack_lock();
-    if (l->phase == LISTENING)
-        err = list_empty(&l->accepted) ? -EAGAIN : 0;
-    if (!err) {
-        t = LIST_ENTRY(l->accepted.next, struct tcp_socket, accept_link);
-        err = socket_file(&t->socket, flags, out);
-    }
-    if (!err) {
-        list_remove(&t->accept_link);
-        l->waiting--;
-        name->name_len = inet_name(s->family, &t->peer, t->peer_port, &name->name);
-    }
-    stack_unlock();
-    return err;
-}
-
-bool tcp_port_full(uint16_t port)
-{
-    for (const struct tcp_pcb_listen *l = tcp_listen_pcbs.listen_pcbs; l; l = l->next) {
-        const struct tcp_socket *t = l->callback_arg;
-        if (l->local_port == port && t)
-            return t->waiting > t->backlog;
-    }
-    return false;
 }
 
 /* The address that packets to `ip` leave with. */
@@ -318,10 +266,10 @@ static int source_address(const ip_addr_t *ip, ip_addr_t *own)
 static int connect_start(struct tcp_socket *t, const ip_addr_t *ip, u16_t port)
 {
     struct tcp_pcb *pcb = NULL;
-    int err = pcb_create(t, &pcb);
+    int err = tcp_socket_pcb(t, &pcb);
     if (err)
         return err;
-    pcb_attach(t, pcb);
+    tcp_socket_attach(t, pcb);
     t->peer = *ip;
     t->peer_port = port;
     t->phase = CONNECTING;
@@ -349,7 +297,7 @@ static int connect_locked(struct tcp_socket *t, ip_addr_t *ip, u16_t port)
         err = source_address(ip, &own);
     for (unsigned i = 0; !err && i < (chosen ? PORT_TRIES : 1); i++) {
         if (chosen)
-            err = bind_locked(t, &own, 0);
+            err = tcp_socket_bind(t, &own, 0);
         if (err)
             break;
         t->bind.address = own;
@@ -401,10 +349,8 @@ static int tcp_sock_shutdown(struct socket *s, int how)
     int err = 0;
     stack_lock();
     if (t->phase == LISTENING && how != SHUT_WR) {
-        tcp_table_forget_listener((struct tcp_pcb_listen *)t->pcb);
-        listener_close(t);
+        tcp_listen_close(t);
         t->phase = FRESH;
-        t->bind.listening = false;
     } else if (t->phase != OPEN && t->phase != GONE) {
         err = -ENOTCONN;
     } else {
@@ -455,14 +401,15 @@ static const struct socket_ops tcp_ops = {
     .receive = tcp_data_receive,
     .poll = tcp_data_poll,
     .bind = tcp_sock_bind,
-    .listen = tcp_sock_listen,
-    .accept = tcp_sock_accept,
+    .listen = tcp_listen_begin,
+    .accept = tcp_listen_accept,
     .connect = tcp_sock_connect,
     .connect_done = tcp_sock_connect_done,
     .shutdown = tcp_sock_shutdown,
     .name = tcp_sock_name,
     .set_option = tcp_option_set,
     .get_option = tcp_option_get,
+    .option_changed = tcp_option_changed,
     .queued = tcp_data_queued,
     .error = tcp_sock_error,
     .listening = tcp_sock_listening,

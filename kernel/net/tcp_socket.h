@@ -8,5 +8,3 @@
 int tcp_create(int family, uint32_t flags, struct file **out);
 /* Set by proc/: the program listens on a port. NULL: nobody cares. Under the stack lock. */
 extern void (*tcp_listening)(uint16_t port);
-/* A listening port whose queue is full takes no new connections. Under the stack lock. */
-bool tcp_port_full(uint16_t port);

@@ -7,9 +7,29 @@
 #pragma once
 
 #include "lwip/tcp.h"
-#include "net/inet.h"
+#include "net/inet_options.h"
 #include "net/tcp_send.h"
 #include "sched/waitq.h"
+
+/* Options of IPPROTO_TCP that are one number. */
+enum {
+    TCP_N_KEEP_IDLE, /* seconds */
+    TCP_N_KEEP_INTERVAL,
+    TCP_N_KEEP_COUNT,
+    TCP_N_USER_TIMEOUT, /* ms, 0: none */
+    TCP_N_SYN_COUNT,
+    TCP_N_DEFER_ACCEPT, /* seconds, 0: off */
+    TCP_N_MSS,          /* 0: as the network says */
+    TCP_N_QUICK_ACK,
+    TCP_N_FAST_OPEN,
+    TCP_N_FAST_OPEN_CONNECT,
+    TCP_N_LINGER2,
+    TCP_N_WINDOW_CLAMP,
+    TCP_N_NOT_SENT,
+    TCP_N_THIN_LINEAR,
+    TCP_N_SAVE_SYN,
+    TCP_NUMBERS
+};
 
 enum tcp_phase { FRESH, LISTENING, CONNECTING, OPEN, GONE };
 
@@ -18,7 +38,8 @@ struct tcp_socket {
     struct tcp_pcb *pcb; /* NULL: none, or gone */
     enum tcp_phase phase;
     struct inet_bind bind;
-    bool any_version; /* AF_INET6 without IPV6_V6ONLY */
+    struct inet_options options;
+    int number[TCP_NUMBERS];
     bool no_delay, cork;
     volatile bool got_fin, shut_read, shut_write;
     volatile bool told; /* connect() has answered 0 */
@@ -29,8 +50,15 @@ struct tcp_socket {
     volatile size_t in_bytes;
     size_t unreported; /* read, and lwIP's window does not know */
     struct tcp_queue out;
-    struct list accepted, accept_link; /* of a listener, of a connection that waits there */
+    struct tcp_port *port; /* of a listener (tcp_listen.c), on whose list port_link is */
+    struct list port_link;
+    struct list accepted, deferred; /* of a listener: accept(2) may take them; wait for data */
+    struct list accept_link;        /* of a connection, there */
+    struct tcp_socket *deferring;   /* the listener where it waits for data */
     volatile unsigned waiting, backlog;
+    struct list watch_link; /* sockets with limits that lwIP does not know */
+    uint32_t progress;      /* stack_now_ms() when the peer last acknowledged, or we began */
+    uint64_t bytes_acked, bytes_in; /* for TCP_INFO */
     struct waitq readable, writable;
 };
 
@@ -38,6 +66,21 @@ static inline struct tcp_socket *tcp_of(struct socket *s)
 {
     return (struct tcp_socket *)s;
 }
+
+/* Bytes not acknowledged that the socket may hold. */
+static inline size_t tcp_send_limit(const struct tcp_socket *t)
+{
+    const size_t most = 256 * 1024;
+    return t->socket.send_sized ? MIN((size_t)t->socket.send_size, most) : most;
+}
+
+/* tcp_socket.c */
+struct tcp_socket *tcp_socket_new(int family); /* without a file; NULL: no memory */
+void tcp_socket_destroy(struct tcp_socket *t);
+void tcp_socket_attach(struct tcp_socket *t, struct tcp_pcb *pcb);
+const ip_addr_t *tcp_socket_any(const struct tcp_socket *t);
+int tcp_socket_bind(struct tcp_socket *t, const ip_addr_t *ip, u16_t port);
+int tcp_socket_pcb(struct tcp_socket *t, struct tcp_pcb **out); /* new, with our address */
 
 /* tcp_data.c: a pbuf that lwIP hands over, the acknowledgement of n bytes. */
 void tcp_data_arrived(struct tcp_socket *t, struct tcp_pcb *pcb, struct pbuf *p);
@@ -51,5 +94,10 @@ uint32_t tcp_data_poll(struct socket *s, struct poll_table *pt);
 size_t tcp_data_queued(struct socket *s, bool out);
 
 /* tcp_options.c: levels of the family and the protocol. */
+void tcp_options_init(struct tcp_socket *t);
+/* What they say about a connection goes to its pcb. */
+void tcp_options_apply(struct tcp_socket *t, struct tcp_pcb *pcb);
+int tcp_option_changed(struct socket *s, int name);
+void tcp_options_fini(struct tcp_socket *t);
 int tcp_option_set(struct socket *s, int level, int name, struct uptr value, unsigned len);
 int tcp_option_get(struct socket *s, int level, int name, struct uptr value, unsigned *len);

@@ -9,6 +9,7 @@
 #include "lwip/priv/tcp_priv.h"
 #include "lwip/prot/tcp.h"
 #include "net/link.h"
+#include "net/tcp_listen.h"
 #include "sched/clock.h"
 
 #define BUCKETS 4096u /* a power of two */
@@ -287,6 +288,19 @@ static void time_wait_recycle(const struct tcp_hdr *h)
         }
 }
 
+/* The segment begins a connection that is not there yet. */
+static bool is_new(const struct tcp_hdr *h)
+{
+    if ((TCPH_FLAGS(h) & (TCP_SYN | TCP_ACK | TCP_RST)) != TCP_SYN)
+        return false;
+    for (const struct tcp_pcb *p = tcp_active_pcbs; p; p = p->next)
+        if (p->local_port == lwip_ntohs(h->dest) && p->remote_port == lwip_ntohs(h->src) &&
+            ip_addr_eq(&p->remote_ip, ip_current_src_addr()) &&
+            ip_addr_eq(&p->local_ip, ip_current_dest_addr()))
+            return false;
+    return true;
+}
+
 void tcp_table_input(struct pbuf *p, struct netif *netif)
 {
     const struct tcp_hdr *h = p->payload;
@@ -294,8 +308,17 @@ void tcp_table_input(struct pbuf *p, struct netif *netif)
         pbuf_free(p);
         return;
     }
-    tcp_table_enter_key(lwip_ntohs(h->dest), ip_current_src_addr(), lwip_ntohs(h->src));
+    u16_t to = lwip_ntohs(h->dest), from = lwip_ntohs(h->src);
+    tcp_table_enter_key(to, ip_current_src_addr(), from);
     time_wait_recycle(h);
+    if (is_new(h)) {
+        tcp_table_leave();
+        if (!tcp_listen_admit(ip_current_dest_addr(), to)) {
+            pbuf_free(p); /* as if the network had lost it */
+            return;
+        }
+        tcp_table_enter_key(to, ip_current_src_addr(), from);
+    }
     tcp_input(p, netif);
     tcp_table_leave();
 }

@@ -14,7 +14,8 @@
 #include "lib/string.h"
 #include "lwip/udp.h"
 #include "net/abi.h"
-#include "net/inet.h"
+#include "net/inet_options.h"
+#include "net/options.h"
 
 #define DATAGRAM_MAX  65507u
 #define DATAGRAM_COST 256u /* what one costs beside its bytes */
@@ -25,13 +26,14 @@ struct datagram {
     struct pbuf *p;
     ip_addr_t from;
     u16_t port;
+    struct inet_arrival arrival;
 };
 
 struct udp_socket {
     struct socket socket;
     struct udp_pcb *pcb;
     struct inet_bind bind;
-    bool any_version;
+    struct inet_options options;
     volatile bool connected, shut_read, shut_write;
     volatile int error;
     struct list datagrams;
@@ -52,7 +54,7 @@ int udp_create(int family, uint32_t flags, struct file **out)
     if (!u)
         return -ENOMEM;
     socket_init(&u->socket, &udp_ops, family, SOCK_DGRAM, IPPROTO_UDP);
-    u->any_version = family == AF_INET6;
+    inet_options_init(&u->options, family);
     list_init(&u->datagrams);
     waitq_init(&u->readable);
     waitq_init(&u->writable);
@@ -73,6 +75,10 @@ static void on_datagram(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip
     struct udp_socket *u = arg;
     (void)pcb;
     struct datagram *d = NULL;
+    if (!u->connected && !ip_addr_ismulticast(ip_current_dest_addr())) {
+        uint32_t hash = (ip4_addr_get_u32(ip_2_ip4(from)) ^ port) * 0x9e3779b1u >> 16;
+        u = CONTAINER_OF(inet_bind_member(&u->bind, hash), struct udp_socket, bind);
+    }
     if (!u->shut_read && u->used + p->tot_len + DATAGRAM_COST <= u->socket.receive_size)
         d = kmalloc(sizeof *d);
     if (!d) {
@@ -87,6 +93,7 @@ static void on_datagram(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip
         }
     }
     *d = (struct datagram){.p = p, .from = *from, .port = port};
+    inet_arrival_now(&d->arrival);
     list_add_tail(&u->datagrams, &d->link);
     u->used += cost(d);
     waitq_wake(&u->readable, POLLIN | POLLRDNORM);
@@ -119,6 +126,7 @@ static void udp_sock_release(struct socket *s)
     if (u->pcb)
         udp_remove(u->pcb);
     inet_bind_release(&u->bind);
+    inet_options_fini(&u->options);
     while (!list_empty(&u->datagrams))
         datagram_free(u, LIST_ENTRY(u->datagrams.next, struct datagram, link));
     stack_unlock();
@@ -129,6 +137,8 @@ static int bind_locked(struct udp_socket *u, const ip_addr_t *ip, u16_t port)
 {
     u->bind.reuse_address = socket_option_on(&u->socket, SO_REUSEADDR);
     u->bind.reuse_port = socket_option_on(&u->socket, SO_REUSEPORT);
+    u->bind.foreign = u->options.number[INET_FREEBIND] || u->options.number[INET6_FREEBIND] ||
+                      u->options.number[INET_TRANSPARENT];
     int err = inet_bind_take(&u->bind, IPPROTO_UDP, ip, port);
     if (err)
         return err;
@@ -138,8 +148,7 @@ static int bind_locked(struct udp_socket *u, const ip_addr_t *ip, u16_t port)
         return -ENOMEM;
     }
     ip_set_option(u->pcb, SOF_REUSEADDR); /* who may have which port: net/inet.c */
-    if (socket_option_on(&u->socket, SO_BROADCAST))
-        ip_set_option(u->pcb, SOF_BROADCAST);
+    u->pcb->netif_idx = (u8_t)u->socket.device;
     udp_recv(u->pcb, on_datagram, u);
     err = inet_error(udp_bind(u->pcb, ip, u->bind.port));
     if (err) {
@@ -152,7 +161,9 @@ static int bind_locked(struct udp_socket *u, const ip_addr_t *ip, u16_t port)
 
 static const ip_addr_t *any_address(const struct udp_socket *u)
 {
-    return u->socket.family == AF_INET ? IP4_ADDR_ANY : u->any_version ? IP_ANY_TYPE : IP6_ADDR_ANY;
+    return u->socket.family == AF_INET     ? IP4_ADDR_ANY
+           : inet_any_version(&u->options) ? IP_ANY_TYPE
+                                           : IP6_ADDR_ANY;
 }
 
 static int udp_sock_bind(struct socket *s, const struct message *name)
@@ -205,8 +216,76 @@ static int udp_sock_connect(struct socket *s, const struct message *to)
     return err;
 }
 
+/* What the options say about packets to that address. */
+static void pcb_prepare(struct udp_socket *u, const ip_addr_t *to, const struct inet_departure *d)
+{
+    struct udp_pcb *pcb = u->pcb;
+    const int *n = u->options.number;
+    bool v6 = IP_IS_V6(to);
+    inet_options_apply(&u->options, v6, &pcb->ttl, &pcb->tos);
+    u8_t ttl = (u8_t)n[v6 ? INET6_MULTICAST_HOPS : INET_MULTICAST_TTL];
+    if (d->ttl >= 0)
+        pcb->ttl = ttl = (u8_t)d->ttl;
+    if (d->tos >= 0)
+        pcb->tos = (u8_t)d->tos;
+    udp_set_multicast_ttl(pcb, ttl);
+    udp_set_multicast_netif_index(pcb, (u8_t)u->options.multicast_device);
+    if (n[v6 ? INET6_MULTICAST_LOOP : INET_MULTICAST_LOOP])
+        udp_set_flags(pcb, UDP_FLAGS_MULTICAST_LOOP);
+    else
+        udp_clear_flags(pcb, UDP_FLAGS_MULTICAST_LOOP);
+    if (socket_option_on(&u->socket, SO_BROADCAST))
+        ip_set_option(pcb, SOF_BROADCAST);
+    else
+        ip_reset_option(pcb, SOF_BROADCAST);
+}
+
+static int send_pbuf(struct udp_socket *u, struct pbuf *p, const ip_addr_t *to, u16_t port,
+                     const struct inet_departure *d)
+{
+    err_t e;
+    pcb_prepare(u, to, d);
+    if (d->device || d->has_source) {
+        struct netif *netif =
+            d->device ? netif_get_by_index((u8_t)MIN(d->device, 255u)) : ip_route(&d->source, to);
+        const ip_addr_t *from = d->has_source ? &d->source
+                                : netif       ? ip_netif_get_local_ip(netif, to)
+                                              : NULL;
+        if (!netif)
+            return d->device ? -ENODEV : -ENETUNREACH;
+        if (!from || IP_GET_TYPE(from) != IP_GET_TYPE(to))
+            return -EINVAL;
+        e = udp_sendto_if_src(u->pcb, p, to, port, netif, from);
+    } else {
+        e = udp_sendto(u->pcb, p, to, port);
+    }
+    /* A full ring is no error of the program's: the datagram is lost, as on any wire. */
+    return e == ERR_MEM || e == ERR_BUF ? -ENOBUFS : e == ERR_VAL ? -EACCES : inet_error(e);
+}
+
+/* Where a message goes, and how. */
+static int destination(struct udp_socket *u, const struct message *m, ip_addr_t *ip, u16_t *port,
+                       struct inet_departure *d)
+{
+    int err = inet_departure_get(m, d);
+    if (!err && m->name_len)
+        err = inet_address_of(m, u->socket.family, ip, port);
+    else if (!err && !u->connected)
+        err = -EDESTADDRREQ;
+    if (!err && m->name_len && !*port)
+        err = -EINVAL;
+    if (!err && !u->pcb)
+        err = bind_locked(u, any_address(u), 0);
+    if (!err && !m->name_len) {
+        *ip = u->pcb->remote_ip;
+        *port = u->pcb->remote_port;
+    }
+    return err;
+}
+
 static ssize_t send_locked(struct udp_socket *u, struct message *m)
 {
+    struct inet_departure d;
     ip_addr_t ip;
     u16_t port;
     size_t n = m->uio->left;
@@ -216,26 +295,15 @@ static ssize_t send_locked(struct udp_socket *u, struct message *m)
         return -__atomic_exchange_n(&u->error, 0, __ATOMIC_RELAXED);
     if (n > DATAGRAM_MAX)
         return -EMSGSIZE;
-    int err = 0;
-    if (m->name_len)
-        err = inet_address_of(m, u->socket.family, &ip, &port);
-    else if (!u->connected)
-        err = -EDESTADDRREQ;
-    if (!err && m->name_len && !port)
-        err = -EINVAL;
-    if (!err && !u->pcb)
-        err = bind_locked(u, any_address(u), 0);
+    int err = destination(u, m, &ip, &port, &d);
     if (err)
         return err;
     struct pbuf *p = pbuf_alloc(PBUF_TRANSPORT, (u16_t)n, PBUF_RAM);
     if (!p)
         return -ENOBUFS;
     err = uio_copy_in(m->uio, p->payload, n);
-    if (!err) {
-        err_t e = m->name_len ? udp_sendto(u->pcb, p, &ip, port) : udp_send(u->pcb, p);
-        /* A full ring is no error of the program's: the datagram is lost, as on any wire. */
-        err = e == ERR_MEM || e == ERR_BUF ? -ENOBUFS : e == ERR_VAL ? -EACCES : inet_error(e);
-    }
+    if (!err)
+        err = send_pbuf(u, p, &ip, port, &d);
     pbuf_free(p);
     return err ? err : (ssize_t)n;
 }
@@ -264,6 +332,7 @@ static ssize_t receive_locked(struct udp_socket *u, struct message *m)
         m->name_len = inet_name(u->socket.family, &d->from, d->port, &m->name);
         if (n < len)
             m->out_flags |= MSG_TRUNC;
+        inet_arrival_tell(&d->arrival, &u->socket, &u->options, m);
     }
     if (!(m->flags & MSG_PEEK))
         datagram_free(u, d);
@@ -273,6 +342,8 @@ static ssize_t receive_locked(struct udp_socket *u, struct message *m)
 static ssize_t udp_sock_receive(struct socket *s, struct message *m)
 {
     m->name_len = 0;
+    if (m->flags & MSG_ERRQUEUE)
+        return -EAGAIN; /* errors are told by the calls they belong to */
     stack_lock();
     ssize_t r = receive_locked(udp_of(s), m);
     stack_unlock();
@@ -346,17 +417,32 @@ static int udp_sock_error(struct socket *s)
 static int udp_sock_set_option(struct socket *s, int level, int name, struct uptr value,
                                unsigned len)
 {
+    struct udp_socket *u = udp_of(s);
     if (level == IPPROTO_IP || level == IPPROTO_IPV6)
-        return inet_option_set(s, level, name, value, len, &udp_of(s)->any_version);
+        return inet_option_set(s, &u->options, u->pcb, level, name, value, len);
     return -ENOPROTOOPT;
 }
 
 static int udp_sock_get_option(struct socket *s, int level, int name, struct uptr value,
                                unsigned *len)
 {
+    struct udp_socket *u = udp_of(s);
     if (level == IPPROTO_IP || level == IPPROTO_IPV6)
-        return inet_option_get(s, level, name, value, len, udp_of(s)->any_version);
+        return inet_option_get(s, &u->options, u->connected ? &u->pcb->remote_ip : NULL, level,
+                               name, value, len);
     return -ENOPROTOOPT;
+}
+
+static int udp_sock_option_changed(struct socket *s, int name)
+{
+    struct udp_socket *u = udp_of(s);
+    if (name == SO_BINDTODEVICE) {
+        stack_lock();
+        if (u->pcb)
+            u->pcb->netif_idx = (u8_t)s->device;
+        stack_unlock();
+    }
+    return 0;
 }
 
 static const struct socket_ops udp_ops = {
@@ -369,6 +455,7 @@ static const struct socket_ops udp_ops = {
     .name = udp_sock_name,
     .set_option = udp_sock_set_option,
     .get_option = udp_sock_get_option,
+    .option_changed = udp_sock_option_changed,
     .queued = udp_sock_queued,
     .error = udp_sock_error,
     .release = udp_sock_release,

@@ -1,359 +1,232 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * AF_UNIX. Each direction of a connection is a `struct channel`, a queue of
- * packets that both sockets reference; a stream fills up the last packet, the
- * other types keep one for each message. Lock: channel.lock (a mutex, because
- * user memory is touched while it is held), never two at once.
- */
+/* Life of AF_UNIX sockets: see unix_state.h. */
 #include "net/unix.h"
 
 #include <linux/errno.h>
 #include <linux/poll.h>
-#include <linux/un.h>
 
 #include "file/poll.h"
-#include "lib/string.h"
 #include "mem/kmalloc.h"
 #include "net/abi.h"
+#include "net/unix_state.h"
 
-#define CHUNK_MIN 512u
-#define CHUNK_MAX 16384u
+struct mutex unix_lock = MUTEX_INIT(unix_lock);
+struct waitq unix_room = WAITQ_INIT(unix_room);
 
-struct packet {
-    struct list link;
-    size_t start, end, size; /* of data: read up to, written up to, room */
-    char data[];
-};
+static const struct socket_ops unix_ops;
 
-struct channel {
-    uint32_t refs;
-    struct mutex lock;
-    struct list packets;
-    size_t used; /* bytes, and for messages what keeps them */
-    bool shut;   /* nothing more comes in */
-    bool lost;   /* its reader closed, data unread */
-    bool gone;   /* its reader closed (datagrams) */
-    struct waitq readable, writable;
-};
-
-struct unix_socket {
-    struct socket socket;
-    struct channel *in, *out; /* NULL: not connected */
-    bool failed;              /* the channel's loss has been told */
-    struct waitq none;        /* polled while not connected */
-};
-
-int (*unix_look_up)(const char *path);
-
-static struct channel *channel_create(void)
+struct unix_socket *unix_new(int type, int protocol)
 {
-    struct channel *c = kzalloc(sizeof *c);
-    if (!c)
+    struct unix_socket *u = kzalloc(sizeof *u);
+    if (!u)
         return NULL;
-    c->refs = 2;
-    mutex_init(&c->lock);
-    list_init(&c->packets);
-    waitq_init(&c->readable);
-    waitq_init(&c->writable);
-    return c;
+    socket_init(&u->socket, &unix_ops, AF_UNIX, type, protocol);
+    u->refs = 1;
+    mutex_init(&u->lock);
+    list_init(&u->inbox);
+    list_init(&u->waiting);
+    list_init(&u->waiting_link);
+    waitq_init(&u->wait);
+    u->peer_owner = (struct credentials){0, UINT32_MAX, UINT32_MAX};
+    return u;
 }
 
-static void channel_put(struct channel *c)
+void unix_get(struct unix_socket *u)
 {
-    if (__atomic_sub_fetch(&c->refs, 1, __ATOMIC_ACQ_REL))
+    __atomic_add_fetch(&u->refs, 1, __ATOMIC_RELAXED);
+}
+
+void unix_put(struct unix_socket *u)
+{
+    if (__atomic_sub_fetch(&u->refs, 1, __ATOMIC_ACQ_REL))
         return;
-    while (!list_empty(&c->packets))
-        kfree(LIST_ENTRY(list_pop_head(&c->packets), struct packet, link));
-    kfree(c);
+    unix_name_put(u->name);
+    kfree(u);
 }
 
-static void channel_shut(struct channel *c)
+struct unix_socket *unix_peer(struct unix_socket *u)
 {
-    mutex_lock(&c->lock);
-    c->shut = true;
-    mutex_unlock(&c->lock);
-    waitq_wake(&c->readable, POLLIN | POLLRDNORM | POLLRDHUP | POLLHUP);
-    waitq_wake(&c->writable, POLLOUT | POLLERR | POLLHUP);
+    bool changes = unix_is_datagram(u);
+    if (changes)
+        mutex_lock(&unix_lock);
+    struct unix_socket *peer = __atomic_load_n(&u->peer, __ATOMIC_ACQUIRE);
+    if (peer)
+        unix_get(peer);
+    if (changes)
+        mutex_unlock(&unix_lock);
+    return peer;
 }
 
-static struct packet *packet_add(struct channel *c, size_t size)
+void unix_join(struct unix_socket *a, struct unix_socket *b)
 {
-    struct packet *p = kmalloc(sizeof *p + size);
-    if (!p)
-        return NULL;
-    p->start = p->end = 0;
-    p->size = size;
-    list_add_tail(&c->packets, &p->link);
-    return p;
+    unix_get(a);
+    unix_get(b);
+    a->peer_owner = b->owner;
+    b->peer_owner = a->owner;
+    __atomic_store_n(&b->peer, a, __ATOMIC_RELEASE);
+    __atomic_store_n(&a->peer, b, __ATOMIC_RELEASE);
 }
 
-static void packet_free(struct packet *p)
+/* Ends directions of a socket for good. */
+static void shut(struct unix_socket *u, unsigned which)
 {
-    list_remove(&p->link);
-    kfree(p);
+    mutex_lock(&u->lock);
+    u->shut |= which;
+    mutex_unlock(&u->lock);
+    waitq_wake(&u->wait, POLLIN | POLLRDNORM | POLLRDHUP | POLLHUP | POLLOUT | POLLERR);
 }
 
-static struct packet *packet_first(struct channel *c)
+void unix_close(struct unix_socket *u, bool refused)
 {
-    return list_empty(&c->packets) ? NULL : LIST_ENTRY(c->packets.next, struct packet, link);
-}
-
-/* The packet that the next bytes of a stream go to. */
-static struct packet *stream_tail(struct channel *c, size_t want)
-{
-    struct packet *p =
-        list_empty(&c->packets) ? NULL : LIST_ENTRY(c->packets.prev, struct packet, link);
-    if (p && p->end < p->size)
-        return p;
-    return packet_add(c, MIN(MAX(want, (size_t)CHUNK_MIN), (size_t)CHUNK_MAX));
-}
-
-static int stream_write(struct channel *c, struct uio *u, size_t limit)
-{
-    int err = c->used >= limit ? -EAGAIN : 0;
-    while (!err && u->left && c->used < limit) {
-        struct packet *p = stream_tail(c, u->left);
-        if (!p)
-            return -ENOMEM;
-        size_t before = u->done, n = MIN(MIN(p->size - p->end, u->left), limit - c->used);
-        err = uio_copy_in(u, p->data + p->end, n);
-        p->end += u->done - before;
-        c->used += u->done - before;
-        if (p->start == p->end)
-            packet_free(p);
+    mutex_lock(&unix_lock);
+    unix_name_release(u);
+    struct unix_socket *peer = u->peer;
+    u->dead = true;
+    u->peer = NULL;
+    mutex_unlock(&unix_lock);
+    if (u->listening)
+        unix_listener_close(u);
+    mutex_lock(&u->lock);
+    bool unread = !list_empty(&u->inbox);
+    u->shut = UNIX_NO_READ | UNIX_NO_WRITE; /* nothing more comes in */
+    mutex_unlock(&u->lock);
+    while (!list_empty(&u->inbox))
+        unix_packet_free(LIST_ENTRY(u->inbox.next, struct packet, link));
+    if (peer && !unix_is_datagram(u)) {
+        if (unread || refused)
+            peer->error = ECONNRESET;
+        shut(peer, UNIX_NO_READ | UNIX_NO_WRITE);
+    } else if (unix_is_datagram(u)) {
+        waitq_wake(&unix_room, POLLOUT | POLLERR);
     }
-    return err;
+    if (peer)
+        unix_put(peer);
+    unix_put(u);
 }
 
-static int message_write(struct channel *c, struct uio *u, size_t limit)
+static void unix_release(struct socket *s)
 {
-    size_t cost = u->left + sizeof(struct packet), n = u->left;
-    if (n > limit)
-        return -EMSGSIZE;
-    if (c->used && c->used + cost > limit)
-        return -EAGAIN;
-    struct packet *p = packet_add(c, n);
-    if (!p)
-        return -ENOBUFS;
-    int err = uio_copy_in(u, p->data, n);
-    if (err) {
-        packet_free(p);
-        return err;
-    }
-    p->end = n;
-    c->used += cost;
-    return 0;
+    unix_close(unix_of(s), false);
 }
 
-/* A datagram for nobody: refused once, and from then on there is no peer. */
-static int peer_gone(struct unix_socket *u)
+/* Could it send now? Whoever reads there says when that changes. */
+static bool may_send(struct unix_socket *u, struct unix_socket *peer)
 {
-    return __atomic_exchange_n(&u->failed, true, __ATOMIC_ACQ_REL) ? -ENOTCONN : -ECONNREFUSED;
-}
-
-static ssize_t unix_send(struct socket *s, struct message *m)
-{
-    struct channel *c = ((struct unix_socket *)s)->out;
-    size_t start = m->uio->done;
-    bool stream = s->type == SOCK_STREAM;
-    int err;
-    if (m->name_len && s->type != SOCK_SEQPACKET)
-        return c && stream ? -EISCONN : stream ? -EOPNOTSUPP : -ECONNREFUSED;
-    if (!c)
-        return -ENOTCONN;
-    mutex_lock(&c->lock);
-    if (c->shut)
-        err = -EPIPE;
-    else if (c->gone)
-        err = peer_gone((struct unix_socket *)s);
-    else
-        err =
-            stream ? stream_write(c, m->uio, s->send_size) : message_write(c, m->uio, s->send_size);
-    mutex_unlock(&c->lock);
-    if (err && m->uio->done == start)
-        return err;
-    waitq_wake(&c->readable, POLLIN | POLLRDNORM);
-    return (ssize_t)(m->uio->done - start);
-}
-
-/* Bytes from the front; with `peek` they stay. */
-static int stream_read(struct channel *c, struct uio *u, bool peek)
-{
-    int err = 0;
-    LIST_FOR_EACH_SAFE(l, &c->packets)
-    {
-        struct packet *p = LIST_ENTRY(l, struct packet, link);
-        size_t before = u->done;
-        if (err || !u->left)
-            break;
-        err = uio_copy_out(u, p->data + p->start, MIN(p->end - p->start, u->left));
-        if (peek)
-            continue;
-        p->start += u->done - before;
-        c->used -= u->done - before;
-        if (p->start == p->end)
-            packet_free(p);
-    }
-    return err;
-}
-
-/* One message; what does not fit is lost. Its length as the caller shall be told. */
-static ssize_t message_read(struct channel *c, struct message *m)
-{
-    struct packet *p = packet_first(c);
-    size_t len = p->end, n = MIN(len, m->uio->left);
-    int err = uio_copy_out(m->uio, p->data, n);
-    if (n < len)
-        m->out_flags |= MSG_TRUNC;
-    if (!(m->flags & MSG_PEEK)) {
-        c->used -= len + sizeof *p;
-        packet_free(p);
-    }
-    return err ? err : (ssize_t)(m->flags & MSG_TRUNC ? len : n);
-}
-
-/* The error of a peer that closed with our data unread, once. */
-static int unix_error(struct socket *s)
-{
-    struct unix_socket *u = (struct unix_socket *)s;
-    if (!u->out || !u->out->lost || __atomic_exchange_n(&u->failed, true, __ATOMIC_ACQ_REL))
-        return 0;
-    return ECONNRESET;
-}
-
-static ssize_t unix_receive(struct socket *s, struct message *m)
-{
-    struct channel *c = ((struct unix_socket *)s)->in;
-    size_t start = m->uio->done;
-    ssize_t r = 0;
-    m->name_len = 0;
-    if (!c)
-        return s->type == SOCK_STREAM ? -EINVAL : s->type == SOCK_DGRAM ? -EAGAIN : -ENOTCONN;
-    mutex_lock(&c->lock);
-    bool empty = list_empty(&c->packets);
-    if (!empty && s->type == SOCK_STREAM) {
-        int err = stream_read(c, m->uio, m->flags & MSG_PEEK);
-        r = m->uio->done > start ? (ssize_t)(m->uio->done - start) : err;
-    } else if (!empty) {
-        r = message_read(c, m);
-    } else {
-        r = -unix_error(s);
-        if (!r && !c->shut)
-            r = -EAGAIN;
-    }
-    mutex_unlock(&c->lock);
-    if (!empty && !(m->flags & MSG_PEEK))
-        waitq_wake(&c->writable, POLLOUT | POLLWRNORM);
-    return r;
+    if (!peer)
+        return true;
+    mutex_lock(&peer->lock);
+    bool may = peer->dead || !unix_full(peer, u);
+    peer->refused |= !may;
+    mutex_unlock(&peer->lock);
+    return may;
 }
 
 static uint32_t unix_poll(struct socket *s, struct poll_table *pt)
 {
-    struct unix_socket *u = (struct unix_socket *)s;
-    bool ordered = s->type != SOCK_DGRAM;
+    struct unix_socket *u = unix_of(s);
     uint32_t bits = 0;
-    if (!u->in) {
-        poll_add(pt, &u->none);
-        return POLLOUT | POLLWRNORM | POLLWRBAND | (ordered ? POLLHUP : 0);
+    poll_add(pt, &u->wait);
+    if (unix_is_datagram(u) || !u->peer)
+        poll_add(pt, &unix_room);
+    struct unix_socket *peer = unix_peer(u);
+    if (u->listening) {
+        bits = u->pending ? POLLIN | POLLRDNORM : 0;
+    } else if (!peer && !unix_is_datagram(u)) {
+        bits = POLLOUT | POLLWRNORM | POLLWRBAND | POLLHUP;
+    } else {
+        if (u->count || u->shut & UNIX_NO_READ)
+            bits |= POLLIN | POLLRDNORM;
+        if (may_send(u, peer))
+            bits |= POLLOUT | POLLWRNORM | POLLWRBAND;
     }
-    poll_add(pt, &u->in->readable);
-    poll_add(pt, &u->out->writable);
-    mutex_lock(&u->in->lock);
-    bool shut = u->in->shut;
-    if (!list_empty(&u->in->packets) || shut)
-        bits |= POLLIN | POLLRDNORM;
-    mutex_unlock(&u->in->lock);
-    mutex_lock(&u->out->lock);
-    if (u->out->used < s->send_size)
-        bits |= POLLOUT | POLLWRNORM | POLLWRBAND;
-    if (u->out->lost && !u->failed)
-        bits |= POLLERR;
-    if (shut)
-        bits |= POLLRDHUP | (u->out->shut ? POLLHUP : 0);
-    mutex_unlock(&u->out->lock);
-    return bits;
+    if (peer)
+        unix_put(peer);
+    if (u->shut & UNIX_NO_READ)
+        bits |= POLLRDHUP | POLLIN | POLLRDNORM;
+    if (u->shut == (UNIX_NO_READ | UNIX_NO_WRITE))
+        bits |= POLLHUP;
+    return u->error ? bits | POLLERR : bits;
 }
 
 static int unix_shutdown(struct socket *s, int how)
 {
-    struct unix_socket *u = (struct unix_socket *)s;
-    if (!u->in)
-        return 0; /* as Linux */
-    if (how != SHUT_WR)
-        channel_shut(u->in);
-    if (how != SHUT_RD)
-        channel_shut(u->out);
+    struct unix_socket *u = unix_of(s), *peer = unix_peer(u);
+    unsigned own = how == SHUT_RD   ? UNIX_NO_READ
+                   : how == SHUT_WR ? UNIX_NO_WRITE
+                                    : UNIX_NO_READ | UNIX_NO_WRITE;
+    shut(u, own);
+    if (peer && !unix_is_datagram(u))
+        shut(peer,
+             (own & UNIX_NO_READ ? UNIX_NO_WRITE : 0) | (own & UNIX_NO_WRITE ? UNIX_NO_READ : 0));
+    if (u->listening)
+        waitq_wake(&unix_room, POLLOUT);
+    if (peer)
+        unix_put(peer);
     return 0;
 }
 
 static int unix_name(struct socket *s, bool peer, struct __kernel_sockaddr_storage *out,
                      unsigned *len)
 {
-    const struct unix_socket *u = (struct unix_socket *)s;
-    if (peer && (!u->in || (s->type == SOCK_DGRAM && u->failed)))
-        return -ENOTCONN;
-    out->ss_family = AF_UNIX;
-    *len = sizeof out->ss_family; /* without a name */
-    return 0;
-}
-
-static int unix_connect(struct socket *s, const struct message *to)
-{
-    char path[sizeof(struct sockaddr_un)];
-    const size_t head = offsetof(struct sockaddr_un, sun_path);
-    if (to->name_len <= head || to->name_len > sizeof(struct sockaddr_un) ||
-        to->name.ss_family != AF_UNIX)
-        return -EINVAL;
-    if (((struct unix_socket *)s)->in && s->type != SOCK_DGRAM)
-        return -EISCONN;
-    memcpy(path, (const char *)&to->name + head, to->name_len - head);
-    path[to->name_len - head] = '\0';
-    if (!path[0] || !unix_look_up)
-        return -ECONNREFUSED; /* nobody has bound an abstract name */
-    int err = unix_look_up(path);
-    return err ? err : -ECONNREFUSED;
+    struct unix_socket *u = unix_of(s);
+    int err = 0;
+    mutex_lock(&unix_lock);
+    if (peer && !u->peer)
+        err = -ENOTCONN;
+    else
+        *len = unix_name_copy(peer ? u->peer->name : u->name, out);
+    mutex_unlock(&unix_lock);
+    return err;
 }
 
 static size_t unix_queued(struct socket *s, bool out)
 {
-    struct unix_socket *u = (struct unix_socket *)s;
-    struct channel *c = out ? u->out : u->in;
-    if (!c)
-        return 0;
-    mutex_lock(&c->lock);
-    const struct packet *p = packet_first(c);
-    size_t n = out || s->type == SOCK_STREAM ? c->used : p ? p->end : 0;
-    mutex_unlock(&c->lock);
+    struct unix_socket *u = unix_of(s), *peer = out ? unix_peer(u) : NULL;
+    size_t n = 0;
+    if (out) {
+        n = peer ? peer->used : 0;
+        if (peer)
+            unix_put(peer);
+        return n;
+    }
+    mutex_lock(&u->lock);
+    if (unix_is_stream(u))
+        n = u->used;
+    else if (!list_empty(&u->inbox))
+        n = LIST_ENTRY(u->inbox.next, struct packet, link)->end;
+    mutex_unlock(&u->lock);
     return n;
 }
 
-static void unix_release(struct socket *s)
+static int unix_error(struct socket *s)
 {
-    struct unix_socket *u = (struct unix_socket *)s;
-    if (u->in) {
-        mutex_lock(&u->in->lock);
-        u->in->gone = true;
-        u->in->lost = s->type != SOCK_DGRAM && !list_empty(&u->in->packets);
-        mutex_unlock(&u->in->lock);
-        if (s->type != SOCK_DGRAM) {
-            channel_shut(u->in);
-            channel_shut(u->out);
-        }
-        channel_put(u->in);
-        channel_put(u->out);
-    }
-    kfree(u);
+    return __atomic_exchange_n(&unix_of(s)->error, 0, __ATOMIC_RELAXED);
+}
+
+static bool unix_listening(struct socket *s)
+{
+    return unix_of(s)->listening;
+}
+
+static struct credentials unix_peer_owner(struct socket *s)
+{
+    return unix_of(s)->peer_owner;
 }
 
 static const struct socket_ops unix_ops = {
     .send = unix_send,
     .receive = unix_receive,
     .poll = unix_poll,
+    .bind = unix_name_bind,
+    .listen = unix_listen,
+    .accept = unix_accept,
     .connect = unix_connect,
     .shutdown = unix_shutdown,
     .name = unix_name,
     .queued = unix_queued,
+    .listening = unix_listening,
     .error = unix_error,
+    .peer = unix_peer_owner,
     .release = unix_release,
 };
 
@@ -365,14 +238,12 @@ int unix_create(int type, int protocol, uint32_t flags, struct file **out)
         type = SOCK_DGRAM;
     if (type != SOCK_STREAM && type != SOCK_DGRAM && type != SOCK_SEQPACKET)
         return -ESOCKTNOSUPPORT;
-    struct unix_socket *u = kzalloc(sizeof *u);
+    struct unix_socket *u = unix_new(type, protocol);
     if (!u)
         return -ENOMEM;
-    socket_init(&u->socket, &unix_ops, AF_UNIX, type, protocol);
-    waitq_init(&u->none);
     int err = socket_file(&u->socket, flags, out);
     if (err)
-        kfree(u);
+        unix_put(u);
     return err;
 }
 
@@ -382,16 +253,12 @@ int unix_create_pair(int type, int protocol, uint32_t flags, struct file *out[2]
     if (err)
         return err;
     err = unix_create(type, protocol, flags, &out[1]);
-    struct channel *a = err ? NULL : channel_create(), *b = a ? channel_create() : NULL;
-    if (!b) {
-        kfree(a);
+    if (err) {
         file_put(out[0]);
-        if (!err)
-            file_put(out[1]);
-        return -ENOMEM;
+        return err;
     }
-    struct unix_socket *first = out[0]->priv, *second = out[1]->priv;
-    first->in = second->out = a;
-    first->out = second->in = b;
+    struct unix_socket *a = out[0]->priv, *b = out[1]->priv;
+    a->owner = b->owner = socket_process.credentials();
+    unix_join(a, b);
     return 0;
 }

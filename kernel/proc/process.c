@@ -12,8 +12,7 @@
 #include "lib/string.h"
 #include "mem/kmalloc.h"
 #include "mem/page.h"
-#include "net/options.h"
-#include "net/unix.h"
+#include "net/socket.h"
 #include "proc/exit.h"
 #include "proc/futex.h"
 #include "proc/task.h"
@@ -57,21 +56,27 @@ static void broken_pipe(void)
     signal_self(SIGPIPE);
 }
 
-/* For connect(2) of AF_UNIX: the path must lead to something. */
-static int socket_look_up(const char *path)
+static struct credentials socket_credentials(void)
 {
-    struct path *p;
-    int err = path_walk(&fs_context, NULL, path, 0, NULL, &p);
-    if (!err)
-        path_put(p);
-    return err;
+    return (struct credentials){PROCESS_PID, process.euid, process.egid};
 }
 
-static void socket_credentials(uint32_t out[3])
+static bool one_of(uint32_t id, uint32_t a, uint32_t b, uint32_t c)
 {
-    out[0] = PROCESS_PID;
-    out[1] = process.euid;
-    out[2] = process.egid;
+    return id == a || id == b || id == c;
+}
+
+/* unix(7), SCM_CREDENTIALS. */
+static int socket_may_claim(const struct credentials *c)
+{
+    if (c->pid != PROCESS_PID)
+        return process_privileged() ? -ESRCH : -EPERM;
+    if (process_privileged())
+        return 0;
+    return one_of(c->uid, process.uid, process.euid, process.suid) &&
+                   one_of(c->gid, process.gid, process.egid, process.sgid)
+               ? 0
+               : -EPERM;
 }
 
 int process_init(const struct manifest *m)
@@ -83,8 +88,11 @@ int process_init(const struct manifest *m)
     limits_init();
     process.manifest = m;
     file_broken_pipe = broken_pipe;
-    unix_look_up = socket_look_up;
-    option_credentials = socket_credentials;
+    socket_process = (struct socket_process){.fds = &fd_table,
+                                             .fs = &fs_context,
+                                             .privileged = process_privileged,
+                                             .credentials = socket_credentials,
+                                             .may_claim = socket_may_claim};
     process.dumpable = true;
     process.uid = process.euid = process.suid = process.fsuid = (uint32_t)m->uid;
     process.gid = process.egid = process.sgid = process.fsgid = (uint32_t)m->gid;

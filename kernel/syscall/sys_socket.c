@@ -1,26 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Sockets: decoding around net/socket.h. */
+/* Sockets: decoding around net/socket.h; what is sent: sys_message.c. */
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 
-#include "file/file.h"
 #include "lib/string.h"
 #include "net/abi.h"
 #include "net/options.h"
-#include "net/socket.h"
-#include "syscall/args.h"
+#include "syscall/socket_args.h"
 #include "syscall/syscalls.h"
 
-struct user_msghdr {
-    uint64_t name;
-    int name_len, pad;
-    uint64_t iov, iov_len;
-    uint64_t control, control_len;
-    unsigned flags;
-};
-
-/* The socket of a descriptor and its file, referenced. -EBADF, -ENOTSOCK. */
-static int socket_get(int fd, struct file **f, struct socket **s)
+int socket_get(int fd, struct file **f, struct socket **s)
 {
     int err = file_of(fd, f);
     if (err)
@@ -32,7 +21,7 @@ static int socket_get(int fd, struct file **f, struct socket **s)
     return -ENOTSOCK;
 }
 
-static int name_from_user(struct message *m, struct uptr name, int len)
+int name_from_user(struct message *m, struct uptr name, int len)
 {
     m->name_len = 0;
     if (len < 0 || (size_t)len > sizeof m->name)
@@ -42,8 +31,7 @@ static int name_from_user(struct message *m, struct uptr name, int len)
     return copy_from_user(&m->name, name, (size_t)len);
 }
 
-/* An address for the program: as much as fits, and how long it really is. */
-static int name_to_user(struct uptr name, struct uptr len, const void *from, unsigned size)
+int name_to_user(struct uptr name, struct uptr len, const void *from, unsigned size)
 {
     int room;
     if (copy_from_user(&room, len, sizeof room))
@@ -218,117 +206,4 @@ long sys_getsockopt(int fd, int level, int name, struct uptr value, struct uptr 
         err = copy_to_user(len, &size, sizeof size);
     file_put(f);
     return err;
-}
-
-long sys_sendto(int fd, struct uptr buf, unsigned long size, unsigned flags, struct uptr name,
-                int name_len)
-{
-    struct uio_vec vec;
-    struct uio u;
-    struct message m = {.uio = &u, .flags = flags};
-    struct file *f;
-    struct socket *s;
-    long r = buffer_get(&u, &vec, buf, size);
-    if (!r)
-        r = socket_get(fd, &f, &s);
-    if (r)
-        return r;
-    r = uptr_null(name) ? 0 : name_from_user(&m, name, name_len);
-    if (!r)
-        r = socket_send(s, &m);
-    file_put(f);
-    return r;
-}
-
-long sys_recvfrom(int fd, struct uptr buf, unsigned long size, unsigned flags, struct uptr name,
-                  struct uptr name_len)
-{
-    struct uio_vec vec;
-    struct uio u;
-    struct message m = {.uio = &u, .flags = flags};
-    struct file *f;
-    struct socket *s;
-    long r = buffer_get(&u, &vec, buf, size);
-    if (!r)
-        r = socket_get(fd, &f, &s);
-    if (r)
-        return r;
-    r = socket_receive(s, &m);
-    file_put(f);
-    if (r >= 0 && !uptr_null(name)) {
-        int err = name_to_user(name, name_len, &m.name, m.name_len);
-        r = err ? err : r;
-    }
-    return r;
-}
-
-/* The header and its pieces; `v` must be put. */
-static int header_get(struct uptr user, struct user_msghdr *h, struct iov *v)
-{
-    if (copy_from_user(h, user, sizeof *h))
-        return -EFAULT;
-    if (h->iov_len > IOV_LIMIT)
-        return -EMSGSIZE;
-    return iov_get(v, (struct uptr){h->iov}, h->iov_len);
-}
-
-long sys_sendmsg(int fd, struct uptr user, unsigned flags)
-{
-    struct user_msghdr h;
-    struct iov v;
-    struct file *f;
-    struct socket *s;
-    struct message m = {.uio = &v.uio, .flags = flags};
-    long r = socket_get(fd, &f, &s);
-    if (r)
-        return r;
-    r = header_get(user, &h, &v);
-    if (!r) {
-        r = h.name && h.name_len ? name_from_user(&m, (struct uptr){h.name}, h.name_len) : 0;
-        if (!r && h.control && h.control_len)
-            r = -EOPNOTSUPP; /* descriptors and credentials are for other processes */
-        if (!r)
-            r = socket_send(s, &m);
-        iov_put(&v);
-    }
-    file_put(f);
-    return r;
-}
-
-/* What a receive tells beside the data. */
-static int header_put(struct uptr user, const struct user_msghdr *h, const struct message *m)
-{
-    const uint64_t control_len = 0;
-    const unsigned out_flags = m->out_flags | (m->flags & MSG_CMSG_CLOEXEC);
-    int err = 0;
-    if (h->name)
-        err = name_to_user((struct uptr){h->name},
-                           uptr_add(user, offsetof(struct user_msghdr, name_len)), &m->name,
-                           m->name_len);
-    if (!err)
-        err = copy_to_user(uptr_add(user, offsetof(struct user_msghdr, flags)), &out_flags,
-                           sizeof out_flags);
-    return err ? err
-               : copy_to_user(uptr_add(user, offsetof(struct user_msghdr, control_len)),
-                              &control_len, sizeof control_len);
-}
-
-long sys_recvmsg(int fd, struct uptr user, unsigned flags)
-{
-    struct user_msghdr h;
-    struct iov v;
-    struct file *f;
-    struct socket *s;
-    struct message m = {.uio = &v.uio, .flags = flags};
-    long r = socket_get(fd, &f, &s);
-    if (r)
-        return r;
-    r = header_get(user, &h, &v);
-    if (!r) {
-        r = socket_receive(s, &m);
-        iov_put(&v);
-    }
-    file_put(f);
-    int err = r >= 0 ? header_put(user, &h, &m) : 0;
-    return err ? err : r;
 }

@@ -108,7 +108,7 @@ e2e_one() { # FUNCTION
     (
         T=$E2E_TMP/work
         mkdir "$T" && cd "$T" || exit 1
-        export XDG_CACHE_HOME=$E2E_TMP/cache
+        export XDG_CACHE_HOME=$E2E_TMP/cache XDG_DATA_HOME=$E2E_TMP/data
         unset OPS_QEMU
         "$1"
     )

@@ -72,7 +72,7 @@ static bool every_round_loses(long n)
 TEST(threads_leave_nothing)
 {
     CHECK(create_join(100));
-    bool leak = every_round_loses(stress(20000));
+    bool leak = every_round_loses(stress(100000));
     for (int again = 0; again < 3 && leak; again++)
         leak = every_round_loses(stress(2000));
     CHECK(!leak);

@@ -11,6 +11,8 @@ struct blkdev;
  * when it is not an ext2/3/4 file system, -EIO.
  */
 int ext4_probe(struct blkdev *dev, char label[17]);
+/* The same, and the volume's UUID. */
+int ext4_identify(struct blkdev *dev, char label[17], uint8_t uuid[16]);
 /*
  * Mounts, writable unless the device or a feature (logged by name) forbids it; a
  * journal is replayed. -EINVAL: not ext4, or a feature we do not know (logged by

@@ -233,12 +233,19 @@ static int super_read(struct blkdev *dev, uint8_t *sb)
 
 int ext4_probe(struct blkdev *dev, char label[17])
 {
+    uint8_t uuid[16];
+    return ext4_identify(dev, label, uuid);
+}
+
+int ext4_identify(struct blkdev *dev, char label[17], uint8_t uuid[16])
+{
     uint8_t *sb = kmalloc(SB_SIZE);
     if (!sb)
         return -ENOMEM;
     int err = super_read(dev, sb);
     if (!err) {
         memcpy(label, sb + SB_LABEL, 16);
+        memcpy(uuid, sb + SB_UUID, 16);
         label[16] = 0;
     }
     kfree(sb);

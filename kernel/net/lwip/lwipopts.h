@@ -49,6 +49,7 @@
 #define IP_FRAG                       1
 #define IP_OPTIONS_ALLOWED            1
 #define IP_FORWARD                    0
+#define IP_DEFAULT_TTL                64
 #define IP_SOF_BROADCAST              1
 #define IP_SOF_BROADCAST_RECV         0
 #define LWIP_ICMP                     1
@@ -88,8 +89,7 @@
 
 /* TCP: see net/tcp_table.h for timers and look-up. */
 #define LWIP_TCP                   1
-#define TCP_LISTEN_BACKLOG         1
-#define TCP_DEFAULT_LISTEN_BACKLOG 0xff
+#define TCP_LISTEN_BACKLOG         0    /* net/tcp_listen.c */
 #define TCP_MSS                    8960 /* the most announced; the device's MTU cuts it */
 #define TCP_CALCULATE_EFF_SEND_MSS 1
 #define LWIP_WND_SCALE             1
@@ -116,8 +116,9 @@
 #define TCP_MAXRTX                 12
 #define TCP_SYNMAXRTX              6
 #define SO_REUSE                   1
+#define SO_REUSE_RXTOALL           1
 #define LWIP_CALLBACK_API          1
-#define LWIP_TCP_PCB_NUM_EXT_ARGS  2 /* segment sizes: net/tcp_table.c */
+#define LWIP_TCP_PCB_NUM_EXT_ARGS  3 /* segment sizes: net/tcp_table.c; 2: net/tcp_listen.c */
 
 /* Checksums are left to the device where it computes them (net/link.h). */
 #define CHECKSUM_GEN_IP       1

@@ -49,14 +49,17 @@ static uint64_t now(int wall)
     return ns;
 }
 
+#define BIT(id) (1u << (id))
+#define WALL    (BIT(CLOCK_REALTIME) | BIT(CLOCK_REALTIME_COARSE))
+#define UPTIME                                                                                     \
+    (BIT(CLOCK_MONOTONIC) | BIT(CLOCK_MONOTONIC_COARSE) | BIT(CLOCK_BOOTTIME) |                    \
+     BIT(CLOCK_MONOTONIC_RAW))
+
 int __vdso_clock_gettime(int id, struct timespec *ts)
 {
     uint64_t ns = 0;
-    if (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE)
-        ns = now(1);
-    else if (id == CLOCK_MONOTONIC || id == CLOCK_MONOTONIC_COARSE || id == CLOCK_BOOTTIME ||
-             id == CLOCK_MONOTONIC_RAW)
-        ns = now(0);
+    if ((unsigned)id < 32 && BIT(id) & (WALL | UPTIME))
+        ns = now(!!(BIT(id) & WALL));
     if (!ns)
         return (int)call2(__NR_clock_gettime, id, (long)ts);
     ts->tv_sec = (long)(ns / NSEC);
