@@ -198,6 +198,14 @@ void fd_cancel(struct fd_table *t, int fd)
     spin_unlock(&t->lock);
 }
 
+/* What was in a slot loses this descriptor. */
+static void slot_close(struct file *f)
+{
+    if (file_unlock)
+        file_unlock(f, false);
+    file_put(f);
+}
+
 int fd_replace(struct fd_table *t, int fd, struct file *f, bool cloexec)
 {
     struct file *old = NULL;
@@ -220,7 +228,7 @@ int fd_replace(struct fd_table *t, int fd, struct file *f, bool cloexec)
     }
     spin_unlock(&t->lock);
     if (old)
-        file_put(old);
+        slot_close(old);
     return err ? err : fd;
 }
 
@@ -233,7 +241,7 @@ int fd_close(struct fd_table *t, int fd)
     spin_unlock(&t->lock);
     if (!f)
         return -EBADF;
-    file_put(f);
+    slot_close(f);
     return 0;
 }
 
@@ -250,7 +258,7 @@ int fd_close_range(struct fd_table *t, unsigned first, unsigned last, bool mark)
             f = slot_clear(t, fd);
         spin_unlock(&t->lock);
         if (f)
-            file_put(f);
+            slot_close(f);
     }
     return 0;
 }

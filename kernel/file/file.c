@@ -21,6 +21,7 @@
 #define WHENCE_END   2
 
 void (*file_detach)(struct file *f);
+void (*file_unlock)(struct file *f, bool last);
 void (*file_broken_pipe)(void);
 
 static uint64_t last_ino;
@@ -50,6 +51,8 @@ void file_put(struct file *f)
         return;
     if (!list_empty(&f->watches))
         epoll_forget(f);
+    if (f->locked)
+        file_unlock(f, true);
     if (f->ops->release)
         f->ops->release(f);
     if (f->vnode || f->path)

@@ -66,6 +66,7 @@ struct file {
     uint64_t patience[2]; /* ns that one wait of a read, of a write may last; 0: for ever */
     struct list watches;  /* epoll's, under its lock (file/epoll.c) */
     bool quiet;           /* -EPIPE of a write raises no SIGPIPE */
+    bool locked;          /* it may own locks: file_unlock() */
 };
 
 /* One reference, no vnode. NULL when memory is out. */
@@ -108,5 +109,7 @@ void file_written(const struct file *f, ssize_t r);
 
 /* Set by fs/: drops f->vnode and f->path at the last put. */
 extern void (*file_detach)(struct file *f);
+/* Set by fs/ with the first lock: a descriptor of f, or (`last`) f itself, is closed. */
+extern void (*file_unlock)(struct file *f, bool last);
 /* Set by proc/: raises SIGPIPE in the calling thread; NULL: nobody cares. */
 extern void (*file_broken_pipe)(void);

@@ -13,6 +13,7 @@
 #include "fs/inotify.h"
 #include "sched/clock.h"
 
+#define UNNAMED   (O_TMPFILE & ~O_DIRECTORY)
 #define OPEN_ONCE (O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC)
 
 /* New entry `child->name` in a locked directory; *child (without vnode) is replaced by its node. */
@@ -54,7 +55,7 @@ static int make_at(struct fs_context *ctx, struct path *start, const char *name,
 {
     struct path_last last;
     struct path *child = NULL;
-    int err = path_walk_parent(ctx, start, name, false, &last);
+    int err = path_walk_parent(ctx, start, name, WALK_NOFOLLOW, &last);
     if (err)
         return err;
     if (last.kind != LAST_NAME) {
@@ -95,13 +96,13 @@ int fs_symlink(struct fs_context *ctx, struct path *start, const char *name, con
 
 /* O_CREAT: finds or creates. */
 static int open_create(struct fs_context *ctx, struct path *start, const char *name, uint32_t flags,
-                       uint32_t mode, struct path **out, bool *created)
+                       uint32_t mode, unsigned walk, struct path **out, bool *created)
 {
     struct path_last last;
     struct path *child = NULL;
     bool follow = !(flags & (O_NOFOLLOW | O_EXCL));
     struct vnode_new what = {.mode = S_IFREG | (mode & 07777 & ~ctx->umask)};
-    int err = path_walk_parent(ctx, start, name, follow, &last);
+    int err = path_walk_parent(ctx, start, name, walk | (follow ? 0 : WALK_NOFOLLOW), &last);
     if (err)
         return err;
     if (last.kind != LAST_NAME || last.slash) {
@@ -121,7 +122,10 @@ static int open_create(struct fs_context *ctx, struct path *start, const char *n
         path_put(child);
     } else if (child->vnode && vnode_is_link(child->vnode) && follow) {
         /* A magic link: it leads to an object, so the walker must take it. */
-        err = path_walk(ctx, last.dir, last.name, 0, NULL, out);
+        err = path_walk(ctx, last.dir, last.name, walk, NULL, out);
+        path_put(child);
+    } else if (child->mounted && walk & WALK_NO_XDEV) {
+        err = -EXDEV;
         path_put(child);
     } else {
         *out = path_cross(child);
@@ -188,32 +192,67 @@ static int open_found(struct fs_context *ctx, struct path *p, uint32_t flags, bo
     return err;
 }
 
+/* O_TMPFILE: a file without a name in the directory's file system. */
+static int open_unnamed(struct fs_context *ctx, struct path *dir, uint32_t flags, uint32_t mode,
+                        struct file **out)
+{
+    struct vnode *d = dir->vnode, *v;
+    struct path *p;
+    struct vnode_new what = {.mode = S_IFREG | (mode & 07777 & ~ctx->umask), .uid = ctx->cred.uid};
+    if (d->fs->read_only)
+        return -EROFS;
+    int err = vnode_access(d, &ctx->cred, MAY_WRITE | MAY_EXEC);
+    if (err)
+        return err;
+    if (!d->ops->make_unnamed)
+        return -EOPNOTSUPP;
+    what.gid = d->mode & S_ISGID ? d->gid : ctx->cred.gid;
+    mutex_lock(&d->lock);
+    err = d->ops->make_unnamed(d, &what, &v);
+    mutex_unlock(&d->lock);
+    if (err)
+        return err;
+    if (!(flags & O_EXCL))
+        v->flags |= VNODE_LINK;
+    err = path_attach_unnamed(dir, v, &p);
+    if (!err) {
+        err = open_vnode(p, (flags & ~(uint32_t)OPEN_ONCE) | O_LARGEFILE, out);
+        path_put(p);
+    }
+    vnode_put(v);
+    return err;
+}
+
 int fs_open_path(struct fs_context *ctx, struct path *p, uint32_t flags, struct file **out)
 {
     return open_found(ctx, p, flags, false, out);
 }
 
 int fs_open(struct fs_context *ctx, struct path *start, const char *name, uint32_t flags,
-            uint32_t mode, struct file **out)
+            uint32_t mode, unsigned walk, struct file **out)
 {
     struct path *p;
     bool created = false;
     int err;
     if (flags & O_PATH)
         flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-    if ((flags & O_TMPFILE) == O_TMPFILE)
-        return -EOPNOTSUPP;
     if ((flags & O_CREAT) && (flags & O_DIRECTORY))
         return -EINVAL;
-    if (flags & O_CREAT) {
-        err = open_create(ctx, start, name, flags, mode, &p, &created);
-    } else {
-        unsigned walk = flags & O_NOFOLLOW ? WALK_NOFOLLOW : 0;
-        err = path_walk(ctx, start, name, walk, NULL, &p);
-    }
+    bool unnamed = flags & UNNAMED;
+    if (unnamed && (!(flags & O_DIRECTORY) || !(flags & (O_WRONLY | O_RDWR))))
+        return -EINVAL;
+    if (flags & O_CREAT)
+        err = open_create(ctx, start, name, flags, mode, walk, &p, &created);
+    else
+        err = path_walk(ctx, start, name,
+                        walk | (flags & O_NOFOLLOW ? WALK_NOFOLLOW : 0) | (unnamed ? WALK_DIR : 0),
+                        NULL, &p);
     if (err)
         return err;
-    err = open_found(ctx, p, flags, created, out);
+    if (unnamed)
+        err = open_unnamed(ctx, p, flags, mode, out);
+    else
+        err = open_found(ctx, p, flags, created, out);
     path_put(p);
     return err;
 }

@@ -9,9 +9,9 @@
 
 #include "fs/path.h"
 
-/* flags: O_* of open(2); O_CLOEXEC is the caller's business. */
+/* flags: O_* of open(2); O_CLOEXEC is the caller's business. walk: WALK_NO_XDEV and its like. */
 int fs_open(struct fs_context *ctx, struct path *start, const char *name, uint32_t flags,
-            uint32_t mode, struct file **out);
+            uint32_t mode, unsigned walk, struct file **out);
 /* Opens what a walk has found already. Checks permissions. */
 int fs_open_path(struct fs_context *ctx, struct path *p, uint32_t flags, struct file **out);
 int fs_stat(struct fs_context *ctx, struct path *start, const char *name, unsigned walk,

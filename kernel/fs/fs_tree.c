@@ -26,7 +26,7 @@ int fs_link(struct fs_context *ctx, struct path *target, struct path *start, con
     struct path_last last;
     struct path *child = NULL, *fresh;
     struct vnode *v = target->vnode, *d;
-    int err = path_walk_parent(ctx, start, name, false, &last);
+    int err = path_walk_parent(ctx, start, name, WALK_NOFOLLOW, &last);
     if (err)
         return err;
     d = last.dir->vnode;
@@ -48,7 +48,11 @@ int fs_link(struct fs_context *ctx, struct path *target, struct path *start, con
         err = tree_may_change(d, NULL, &ctx->cred);
     if (!err) {
         mutex_lock(&v->lock);
-        err = d->ops->link(d, &(struct vnode_name){last.name, last.len}, v);
+        err = v->nlink || v->flags & VNODE_LINK
+                  ? d->ops->link(d, &(struct vnode_name){last.name, last.len}, v)
+                  : -ENOENT; /* deleted */
+        if (!err)
+            v->flags &= ~(uint32_t)VNODE_LINK;
         mutex_unlock(&v->lock);
     }
     if (!err) {
@@ -98,7 +102,7 @@ int fs_unlink(struct fs_context *ctx, struct path *start, const char *name, bool
 {
     struct path_last last;
     struct path *child = NULL;
-    int err = path_walk_parent(ctx, start, name, false, &last);
+    int err = path_walk_parent(ctx, start, name, WALK_NOFOLLOW, &last);
     if (err)
         return err;
     struct vnode *d = last.dir->vnode;
@@ -240,10 +244,10 @@ int fs_rename(struct fs_context *ctx, struct path *from, const char *old, struct
     struct rename r = {.flags = flags};
     if ((flags & ~(RENAME_NO_REPLACE | RENAME_SWAP)) || flags == (RENAME_NO_REPLACE | RENAME_SWAP))
         return -EINVAL;
-    int err = path_walk_parent(ctx, from, old, false, &r.from);
+    int err = path_walk_parent(ctx, from, old, WALK_NOFOLLOW, &r.from);
     if (err)
         return err;
-    err = path_walk_parent(ctx, to, name, false, &r.to);
+    err = path_walk_parent(ctx, to, name, WALK_NOFOLLOW, &r.to);
     if (err)
         goto put_from;
     struct fs *fs = r.from.dir->vnode->fs;

@@ -48,7 +48,7 @@ static int mount_point(const char *at, struct path **out)
     int err = fs_context_init(&ctx);
     if (err)
         return err;
-    err = path_walk_parent(&ctx, NULL, at, true, &last);
+    err = path_walk_parent(&ctx, NULL, at, 0, &last);
     if (!err) {
         err = last.kind == LAST_NAME ? path_child(last.dir, last.name, last.len, out) : -EBUSY;
         path_put(last.dir);

@@ -8,6 +8,7 @@
 #include <linux/errno.h>
 
 #include "fs/path.h"
+#include "lib/fmt.h"
 #include "lib/string.h"
 #include "mem/kmalloc.h"
 #include "mem/page.h"
@@ -262,6 +263,20 @@ int path_attach(struct path *dir, const char *name, size_t len, struct vnode *v,
     return 0;
 }
 
+int path_attach_unnamed(struct path *dir, struct vnode *v, struct path **out)
+{
+    char name[24];
+    int len = snprintf(name, sizeof name, "#%llu", (unsigned long long)v->ino);
+    struct path *p = path_alloc(dir, name, (size_t)len, v);
+    if (!p)
+        return -ENOMEM;
+    cache_lock();
+    list_add_tail(&v->aliases, &p->alias_link);
+    cache_unlock();
+    *out = p;
+    return 0;
+}
+
 void path_detach(struct path *p)
 {
     cache_lock();
@@ -445,6 +460,15 @@ int path_name_of_vnode(struct vnode *v, char name[NAME_LIMIT + 1], struct vnode 
     }
     cache_unlock();
     return len;
+}
+
+bool path_within(struct path *p, const struct path *root)
+{
+    cache_lock();
+    while (p && p != root)
+        p = p->parent ? p->parent : p->covered;
+    cache_unlock();
+    return p;
 }
 
 bool path_deleted(struct path *p)

@@ -13,10 +13,12 @@
 #include "lib/string.h"
 #include "mem/kmalloc.h"
 
+#define WALK_SCOPED (WALK_BENEATH | WALK_IN_ROOT)
+
 struct walk {
     struct fs_context *ctx;
     const struct cred *cred;
-    struct path *root; /* referenced */
+    struct path *root; /* referenced; the start of a scoped walk */
     struct path *cur;  /* referenced */
     const char *rest;
     char *buffer; /* holds `rest` once a link was followed */
@@ -88,6 +90,39 @@ static void walk_goto(struct walk *w, struct path *p)
     w->cur = p;
 }
 
+/* Whether the walk may go on in the file system of `to`. */
+static int walk_may_enter(const struct walk *w, const struct path *to)
+{
+    bool other = to->vnode && to->vnode->fs != w->cur->vnode->fs;
+    return other && w->flags & WALK_NO_XDEV ? -EXDEV : 0;
+}
+
+/* A link's text begins with a slash. */
+static int walk_to_root(struct walk *w)
+{
+    int err = w->flags & WALK_BENEATH ? -EXDEV : walk_may_enter(w, w->root);
+    if (err)
+        return err;
+    path_get(w->root);
+    walk_goto(w, w->root);
+    return 0;
+}
+
+/* "..". A directory that is moved away meanwhile leads nobody out of his scope. */
+static int walk_up(struct walk *w)
+{
+    if (w->flags & WALK_BENEATH && w->cur == w->root)
+        return -EXDEV;
+    path_get(w->cur);
+    struct path *up = path_up(w->cur, w->root), *from = w->cur;
+    int err = walk_may_enter(w, up);
+    if (!err && w->flags & WALK_SCOPED && !path_within(up, w->root))
+        err = -EAGAIN;
+    w->cur = up;
+    path_put(from);
+    return err;
+}
+
 /* Puts `target` in front of the rest of the path; takes over its buffer of PATH_LIMIT bytes. */
 static int walk_splice(struct walk *w, char *target, size_t len)
 {
@@ -101,10 +136,33 @@ static int walk_splice(struct walk *w, char *target, size_t len)
     memcpy(target + len, w->rest, rest + 1);
     kfree(w->buffer);
     w->rest = w->buffer = target;
-    if (*target == '/') {
-        path_get(w->root);
-        walk_goto(w, w->root);
+    return *target == '/' ? walk_to_root(w) : 0;
+}
+
+/* A link that leads to an object: its path, or NULL when it stands for its target itself. */
+static int walk_magic_link(struct walk *w, struct path *link)
+{
+    struct path *to = NULL;
+    if (w->flags & WALK_NO_MAGIC)
+        return -ELOOP;
+    int err = link->vnode->ops->follow(link->vnode, &to);
+    if (err)
+        return err;
+    if (w->flags & WALK_SCOPED)
+        err = -EXDEV;
+    else if (to)
+        err = walk_may_enter(w, to);
+    else if (w->flags & WALK_NO_XDEV)
+        err = -EXDEV; /* pipes and such are in no file system of names */
+    if (err) {
+        path_put(to);
+        return err;
     }
+    if (!to) {
+        to = link;
+        path_get(to);
+    }
+    walk_goto(w, to);
     return 0;
 }
 
@@ -112,20 +170,10 @@ static int walk_splice(struct walk *w, char *target, size_t len)
 static int walk_link(struct walk *w, struct path *link)
 {
     struct vnode *v = link->vnode;
-    if (++w->links > LINKS_LIMIT)
+    if (++w->links > LINKS_LIMIT || w->flags & WALK_NO_LINKS)
         return -ELOOP;
-    if (v->ops->follow) {
-        struct path *to = NULL;
-        int err = v->ops->follow(v, &to);
-        if (err)
-            return err;
-        if (!to) {
-            to = link;
-            path_get(to);
-        }
-        walk_goto(w, to);
-        return 0;
-    }
+    if (v->ops->follow)
+        return walk_magic_link(w, link);
     if (!v->ops->readlink)
         return -EINVAL;
     char *target = kmalloc(PATH_LIMIT);
@@ -139,16 +187,26 @@ static int walk_link(struct walk *w, struct path *link)
     return walk_splice(w, target, (size_t)len);
 }
 
+/* A name in the directory where the walk stands. */
+static int walk_child(struct walk *w, const char *name, size_t len, struct path **out)
+{
+    if (!(w->flags & WALK_CACHED))
+        return path_child(w->cur, name, len, out);
+    *out = path_find(w->cur, name, len);
+    return *out ? 0 : -EAGAIN;
+}
+
 /* One component that is a name. `last`: nothing but slashes follows. */
 static int walk_name(struct walk *w, const char *name, size_t len, bool last, bool slash)
 {
     struct path *child;
-    int err = path_child(w->cur, name, len, &child);
+    int err = walk_child(w, name, len, &child);
     if (err)
         return err;
     child = path_cross(child);
-    if (!child->vnode)
-        err = -ENOENT;
+    err = child->vnode ? walk_may_enter(w, child) : -ENOENT;
+    if (err)
+        ;
     else if (vnode_is_link(child->vnode) && (!last || slash || !(w->flags & WALK_NOFOLLOW)))
         err = walk_link(w, child);
     else {
@@ -194,7 +252,7 @@ static void walk_stop(struct walk *w, struct path_last *last, const char *name, 
 static int walk_last_link(struct walk *w, const char *name, size_t len)
 {
     struct path *child;
-    int err = path_child(w->cur, name, len, &child);
+    int err = walk_child(w, name, len, &child);
     if (err)
         return err;
     struct vnode *v = child->vnode;
@@ -241,7 +299,7 @@ static int walk_run(struct walk *w, struct path_last *last)
         if (!dots)
             err = walk_name(w, name, len, !*next, slash);
         else if (len == 2)
-            w->cur = path_up(w->cur, w->root);
+            err = walk_up(w);
         if (err)
             return err;
     }
@@ -262,8 +320,10 @@ static int walk_start(struct walk *w, struct fs_context *ctx, struct path *start
     if (strnlen(name, PATH_LIMIT) == PATH_LIMIT)
         return -ENAMETOOLONG;
     *w = (struct walk){.ctx = ctx, .cred = cred ? cred : &ctx->cred, .rest = name, .flags = flags};
+    if (*name == '/' && flags & WALK_BENEATH)
+        return -EXDEV;
     w->root = fs_context_root(ctx);
-    if (*name == '/')
+    if (*name == '/' && !(flags & WALK_IN_ROOT))
         start = w->root;
     if (start) {
         path_get(start);
@@ -272,6 +332,11 @@ static int walk_start(struct walk *w, struct fs_context *ctx, struct path *start
         w->cur = fs_context_cwd(ctx);
     }
     w->cur = path_cross(w->cur);
+    if (flags & WALK_SCOPED) {
+        path_put(w->root);
+        w->root = w->cur;
+        path_get(w->root);
+    }
     return 0;
 }
 
@@ -298,11 +363,11 @@ int path_walk(struct fs_context *ctx, struct path *start, const char *name, unsi
     return err;
 }
 
-int path_walk_parent(struct fs_context *ctx, struct path *start, const char *name, bool follow,
+int path_walk_parent(struct fs_context *ctx, struct path *start, const char *name, unsigned flags,
                      struct path_last *out)
 {
     struct walk w;
-    int err = walk_start(&w, ctx, start, name, follow ? 0 : WALK_NOFOLLOW, NULL);
+    int err = walk_start(&w, ctx, start, name, flags, NULL);
     if (err)
         return err;
     err = walk_run(&w, out);

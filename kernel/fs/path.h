@@ -48,6 +48,13 @@ struct path *fs_context_cwd(struct fs_context *ctx);
 #define WALK_NOFOLLOW 1 /* a symbolic link at the end is the result */
 #define WALK_EMPTY    2 /* "" is `start` itself */
 #define WALK_DIR      4 /* the result must be a directory: -ENOTDIR */
+/* openat2(2)'s restrictions; a walk that they stop answers the error in brackets. */
+#define WALK_NO_XDEV  8   /* stays in the file system it starts in [-EXDEV] */
+#define WALK_NO_MAGIC 16  /* follows no link that leads to an object [-ELOOP] */
+#define WALK_NO_LINKS 32  /* follows no symbolic link at all [-ELOOP] */
+#define WALK_BENEATH  64  /* stays below the start [-EXDEV] */
+#define WALK_IN_ROOT  128 /* the start is the root; objects are not followed [-EXDEV] */
+#define WALK_CACHED   256 /* asks the name cache only [-EAGAIN] */
 
 /*
  * Resolves a terminated path, absolute or from `start` (NULL: the working
@@ -65,9 +72,8 @@ struct path_last {
     enum { LAST_NAME, LAST_DOT, LAST_DOTDOT, LAST_ROOT } kind;
     bool slash; /* slashes followed: only a directory will do */
 };
-/* All but the last component; with `follow` a symbolic link there is followed too (open O_CREAT).
- */
-int path_walk_parent(struct fs_context *ctx, struct path *start, const char *name, bool follow,
+/* All but the last component; without WALK_NOFOLLOW a link by name there is followed too. */
+int path_walk_parent(struct fs_context *ctx, struct path *start, const char *name, unsigned flags,
                      struct path_last *out);
 /* The child of a directory: from the cache, else from the file system; maybe without vnode. */
 int path_child(struct path *dir, const char *name, size_t len, struct path **out);
@@ -86,12 +92,16 @@ int path_text_of_vnode(struct vnode *v, char *buf, size_t n);
  */
 int path_name_of_vnode(struct vnode *v, char name[NAME_LIMIT + 1], struct vnode **dir);
 bool path_deleted(struct path *p);
+/* Whether p is `root` or lies under it, across mounts. */
+bool path_within(struct path *p, const struct path *root);
 
 /*
  * For those in fs/ that change the tree. The vnode locks of the directories are held.
  */
 /* A new node for a vnode (NULL: "no such name"), referenced; replaces one of that name. -ENOMEM. */
 int path_attach(struct path *dir, const char *name, size_t len, struct vnode *v, struct path **out);
+/* A node for a file that no look-up in dir finds: called "#" and its number. -ENOMEM. */
+int path_attach_unnamed(struct path *dir, struct vnode *v, struct path **out);
 /* The name is gone; whoever uses the node keeps it. */
 void path_detach(struct path *p);
 /* rename(2): p gets a new place. -ENOMEM before anything changed. */

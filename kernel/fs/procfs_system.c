@@ -6,6 +6,7 @@
 #include <linux/errno.h>
 
 #include "core/random.h"
+#include "fs/lock.h"
 #include "fs/mount.h"
 #include "fs/procfs_node.h"
 #include "mem/page.h"
@@ -176,6 +177,7 @@ static const struct {
     {"mounts", mounts_text},
     {"self/mounts", mounts_text},
     {"self/mountinfo", mountinfo_text},
+    {"locks", lock_list_text},
     {"uptime", uptime_text},
     {"sys/kernel/random/uuid", uuid_text},
     {"sys/kernel/random/boot_id", boot_id_text},

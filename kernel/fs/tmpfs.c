@@ -197,9 +197,20 @@ static int tmp_make(struct vnode *dir, const struct vnode_name *name, const stru
     return 0;
 }
 
+static int tmp_make_unnamed(struct vnode *dir, const struct vnode_new *what, struct vnode **out)
+{
+    struct tmp_node *n;
+    int err = node_create(dir->fs, what, &n);
+    if (err)
+        return err;
+    n->v.nlink = 0;
+    *out = &n->v;
+    return 0;
+}
+
 static int tmp_link(struct vnode *dir, const struct vnode_name *name, struct vnode *target)
 {
-    if (dir->nlink == 0 || target->nlink == 0)
+    if (dir->nlink == 0)
         return -ENOENT;
     int err = entry_add(tmp_node(dir), name, target);
     if (err)
@@ -307,6 +318,7 @@ const struct vnode_ops tmpfs_ops = {
     .readlink = tmp_readlink,
     .write_page = tmpfs_write_page,
     .make = tmp_make,
+    .make_unnamed = tmp_make_unnamed,
     .link = tmp_link,
     .unlink = tmp_unlink,
     .rename = tmp_rename,

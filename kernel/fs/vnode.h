@@ -106,6 +106,8 @@ struct vnode_ops {
     /* A new entry: file, directory, symlink, device. [-EROFS] */
     int (*make)(struct vnode *dir, const struct vnode_name *name, const struct vnode_new *what,
                 struct vnode **out);
+    /* A new file without a name, nlink 0, that `link` may give one (O_TMPFILE). [-EOPNOTSUPP] */
+    int (*make_unnamed)(struct vnode *dir, const struct vnode_new *what, struct vnode **out);
     int (*link)(struct vnode *dir, const struct vnode_name *name, struct vnode *target);
     /* Also removes directories: -ENOTEMPTY. */
     int (*unlink)(struct vnode *dir, const struct vnode_name *name, struct vnode *victim);
@@ -139,6 +141,7 @@ struct vnode_ops {
 #define VNODE_DYNAMIC 1 /* directory whose entries come and go: names are not cached */
 #define VNODE_STREAM  2 /* files of it have no size to check reads against */
 #define VNODE_SEALS   4 /* F_ADD_SEALS is known here (tmpfs) */
+#define VNODE_LINK    8 /* has no name yet, but may get one: under lock once it is known */
 
 struct vnode {
     const struct vnode_ops *ops;

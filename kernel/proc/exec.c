@@ -79,7 +79,7 @@ static const char *error_text(int err)
 static struct file *open_program(const char *path)
 {
     struct file *f;
-    int err = fs_open(process.fs, NULL, path, O_RDONLY, 0, &f);
+    int err = fs_open(process.fs, NULL, path, O_RDONLY, 0, 0, &f);
     if (!err && (!f->vnode || !S_ISREG(f->vnode->mode)))
         err = -EACCES;
     if (!err)

@@ -50,7 +50,7 @@ int file_install_pair(struct file *end[2], struct uptr fds, bool cloexec)
 /* Finds what relative paths start from. */
 static int at_start(struct at *at, int dirfd, bool empty)
 {
-    if (at->name[0] == '/' || dirfd == AT_FDCWD)
+    if (dirfd == AT_FDCWD)
         return 0;
     int err = file_of_any(dirfd, &at->file);
     if (err)
@@ -65,7 +65,7 @@ static int at_start(struct at *at, int dirfd, bool empty)
     return 0;
 }
 
-int at_get(struct at *at, int dirfd, struct uptr name, bool empty)
+static int at_decode(struct at *at, int dirfd, struct uptr name, bool empty, bool in_root)
 {
     *at = (struct at){0};
     at->name = kmalloc(PATH_LIMIT);
@@ -73,11 +73,21 @@ int at_get(struct at *at, int dirfd, struct uptr name, bool empty)
         return -ENOMEM;
     ssize_t len = string_from_user(at->name, name, PATH_LIMIT);
     int err = len < 0 ? (int)len : len == 0 && !empty ? -ENOENT : 0;
-    if (!err)
+    if (!err && (in_root || at->name[0] != '/'))
         err = at_start(at, dirfd, empty);
     if (err)
         kfree(at->name);
     return err;
+}
+
+int at_get(struct at *at, int dirfd, struct uptr name, bool empty)
+{
+    return at_decode(at, dirfd, name, empty, false);
+}
+
+int at_get_in_root(struct at *at, int dirfd, struct uptr name)
+{
+    return at_decode(at, dirfd, name, false, true);
 }
 
 void at_put(struct at *at)

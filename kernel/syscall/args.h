@@ -22,6 +22,8 @@ struct at {
  * -EFAULT, -ENAMETOOLONG, -ENOENT, -EBADF, -ENOTDIR, -ENOMEM.
  */
 int at_get(struct at *at, int dirfd, struct uptr name, bool empty);
+/* The same for a name whose leading slashes mean dirfd, too (openat2: RESOLVE_IN_ROOT). */
+int at_get_in_root(struct at *at, int dirfd, struct uptr name);
 void at_put(struct at *at);
 /* True: the name is "" and at->file is meant. */
 bool at_is_file(const struct at *at);

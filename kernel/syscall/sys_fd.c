@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Adapters: descriptors: close, dup, fcntl, ioctl, locks, and files without a name. */
+/* Adapters: descriptors: close, dup, fcntl, ioctl, and files without a name. */
 #include <asm/ioctls.h>
 #include <linux/close_range.h>
 #include <linux/errno.h>
@@ -13,14 +13,13 @@
 #include "fs/tmpfs.h"
 #include "proc/process.h"
 #include "syscall/args.h"
+#include "syscall/sys_lock.h"
 #include "syscall/syscalls.h"
 
 #define EFD_SEMAPHORE_FLAG 1u
 #define MEMFD_PREFIX       "/memfd:"
 #define MEMFD_NAME_MAX     250 /* with its end; a file name less the prefix */
 #define MFD_ALL            (MFD_CLOEXEC | MFD_ALLOW_SEALING)
-#define LOCK_KINDS         (1 | 2 | 8) /* LOCK_SH, LOCK_EX, LOCK_UN */
-#define LOCK_NOWAIT        4
 
 long sys_close(int fd)
 {
@@ -77,34 +76,6 @@ long sys_dup3(int old, int new, unsigned flags)
     return dup_to(old, new, flags & O_CLOEXEC);
 }
 
-/* F_SETLK, F_GETLK and their OFD forms: the one process owns all locks, so none conflicts. */
-static long lock_record(struct file *f, unsigned cmd, struct uptr arg)
-{
-    struct flock lock;
-    int err = copy_from_user(&lock, arg, sizeof lock);
-    if (err)
-        return err;
-    bool ofd = cmd == F_OFD_GETLK || cmd == F_OFD_SETLK || cmd == F_OFD_SETLKW;
-    if (lock.l_whence < 0 || lock.l_whence > 2 || (ofd && lock.l_pid))
-        return -EINVAL;
-    if (cmd == F_GETLK || cmd == F_OFD_GETLK) {
-        if (lock.l_type != F_RDLCK && lock.l_type != F_WRLCK)
-            return -EINVAL;
-        lock.l_type = F_UNLCK;
-        return copy_to_user(arg, &lock, sizeof lock);
-    }
-    switch (lock.l_type) {
-    case F_RDLCK:
-        return file_readable(f) ? 0 : -EBADF;
-    case F_WRLCK:
-        return file_writable(f) ? 0 : -EBADF;
-    case F_UNLCK:
-        return 0;
-    default:
-        return -EINVAL;
-    }
-}
-
 static long add_seals(struct file *f, unsigned long seals)
 {
     if (seals > UINT32_MAX || !f->vnode)
@@ -124,7 +95,7 @@ static long fcntl_file(struct file *f, int fd, unsigned cmd, unsigned long arg)
     case F_OFD_GETLK:
     case F_OFD_SETLK:
     case F_OFD_SETLKW:
-        return lock_record(f, cmd, (struct uptr){arg});
+        return fcntl_lock(f, fd, cmd, (struct uptr){arg});
     case F_SETOWN:
     case F_SETSIG:
     case F_GETOWN:
@@ -139,7 +110,6 @@ static long fcntl_file(struct file *f, int fd, unsigned cmd, unsigned long arg)
     case F_GET_SEALS:
         return f->vnode && f->vnode->flags & VNODE_SEALS ? (long)f->vnode->seals : -EINVAL;
     default:
-        (void)fd;
         return -EINVAL;
     }
 }
@@ -188,17 +158,6 @@ long sys_ioctl(int fd, unsigned cmd, struct uptr arg)
         r = file_ioctl(f, cmd, arg);
     file_put(f);
     return r;
-}
-
-long sys_flock(int fd, int op)
-{
-    struct file *f;
-    long r = file_of(fd, &f);
-    if (r)
-        return r;
-    int kind = op & ~LOCK_NOWAIT;
-    file_put(f);
-    return kind && !(kind & ~LOCK_KINDS) && !(kind & (kind - 1)) ? 0 : -EINVAL;
 }
 
 long sys_pipe2(struct uptr fds, unsigned flags)

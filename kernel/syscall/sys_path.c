@@ -2,6 +2,7 @@
 /* Adapters: calls that name files: open, create, remove, rename, links, directories. */
 #include <linux/errno.h>
 #include <linux/fcntl.h>
+#include <linux/openat2.h>
 
 #include "file/fdtable.h"
 #include "fs/fs.h"
@@ -10,16 +11,22 @@
 #include "syscall/args.h"
 #include "syscall/syscalls.h"
 
-long sys_openat(int dir, struct uptr name, unsigned flags, unsigned mode)
+/* Flags of open(2) that openat2(2) takes. */
+#define OPEN_KNOWN                                                                                 \
+    (O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_SYNC | FASYNC | \
+     O_DIRECT | O_LARGEFILE | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC | O_PATH |          \
+     O_TMPFILE)
+
+static long open_at(int dir, struct uptr name, unsigned flags, unsigned mode, unsigned walk)
 {
     struct at at;
     struct file *f;
-    int err = at_get(&at, dir, name, false);
+    int err = walk & WALK_IN_ROOT ? at_get_in_root(&at, dir, name) : at_get(&at, dir, name, false);
     if (err)
         return err;
     int fd = fd_reserve(process.fds, 0, flags & O_CLOEXEC);
     if (fd >= 0) {
-        err = fs_open(process.fs, at.start, at.name, flags, mode & 07777, &f);
+        err = fs_open(process.fs, at.start, at.name, flags, mode & 07777, walk, &f);
         if (err) {
             fd_cancel(process.fds, fd);
             fd = err;
@@ -29,6 +36,65 @@ long sys_openat(int dir, struct uptr name, unsigned flags, unsigned mode)
     }
     at_put(&at);
     return fd;
+}
+
+long sys_openat(int dir, struct uptr name, unsigned flags, unsigned mode)
+{
+    return open_at(dir, name, flags, mode, 0);
+}
+
+/* The walker's flags for RESOLVE_* of openat2(2). */
+static int resolve_flags(uint64_t resolve, unsigned *walk)
+{
+    static const unsigned flag[][2] = {
+        {RESOLVE_NO_XDEV, WALK_NO_XDEV},      {RESOLVE_NO_MAGICLINKS, WALK_NO_MAGIC},
+        {RESOLVE_NO_SYMLINKS, WALK_NO_LINKS}, {RESOLVE_BENEATH, WALK_BENEATH},
+        {RESOLVE_IN_ROOT, WALK_IN_ROOT},      {RESOLVE_CACHED, WALK_CACHED},
+    };
+    *walk = 0;
+    for (unsigned i = 0; i < sizeof flag / sizeof flag[0]; i++) {
+        if (resolve & flag[i][0])
+            *walk |= flag[i][1];
+        resolve &= ~(uint64_t)flag[i][0];
+    }
+    return resolve || (*walk & WALK_BENEATH && *walk & WALK_IN_ROOT) ? -EINVAL : 0;
+}
+
+/* openat2 refuses what openat ignores. */
+static int open_how_check(const struct open_how *how)
+{
+    if (how->flags & ~(uint64_t)OPEN_KNOWN || how->mode & ~07777ull)
+        return -EINVAL;
+    if (how->mode && !(how->flags & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY))))
+        return -EINVAL;
+    if (how->flags & O_PATH &&
+        how->flags & ~(uint64_t)(O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC))
+        return -EINVAL;
+    if (how->resolve & RESOLVE_CACHED &&
+        how->flags & (O_TRUNC | O_CREAT | (O_TMPFILE & ~O_DIRECTORY)))
+        return -EAGAIN;
+    return 0;
+}
+
+long sys_openat2(int dir, struct uptr name, struct uptr arg, unsigned long size)
+{
+    struct open_how how;
+    unsigned walk;
+    if (size < sizeof how)
+        return -EINVAL;
+    if (size > PAGE_SIZE)
+        return -E2BIG;
+    int err = copy_from_user(&how, arg, sizeof how);
+    for (unsigned long i = sizeof how; !err && i < size; i++) { /* later versions' fields */
+        char more;
+        err = copy_from_user(&more, uptr_add(arg, i), 1);
+        err = err ? err : more ? -E2BIG : 0;
+    }
+    if (!err)
+        err = resolve_flags(how.resolve, &walk);
+    if (!err)
+        err = open_how_check(&how);
+    return err ? err : open_at(dir, name, (unsigned)how.flags, (unsigned)how.mode, walk);
 }
 
 long sys_open(struct uptr name, unsigned flags, unsigned mode)

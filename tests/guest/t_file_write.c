@@ -2,6 +2,7 @@
 /* Files that can be written, in /tmp: create, write, append, truncate, rename, unlink. */
 #include "guest.h"
 
+#include <limits.h>
 #include <sys/uio.h>
 
 static int make(const char *name, int flags)
@@ -174,4 +175,85 @@ TEST(write_only_cannot_read)
     CHECK(FAILS(read(fd, &c, 1), EBADF));
     close(fd);
     unlink(tmp_path("l"));
+}
+
+/* A file without a name in `dir` gets one, by `how`: 0 /proc, 1 AT_EMPTY_PATH. */
+static void unnamed_in(const char *dir, int how)
+{
+    char name[PATH_MAX + 32], by[64], text[PATH_MAX] = "";
+    struct stat st, again;
+    snprintf(name, sizeof name, "%s/guest-unnamed-%d", dir, (int)getpid());
+    int fd = open(dir, O_TMPFILE | O_RDWR, 0640);
+    CHECK(fd >= 0 && fstat(fd, &st) == 0 && st.st_nlink == 0 && S_ISREG(st.st_mode));
+    CHECK((st.st_mode & 07777) == (0640 & ~022) && st.st_size == 0);
+    CHECK(write(fd, "content", 7) == 7 && fsync(fd) == 0);
+    snprintf(by, sizeof by, "/proc/self/fd/%d", fd);
+    CHECK(readlink(by, text, sizeof text - 1) > 0 && strstr(text, " (deleted)") &&
+          !strncmp(text, dir, strlen(dir)));
+    if (how)
+        CHECK(linkat(fd, "", AT_FDCWD, name, AT_EMPTY_PATH) == 0);
+    else
+        CHECK(linkat(AT_FDCWD, by, AT_FDCWD, name, AT_SYMLINK_FOLLOW) == 0);
+    CHECK(stat(name, &again) == 0 && again.st_ino == st.st_ino && again.st_nlink == 1);
+    CHECK(FAILS(linkat(AT_FDCWD, by, AT_FDCWD, name, AT_SYMLINK_FOLLOW), EEXIST));
+    close(fd);
+    fd = open(name, O_RDONLY);
+    CHECK(read(fd, text, sizeof text) == 7 && !memcmp(text, "content", 7));
+    /* Once it had a name, none of its own comes back after the last is gone. */
+    snprintf(by, sizeof by, "/proc/self/fd/%d", fd);
+    CHECK(unlink(name) == 0);
+    CHECK(FAILS(linkat(AT_FDCWD, by, AT_FDCWD, name, AT_SYMLINK_FOLLOW), ENOENT));
+    close(fd);
+}
+
+static void unnamed_refused(const char *dir)
+{
+    char name[PATH_MAX + 32], by[64];
+    snprintf(name, sizeof name, "%s/guest-unnamed-%d", dir, (int)getpid());
+    int fd = open(dir, O_TMPFILE | O_RDWR | O_EXCL, 0600);
+    CHECK(fd >= 0 && write(fd, "x", 1) == 1);
+    snprintf(by, sizeof by, "/proc/self/fd/%d", fd);
+    CHECK(FAILS(linkat(AT_FDCWD, by, AT_FDCWD, name, AT_SYMLINK_FOLLOW), ENOENT));
+    close(fd);
+    CHECK(FAILS(open(dir, O_TMPFILE | O_RDONLY, 0600), EINVAL));
+    CHECK(FAILS(open(dir, (O_TMPFILE & ~O_DIRECTORY) | O_RDWR, 0600), EINVAL));
+    CHECK(FAILS(open(dir, O_TMPFILE | O_CREAT | O_RDWR, 0600), EINVAL));
+    close(open(name, O_CREAT | O_RDWR, 0600));
+    CHECK(FAILS(open(name, O_TMPFILE | O_RDWR, 0600), ENOTDIR));
+    unlink(name);
+    CHECK(FAILS(open(name, O_TMPFILE | O_RDWR, 0600), ENOENT));
+}
+
+TEST(unnamed_file)
+{
+    unnamed_in("/tmp", 0);
+    unnamed_in("/tmp", 1);
+    unnamed_refused("/tmp");
+    CHECK(FAILS(open("/proc", O_TMPFILE | O_RDWR, 0600), EOPNOTSUPP));
+}
+
+/* Beside $GUEST_DATA, which in the guest is the ext4 root. */
+TEST(unnamed_file_on_disk)
+{
+    const char *name = data_path("../guest-unnamed");
+    char dir[PATH_MAX];
+    CHECK(mkdir(name, 0700) == 0 && realpath(name, dir));
+    unnamed_in(dir, 0);
+    unnamed_in(dir, 1);
+    unnamed_refused(dir);
+    int fd[50]; /* the list of those without names grows and shrinks in the middle */
+    for (int i = 0; i < 50; i++) {
+        fd[i] = open(dir, O_TMPFILE | O_RDWR, 0600);
+        CHECK(fd[i] >= 0 && pwrite(fd[i], "x", 1, i * 4096) == 1);
+    }
+    for (int i = 0; i < 50; i++) {
+        char by[64], to[PATH_MAX + 16];
+        snprintf(by, sizeof by, "/proc/self/fd/%d", fd[i]);
+        snprintf(to, sizeof to, "%s/%d", dir, i);
+        if (i % 3 == 1)
+            CHECK(linkat(AT_FDCWD, by, AT_FDCWD, to, AT_SYMLINK_FOLLOW) == 0);
+        close(fd[i]);
+        CHECK(unlink(to) == (i % 3 == 1 ? 0 : -1));
+    }
+    CHECK(rmdir(dir) == 0);
 }

@@ -19,7 +19,7 @@ extern struct fs_context ctx; /* the test's own */
 
 static inline int t_open(const char *path, uint32_t flags, struct file **f)
 {
-    return fs_open(&ctx, NULL, path, flags, 0644, f);
+    return fs_open(&ctx, NULL, path, flags, 0644, 0, f);
 }
 
 static inline ssize_t t_read(struct file *f, void *buf, size_t n)

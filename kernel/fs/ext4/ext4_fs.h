@@ -443,6 +443,7 @@ int ext4_xattr_list(struct vnode *v, char *list, size_t size);
 /* Names (ext4_namei.c). */
 int ext4_make(struct vnode *dir, const struct vnode_name *name, const struct vnode_new *what,
               struct vnode **out);
+int ext4_make_unnamed(struct vnode *dir, const struct vnode_new *what, struct vnode **out);
 int ext4_link(struct vnode *dir, const struct vnode_name *name, struct vnode *target);
 int ext4_unlink(struct vnode *dir, const struct vnode_name *name, struct vnode *victim);
 int ext4_rename(struct vnode *from, const struct vnode_name *old, struct vnode *moved,

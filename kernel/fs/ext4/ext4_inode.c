@@ -205,8 +205,14 @@ static int ext4_setattr(struct vnode *v, const struct vnode_attr *a)
     .xattr_get = ext4_xattr_get, .xattr_set = ext4_xattr_set, .xattr_list = ext4_xattr_list
 
 static const struct vnode_ops ext4_dir_ops = {
-    COMMON_OPS,        .lookup = ext4_lookup, .readdir = ext4_readdir, .make = ext4_make,
-    .link = ext4_link, .unlink = ext4_unlink, .rename = ext4_rename,
+    COMMON_OPS,
+    .lookup = ext4_lookup,
+    .readdir = ext4_readdir,
+    .make = ext4_make,
+    .link = ext4_link,
+    .unlink = ext4_unlink,
+    .rename = ext4_rename,
+    .make_unnamed = ext4_make_unnamed,
 };
 static const struct vnode_ops ext4_file_ops = {
     COMMON_OPS,

@@ -79,6 +79,7 @@ static int undo_make(struct ext4_inode *n)
     return more < 0 ? more : ext4_inode_free(fs, (uint32_t)n->v.ino, vnode_is_dir(&n->v));
 }
 
+/* `name` NULL: the inode goes to the list of those without. */
 static int make_locked(struct ext4_fs *fs, struct vnode *dir, const struct vnode_name *name,
                        const struct vnode_new *what, struct ext4_inode **out)
 {
@@ -94,10 +95,15 @@ static int make_locked(struct ext4_fs *fs, struct vnode *dir, const struct vnode
         return failed ? failed : err == -ENOMEM ? -EAGAIN : err;
     }
     err = content_make(n, dir, what);
-    if (!err)
+    if (!err && name)
         err = ext4_dir_add(ext4_inode(dir), name, ino, what->mode);
+    else if (!err) {
+        n->v.nlink = 0;
+        err = ext4_orphan_add(n);
+    }
     if (err) {
         int failed = undo_make(n);
+        list_remove(&n->orphan_link);
         ext4_inode_discard(n);
         return failed ? failed : err == -ENOMEM ? -EAGAIN : err;
     }
@@ -153,16 +159,40 @@ int ext4_make(struct vnode *dir, const struct vnode_name *name, const struct vno
     return err == -EAGAIN ? -ENOMEM : err;
 }
 
+static int make_unnamed_once(struct vnode *dir, const struct vnode_new *what,
+                             struct ext4_inode **out)
+{
+    struct ext4_fs *fs = ext4_fs(dir);
+    int err = ext4_begin(fs, MAKE_CREDITS);
+    return err ? err : ext4_end(fs, make_locked(fs, dir, NULL, what, out));
+}
+
+int ext4_make_unnamed(struct vnode *dir, const struct vnode_new *what, struct vnode **out)
+{
+    struct ext4_inode *n = NULL;
+    int err = make_unnamed_once(dir, what, &n);
+    if (err == -ENOSPC && ext4_reap_for_room(ext4_fs(dir)))
+        err = make_unnamed_once(dir, what, &n);
+    if (!n)
+        return err == -EAGAIN ? -ENOMEM : err;
+    struct vnode *v = vnode_publish(&n->v);
+    if (err)
+        vnode_put(v);
+    else
+        *out = v;
+    return err;
+}
+
 int ext4_link(struct vnode *dir, const struct vnode_name *name, struct vnode *target)
 {
     struct ext4_fs *fs = ext4_fs(dir);
-    if (dir->nlink == 0 || target->nlink == 0)
+    if (dir->nlink == 0)
         return -ENOENT;
     if (target->nlink >= LINKS_MAX)
         return -EMLINK;
     int err = dir_ready(dir);
     if (!err)
-        err = ext4_begin(fs, EXT4_DIR_CREDITS + 2);
+        err = ext4_begin(fs, EXT4_DIR_CREDITS + 4);
     if (err)
         return err;
     err = ext4_dir_add(ext4_inode(dir), name, (uint32_t)target->ino, target->mode);
@@ -170,7 +200,9 @@ int ext4_link(struct vnode *dir, const struct vnode_name *name, struct vnode *ta
         target->nlink++;
         changed(target, false);
         changed(dir, true);
-        err = ext4_inode_store(ext4_inode(target));
+        err = ext4_orphan_remove(ext4_inode(target));
+        if (!err)
+            err = ext4_inode_store(ext4_inode(target));
     }
     int stored = ext4_inode_store(ext4_inode(dir));
     err = ext4_end(fs, err ? err : stored);
