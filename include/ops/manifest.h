@@ -32,7 +32,7 @@
     X(NUM, uid, 0)       /* user id the program runs with, real = effective = saved */             \
     X(NUM, gid, 0)       /* group id likewise */                                                   \
     X(BOOL, aslr, true)  /* randomise program, interpreter, stack, brk, mmap and vDSO */           \
-    X(LIST, interface, ) /* a device each: `dhcp` or `ADDRESS/BITS [GATEWAY [NAMESERVER]]` */ \
+    X(LIST, interface, ) /* a device each: `dhcp` or `ADDRESS/BITS [GATEWAY [NAMESERVER]]` */      \
     X(STR, stdin, "null")  /* what stands behind the stream on the host: tty, pipe, null */        \
     X(STR, stdout, "pipe") /* likewise */                                                          \
     X(STR, stderr, "pipe") /* likewise */                                                          \

@@ -6,7 +6,7 @@
 
 BOOT_MAX=550000 # about 15 % above what a boot takes now: 478,000
 GETPPID_MAX=60
-KERNEL_KIB_MAX=640
+KERNEL_KIB_MAX=768
 IDLE_MAX=2 # a second
 
 # guest_with OPTION...: builds ./guest, and QEMU with more options for `ops`.
