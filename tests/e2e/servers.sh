@@ -129,8 +129,8 @@ test_lighttpd() {
     printf 'server.document-root = "%s/www"\nserver.port = 8080\nindex-file.names = ("index.html")\n' "$T" >l.conf
     local modules=$PROGRAMS/usr/lib/lighttpd
     [ -d "$modules" ] || modules=/usr/lib/lighttpd
-    printf '{"MapDirs": {"%s": "%s", "%s": "%s"}}' "$T" "$T" "$modules" "$modules" >map.json
-    serve 8080 -m 512M -c map.json "$(command -v lighttpd)" -D -m "$modules" -f "$T/l.conf"
+    printf '{"MapDirs": {"%s": "%s", "%s": "/modules"}}' "$T" "$T" "$modules" >map.json
+    serve 8080 -m 512M -c map.json "$(command -v lighttpd)" -D -m /modules -f "$T/l.conf"
     same_files f1 f20000 f16777216
     stop 0
 }
