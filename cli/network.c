@@ -194,7 +194,8 @@ void network_arguments(const struct network *n, const char *bus, struct strlist 
     strlist_add(argv, "-netdev");
     strlist_add(argv, line);
     strlist_add(argv, "-device");
-    strlist_addf(argv, "virtio-net-%s,netdev=net0", bus);
+    /* No option ROM: nothing boots from the network. */
+    strlist_addf(argv, "virtio-net-%s,netdev=net0%s", bus, strcmp(bus, "pci") ? "" : ",romfile=");
     free(line);
 }
 
