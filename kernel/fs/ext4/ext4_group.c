@@ -179,87 +179,103 @@ static void block_bitmap_make(struct ext4_fs *fs, struct ext4_group *g, uint8_t 
     bits_set(map, blocks, fs->block_size * 8ull);
 }
 
-static uint32_t bitmap_csum(const struct ext4_fs *fs, const uint8_t *map, uint32_t bits)
+/* What differs between the two bitmaps of a group. */
+struct bitmap {
+    unsigned at, at_hi, csum, csum_hi; /* fields of the descriptor */
+    unsigned uninit;                   /* flag of the descriptor: nothing on the disk yet */
+    const char *bad;
+};
+
+static const struct bitmap of_blocks = {.at = GD_BLOCK_BITMAP,
+                                        .at_hi = GD_BLOCK_BITMAP_HI,
+                                        .csum = GD_BLOCK_CSUM,
+                                        .csum_hi = GD_BLOCK_CSUM_HI,
+                                        .uninit = GROUP_BLOCK_UNINIT,
+                                        .bad = "block bitmap checksum, group"};
+static const struct bitmap of_inodes = {.at = GD_INODE_BITMAP,
+                                        .at_hi = GD_INODE_BITMAP_HI,
+                                        .csum = GD_INODE_CSUM,
+                                        .csum_hi = GD_INODE_CSUM_HI,
+                                        .uninit = GROUP_INODE_UNINIT,
+                                        .bad = "inode bitmap checksum, group"};
+
+static uint32_t bitmap_csum(const struct ext4_fs *fs, const struct bitmap *kind, const uint8_t *map)
 {
+    uint32_t bits = kind == &of_blocks ? fs->blocks_per_group : fs->inodes_per_group;
     return crc32c(fs->seed, map, bits / 8);
 }
 
-/* Checksum fields are halves of 16 bits; short descriptors have only the lower one. */
-static bool bitmap_valid(const struct ext4_fs *fs, const struct ext4_group *g, unsigned low,
-                         unsigned high, uint32_t c)
+static void bitmap_seal(const struct ext4_fs *fs, const struct bitmap *kind, struct ext4_group *g,
+                        const struct ext4_block *b)
 {
-    uint64_t stored = ext4_group_field(fs, g, low, high, 2);
-    return stored == (fs->desc_size >= 64 ? c : c & 0xffff);
+    if (fs->csum)
+        ext4_group_set(fs, g, kind->csum, kind->csum_hi, 2, bitmap_csum(fs, kind, b->data));
 }
 
-static uint32_t block_bits(const struct ext4_fs *fs)
+/* Checksum fields are halves of 16 bits; short descriptors have only the lower one. */
+static bool bitmap_valid(const struct ext4_fs *fs, const struct bitmap *kind,
+                         const struct ext4_group *g, const struct ext4_block *b)
 {
-    return fs->blocks_per_group;
+    if (!fs->csum)
+        return true;
+    uint32_t c = bitmap_csum(fs, kind, b->data);
+    return ext4_group_field(fs, g, kind->csum, kind->csum_hi, 2) ==
+           (fs->desc_size >= 64 ? c : c & 0xffff);
+}
+
+/* The first use of a group's bitmap: made in memory, part of the operation under way. */
+static int bitmap_begin(struct ext4_fs *fs, const struct bitmap *kind, struct ext4_group *g,
+                        struct ext4_block *b)
+{
+    int err = ext4_block_change(fs, b);
+    if (!err)
+        err = ext4_block_change(fs, &g->b);
+    if (err)
+        return err;
+    if (kind == &of_blocks) {
+        block_bitmap_make(fs, g, b->data);
+    } else {
+        memset(b->data, 0, fs->block_size);
+        bits_set(b->data, fs->inodes_per_group, fs->block_size * 8ull);
+    }
+    put16(g->desc + GD_FLAGS, le16(g->desc + GD_FLAGS) & ~kind->uninit);
+    bitmap_seal(fs, kind, g, b);
+    ext4_group_seal(fs, g);
+    return 0;
+}
+
+static int bitmap_get(struct ext4_fs *fs, const struct bitmap *kind, struct ext4_group *g,
+                      struct ext4_block *out)
+{
+    bool fresh = desc_csummed(fs) && le16(g->desc + GD_FLAGS) & kind->uninit;
+    int err = ext4_block_get(fs, ext4_group_field(fs, g, kind->at, kind->at_hi, 4), out);
+    if (err)
+        return err;
+    if (fresh)
+        err = bitmap_begin(fs, kind, g, out);
+    else if (!bitmap_valid(fs, kind, g, out))
+        err = ext4_bad(fs, kind->bad, g->number);
+    if (err)
+        ext4_block_put(out);
+    return err;
 }
 
 void ext4_block_bitmap_seal(struct ext4_fs *fs, struct ext4_group *g, const struct ext4_block *b)
 {
-    if (fs->csum)
-        ext4_group_set(fs, g, GD_BLOCK_CSUM, GD_BLOCK_CSUM_HI, 2,
-                       bitmap_csum(fs, b->data, block_bits(fs)));
+    bitmap_seal(fs, &of_blocks, g, b);
 }
 
 void ext4_inode_bitmap_seal(struct ext4_fs *fs, struct ext4_group *g, const struct ext4_block *b)
 {
-    if (fs->csum)
-        ext4_group_set(fs, g, GD_INODE_CSUM, GD_INODE_CSUM_HI, 2,
-                       bitmap_csum(fs, b->data, fs->inodes_per_group));
+    bitmap_seal(fs, &of_inodes, g, b);
 }
 
 int ext4_block_bitmap(struct ext4_fs *fs, struct ext4_group *g, struct ext4_block *out)
 {
-    bool fresh = desc_csummed(fs) && le16(g->desc + GD_FLAGS) & GROUP_BLOCK_UNINIT;
-    int err =
-        ext4_block_get(fs, ext4_group_field(fs, g, GD_BLOCK_BITMAP, GD_BLOCK_BITMAP_HI, 4), out);
-    if (err)
-        return err;
-    if (fresh) {
-        err = ext4_block_change(fs, out);
-        if (!err)
-            err = ext4_block_change(fs, &g->b);
-        if (!err) {
-            block_bitmap_make(fs, g, out->data);
-            put16(g->desc + GD_FLAGS, le16(g->desc + GD_FLAGS) & ~GROUP_BLOCK_UNINIT);
-            ext4_block_bitmap_seal(fs, g, out);
-            ext4_group_seal(fs, g);
-        }
-    } else if (fs->csum && !bitmap_valid(fs, g, GD_BLOCK_CSUM, GD_BLOCK_CSUM_HI,
-                                         bitmap_csum(fs, out->data, block_bits(fs)))) {
-        err = ext4_bad(fs, "block bitmap checksum, group", g->number);
-    }
-    if (err)
-        ext4_block_put(out);
-    return err;
+    return bitmap_get(fs, &of_blocks, g, out);
 }
 
 int ext4_inode_bitmap(struct ext4_fs *fs, struct ext4_group *g, struct ext4_block *out)
 {
-    bool fresh = desc_csummed(fs) && le16(g->desc + GD_FLAGS) & GROUP_INODE_UNINIT;
-    int err =
-        ext4_block_get(fs, ext4_group_field(fs, g, GD_INODE_BITMAP, GD_INODE_BITMAP_HI, 4), out);
-    if (err)
-        return err;
-    if (fresh) {
-        err = ext4_block_change(fs, out);
-        if (!err)
-            err = ext4_block_change(fs, &g->b);
-        if (!err) {
-            memset(out->data, 0, fs->block_size);
-            bits_set(out->data, fs->inodes_per_group, fs->block_size * 8ull);
-            put16(g->desc + GD_FLAGS, le16(g->desc + GD_FLAGS) & ~GROUP_INODE_UNINIT);
-            ext4_inode_bitmap_seal(fs, g, out);
-            ext4_group_seal(fs, g);
-        }
-    } else if (fs->csum && !bitmap_valid(fs, g, GD_INODE_CSUM, GD_INODE_CSUM_HI,
-                                         bitmap_csum(fs, out->data, fs->inodes_per_group))) {
-        err = ext4_bad(fs, "inode bitmap checksum, group", g->number);
-    }
-    if (err)
-        ext4_block_put(out);
-    return err;
+    return bitmap_get(fs, &of_inodes, g, out);
 }
