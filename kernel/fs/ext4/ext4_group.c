@@ -77,15 +77,36 @@ void ext4_group_seal(const struct ext4_fs *fs, struct ext4_group *g)
         put16(g->desc + GD_CHECKSUM, desc_csum(fs, g->number, g->desc));
 }
 
-int ext4_group_get(struct ext4_fs *fs, uint32_t group, struct ext4_group *out)
+static int group_read(struct ext4_fs *fs, uint32_t group, struct ext4_group *out)
 {
     int err = ext4_block_get(fs, desc_block(fs, group / desc_per_block(fs)), &out->b);
     if (err)
         return err;
     out->number = group;
     out->desc = out->b.data + (group % desc_per_block(fs)) * fs->desc_size;
-    if (!desc_csummed(fs) || desc_csum(fs, group, out->desc) == le16(out->desc + GD_CHECKSUM))
+    return 0;
+}
+
+static bool group_valid(const struct ext4_fs *fs, const struct ext4_group *g)
+{
+    return !desc_csummed(fs) || desc_csum(fs, g->number, g->desc) == le16(g->desc + GD_CHECKSUM);
+}
+
+static bool group_was_valid(const struct ext4_fs *fs, uint32_t group)
+{
+    return __atomic_load_n(&fs->groups_valid[group / 8], __ATOMIC_ACQUIRE) >> group % 8 & 1;
+}
+
+int ext4_group_get(struct ext4_fs *fs, uint32_t group, struct ext4_group *out)
+{
+    int err = group_read(fs, group, out);
+    if (err)
+        return err;
+    if (group_valid(fs, out)) {
+        __atomic_fetch_or(&fs->groups_valid[group / 8], (uint8_t)(1u << group % 8),
+                          __ATOMIC_RELEASE);
         return 0;
+    }
     ext4_block_put(&out->b);
     return ext4_bad(fs, "group descriptor checksum", group);
 }
@@ -127,12 +148,15 @@ void ext4_group_set(const struct ext4_fs *fs, struct ext4_group *g, unsigned low
 int ext4_inode_table(struct ext4_fs *fs, uint32_t group, uint64_t *out)
 {
     struct ext4_group g;
-    int err = ext4_group_get(fs, group, &g);
+    int err = group_read(fs, group, &g);
     if (err)
         return err;
+    /* An operation may be changing other fields just now; whoever does has checked all before. */
+    if (!group_was_valid(fs, group) && !group_valid(fs, &g) && !group_was_valid(fs, group))
+        err = ext4_bad(fs, "group descriptor checksum", group);
     *out = ext4_group_field(fs, &g, GD_INODE_TABLE, GD_INODE_TABLE_HI, 4);
     ext4_group_put(&g);
-    return 0;
+    return err;
 }
 
 static void bits_set(uint8_t *map, uint64_t from, uint64_t to)

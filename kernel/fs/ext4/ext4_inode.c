@@ -260,6 +260,8 @@ static int inode_decode(struct ext4_fs *fs, uint64_t ino, bool orphan, const uin
         return ext4_bad(fs, "file size", ino);
     int err = n->flags & INODE_INLINE ? inode_inline(fs, n, raw, extra) : 0;
     n->discard = err;
+    /* What it says may not be on the disk yet, as it may have been in memory before. */
+    n->tid = n->data_tid = fs->journal ? ext4_tid(fs) : 0;
     return err;
 }
 

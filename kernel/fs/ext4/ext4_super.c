@@ -185,7 +185,7 @@ static int ext4_sync(struct fs *base)
 {
     struct ext4_fs *fs = CONTAINER_OF(base, struct ext4_fs, fs);
     ext4_reap(fs);
-    return ext4_commit_running(fs);
+    return fs->journal ? ext4_commit(fs, ext4_tid(fs)) : 0;
 }
 
 static bool ext4_tick(struct fs *base, bool due)
@@ -442,6 +442,7 @@ static int mount_writable(struct ext4_fs *fs, uint8_t *sb)
     if (err || !dirty || fs->fs.read_only)
         return err;
     page_cache_drop(&fs->meta, 0, UINT64_MAX);
+    memset(fs->groups_valid, 0, (fs->groups + 7u) / 8);
     err = super_load(fs, sb);
     if (!err)
         err = super_write(fs, super_clean);
@@ -478,6 +479,7 @@ static void fs_free(struct ext4_fs *fs)
     ext4_journal_free(fs);
     if (fs->meta.ops)
         page_cache_fini(&fs->meta);
+    kfree(fs->groups_valid);
     kfree(fs);
 }
 
@@ -500,7 +502,8 @@ int ext4_mount(struct blkdev *dev, bool read_only, struct fs **out)
     if (err)
         goto free;
     page_cache_init(&fs->meta, &device_cache_ops, false);
-    err = mount_writable(fs, sb);
+    fs->groups_valid = kzalloc((fs->groups + 7u) / 8);
+    err = fs->groups_valid ? mount_writable(fs, sb) : -ENOMEM;
     if (!err)
         err = mount_root(fs, sb);
     if (err)
