@@ -509,6 +509,7 @@ int ext4_mount(struct blkdev *dev, bool read_only, struct fs **out)
     if (err)
         goto free;
     fs->fs.read_only |= read_only;
+    fs->fs.size_limit = ext4_size_limit(fs);
     kfree(sb);
     *out = &fs->fs;
     return 0;
