@@ -80,11 +80,10 @@ static int vnode_cache_write(struct page_cache *c, uint64_t index, struct page *
     return v->ops->write_page(v, index, fresh, out);
 }
 
-static int vnode_cache_write_pages(struct page_cache *c, uint64_t index, struct page **pages,
-                                   unsigned n)
+static int vnode_cache_write_pages(struct page_cache *c, struct page **pages, unsigned n)
 {
     struct vnode *v = vnode_of_cache(c);
-    return v->ops->write_pages(v, index, pages, n);
+    return v->ops->write_pages(v, pages, n);
 }
 
 static void vnode_cache_forget(struct page_cache *c, struct page *p)

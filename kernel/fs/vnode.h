@@ -96,7 +96,7 @@ struct vnode_ops {
      */
     int (*write_page)(struct vnode *v, uint64_t index, struct page *fresh, struct page **out);
     /* See page_cache_ops. No lock held but page_cache.writing. NULL: pages are never dirty. */
-    int (*write_pages)(struct vnode *v, uint64_t index, struct page **pages, unsigned n);
+    int (*write_pages)(struct vnode *v, struct page **pages, unsigned n);
     void (*forget)(struct vnode *v, struct page *p);
     /*
      * Attributes (times, mode, owner) were changed in memory: stores them. No lock

@@ -48,6 +48,15 @@ static int vfile_fsync(struct file *f, bool data_only)
     return seen ? seen : err ? err : failed;
 }
 
+/* What an O_DIRECT write left in the cache goes to the disk; perhaps by the hand of another. */
+static int direct_write_back(struct file *f, uint64_t from, uint64_t to)
+{
+    struct page_cache *c = &f->vnode->cache;
+    int err = page_cache_write(c, from >> PAGE_SHIFT, (to + PAGE_SIZE - 1) >> PAGE_SHIFT);
+    int seen = page_cache_error(c, &f->errors_seen);
+    return seen ? seen : err;
+}
+
 static ssize_t vfile_write(struct file *f, struct uio *u, uint64_t *pos)
 {
     struct vnode *v = f->vnode;
@@ -62,8 +71,7 @@ static ssize_t vfile_write(struct file *f, struct uio *u, uint64_t *pos)
     if (sync || f->flags & O_DSYNC || u->flags & UIO_DSYNC)
         err = vfile_fsync(f, !sync);
     else if (f->flags & O_DIRECT)
-        err = page_cache_write(&v->cache, (*pos - (uint64_t)n) >> PAGE_SHIFT,
-                               (*pos + PAGE_SIZE - 1) >> PAGE_SHIFT);
+        err = direct_write_back(f, *pos - (uint64_t)n, *pos);
     if (!err)
         return n;
     u->done -= (size_t)n; /* it is not where it was to be: that is the answer, not a count */
