@@ -105,7 +105,11 @@ static void vnode_cache_get(struct page_cache *c)
 
 static void vnode_cache_put(struct page_cache *c)
 {
-    vnode_put(vnode_of_cache(c));
+    struct vnode *v = vnode_of_cache(c);
+    if (v->flags & VNODE_LIVE && list_empty(&c->object.mappings) &&
+        __atomic_load_n(&c->dirty_count, __ATOMIC_RELAXED))
+        fs_set_dirty(v->fs, true); /* others shall see what was changed through mappings */
+    vnode_put(v);
 }
 
 static int vnode_cache_describe(struct page_cache *c, char *buf, size_t n, uint64_t *dev,
@@ -227,6 +231,18 @@ struct vnode *vnode_publish(struct vnode *v)
         return v;
     vnode_put(v);
     return other;
+}
+
+void vnode_unpublish(struct vnode *v)
+{
+    spin_lock(&table.lock);
+    list_remove(&v->hash_link);
+    spin_unlock(&table.lock);
+}
+
+int vnode_refresh(struct vnode *v)
+{
+    return v->ops->refresh ? v->ops->refresh(v) : 0;
 }
 
 bool cred_in_group(const struct cred *c, uint32_t gid)
