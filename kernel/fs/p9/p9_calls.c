@@ -5,6 +5,7 @@
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 
+#include "file/wait.h"
 #include "fs/path.h"
 #include "lib/string.h"
 #include "sched/clock.h"
@@ -48,10 +49,12 @@ static int call_qid(struct p9_request *r)
 /* After a call that was to make the fid: hands it out, or frees it. */
 static int fid_made(struct p9_fid *f, int err, struct p9_fid **out)
 {
-    if (err)
-        p9_fid_free(f);
-    else
+    if (!err)
         *out = f;
+    else if (err == -EIO || err == -ERESTARTSYS)
+        p9_fid_put(f); /* who knows whether the server has it: it is told to forget it */
+    else
+        p9_fid_free(f);
     return err;
 }
 

@@ -54,6 +54,8 @@ int p9_make_entry(struct vnode *dir, const struct vnode_name *name, const struct
         return err;
     err = S_ISREG(what->mode) ? file_make(path, name, what, &open) : p9_make(path, name, what);
     p9_fid_put(path);
+    if (err == -ENXIO)
+        err = -EPERM; /* QEMU refuses to touch special files */
     if (!err)
         err = p9_lookup(dir, name, out);
     if (!err && open && what->opens && vnode_is_regular(*out))
