@@ -16,5 +16,5 @@
  * the host lets us. -EIO, -EPROTONOSUPPORT, -ENOTDIR, -ENOMEM. Sleeps.
  */
 int p9_mount(struct p9_channel *channel, uint32_t uid, bool read_only, struct fs **out);
-/* Frees a mount that nobody uses (unit tests). */
+/* Frees a mount that nobody uses. */
 void p9_unmount(struct fs *fs);

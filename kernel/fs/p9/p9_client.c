@@ -256,8 +256,10 @@ void p9_fid_free(struct p9_fid *f)
 static void clunk_done(struct p9_transfer *t)
 {
     struct p9_request *r = CONTAINER_OF(t, struct p9_request, transfer);
+    struct p9_client *c = r->client;
     p9_fid_free(r->fid);
     p9_release(r, 0);
+    __atomic_sub_fetch(&c->clunks, 1, __ATOMIC_RELEASE);
 }
 
 /* False: no memory. */
@@ -268,6 +270,7 @@ static bool fid_clunk(struct p9_fid *f)
         return false;
     r->fid = f;
     p9_put32(&r->out, f->number);
+    __atomic_add_fetch(&f->client->clunks, 1, __ATOMIC_RELAXED);
     submit(r, clunk_done);
     return true;
 }

@@ -28,6 +28,7 @@ struct p9_client {
     struct list fids;     /* free: the server does not know them */
     struct list stale;    /* fids to give back as soon as there is memory for the request */
     uint32_t request_count, fid_count;
+    unsigned clunks;     /* under way that nobody waits for; atomic */
     unsigned complaints; /* lines logged about bad answers */
 };
 

@@ -71,7 +71,7 @@ static ssize_t pages_move(struct p9_fid *f, uint64_t off, struct page **pages, u
                           move_fn *move)
 {
     uint64_t done = 0, most = p9_data_max(f->client);
-    struct p9_piece *piece = kmalloc(P9_PAGES * sizeof *piece);
+    struct p9_piece *piece = kzalloc_io(P9_PAGES * sizeof *piece);
     ssize_t n = piece ? 1 : -ENOMEM;
     while (n > 0 && done < bytes) {
         unsigned count = pieces_fill(piece, pages, done, MIN(bytes, done + most));
@@ -187,7 +187,7 @@ ssize_t p9_read_content(struct p9_node *n, struct p9_fid *f, struct uio *u, uint
 }
 
 /* One message of a write: what came from the program and was taken by the host. */
-static int write_part(struct p9_node *n, struct p9_fid *f, struct uio *u, uint64_t *pos)
+static int write_part(struct p9_node *n, struct p9_fid *f, struct uio *u, uint64_t *pos, bool known)
 {
     struct uio before = *u;
     struct block b;
@@ -200,7 +200,8 @@ static int write_part(struct p9_node *n, struct p9_fid *f, struct uio *u, uint64
     if (put < (ssize_t)piece.len)
         uio_revert(u, piece.len - (size_t)MAX(put, (ssize_t)0), &before);
     if (put > 0) {
-        pages_update(&n->v, *pos, piece.data, (size_t)put);
+        if (known)
+            pages_update(&n->v, *pos, piece.data, (size_t)put);
         *pos += (uint64_t)put;
         if (*pos > n->v.size)
             __atomic_store_n(&n->v.size, *pos, __ATOMIC_RELEASE);
@@ -209,14 +210,15 @@ static int write_part(struct p9_node *n, struct p9_fid *f, struct uio *u, uint64
     return err ? err : put < 0 ? (int)put : put < (ssize_t)piece.len ? -EIO : 0;
 }
 
-ssize_t p9_write_content(struct p9_node *n, struct p9_fid *f, struct uio *u, uint64_t *pos)
+ssize_t p9_write_content(struct p9_node *n, struct p9_fid *f, struct uio *u, uint64_t *pos,
+                         bool known)
 {
     size_t start = u->done;
     int err = 0;
     if (u->left && (*pos > INT64_MAX || u->left > INT64_MAX - *pos))
         return -EFBIG;
     while (u->left && !err)
-        err = write_part(n, f, u, pos);
+        err = write_part(n, f, u, pos, known);
     return u->done > start ? (ssize_t)(u->done - start) : err;
 }
 
@@ -233,15 +235,14 @@ static void length_set(struct vnode *v, uint64_t size)
     vm_forget_hole(&v->cache.object, part, first); /* is read again, with zeroes at its end */
 }
 
-/* What is in front of a cut and not written yet must not be lost with its page. */
-static int write_edge(struct vnode *v, uint64_t size)
+int p9_write_edge(struct vnode *v, uint64_t at)
 {
-    return page_cache_write(&v->cache, size >> PAGE_SHIFT, (size >> PAGE_SHIFT) + 1);
+    return page_cache_write(&v->cache, at >> PAGE_SHIFT, (at >> PAGE_SHIFT) + 1);
 }
 
 int p9_cut_gone(struct p9_node *n, struct p9_fid *f, uint64_t size)
 {
-    int err = write_edge(&n->v, size);
+    int err = p9_write_edge(&n->v, size); /* or it would be lost with its page */
     struct block b;
     if (!err && size < n->v.size) {
         if (!block_get(&b, MIN(n->v.size - size, (uint64_t)p9_data_max(f->client))))
@@ -268,7 +269,7 @@ int p9_truncate(struct vnode *v, uint64_t size)
     struct p9_fid *path;
     int err = p9_node_refresh(n);
     if (!err)
-        err = write_edge(v, size);
+        err = p9_write_edge(v, size);
     if (!err)
         err = p9_node_path(n, &path);
     if (err)

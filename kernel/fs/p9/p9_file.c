@@ -37,24 +37,29 @@ static int p9_file_fsync(struct file *f, bool data_only)
     return seen ? seen : err ? err : failed;
 }
 
-/* The vnode is locked. Where the host appends, only it knows where that was. */
-static ssize_t write_locked(struct file *f, struct uio *u, uint64_t *pos)
+/* At the end of the file, wherever that is for the host. The vnode is locked. */
+static ssize_t append_locked(struct p9_node *n, const struct p9_handle *h, struct uio *u,
+                             uint64_t *pos)
 {
-    const struct p9_handle *h = f->priv;
-    struct p9_node *n = p9_node(f->vnode);
-    bool append = f->flags & O_APPEND;
-    int err = append && !h->append ? p9_node_refresh(n) : 0;
+    int err = h->append ? 0 : p9_node_refresh(n);
+    if (!err)
+        err = p9_write_edge(&n->v, n->v.size);
     if (err)
         return err;
-    if (append)
+    *pos = n->v.size;
+    ssize_t done = p9_write_content(n, h->fid, u, pos, !h->append);
+    if (done > 0 && h->append && !p9_node_refresh(n))
         *pos = n->v.size;
-    ssize_t done = p9_write_content(n, h->fid, u, pos);
-    if (done > 0) {
-        n->v.mtime = n->v.ctime = (int64_t)clock_wall();
-        if (append && h->append && !p9_node_refresh(n))
-            *pos = n->v.size;
-    }
     return done;
+}
+
+/* The same at *pos. */
+static ssize_t write_locked(struct p9_node *n, struct p9_handle *h, struct uio *u, uint64_t *pos)
+{
+    if (!h->append)
+        return p9_write_content(n, h->fid, u, pos, true);
+    int err = h->plain ? 0 : p9_node_open(n, O_WRONLY, &h->plain);
+    return err ? err : p9_write_content(n, h->plain, u, pos, true);
 }
 
 static ssize_t p9_file_write(struct file *f, struct uio *u, uint64_t *pos)
@@ -63,7 +68,10 @@ static ssize_t p9_file_write(struct file *f, struct uio *u, uint64_t *pos)
     if (v->fs->read_only)
         return -EROFS;
     mutex_lock(&v->lock);
-    ssize_t n = write_locked(f, u, pos);
+    ssize_t n = f->flags & O_APPEND ? append_locked(p9_node(v), f->priv, u, pos)
+                                    : write_locked(p9_node(v), f->priv, u, pos);
+    if (n > 0)
+        v->mtime = v->ctime = (int64_t)clock_wall();
     mutex_unlock(&v->lock);
     if (n <= 0)
         return n;
@@ -126,6 +134,7 @@ static void p9_file_release(struct file *f)
         p9_node_set(n, &n->reader, NULL);
         p9_node_set(n, &n->writer, NULL);
     }
+    p9_fid_put(h->plain);
     p9_fid_put(h->fid);
     kfree(h);
 }

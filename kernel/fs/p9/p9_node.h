@@ -38,7 +38,8 @@ struct p9_node {
 /* An open file: file.priv. */
 struct p9_handle {
     struct p9_fid *fid;
-    bool append; /* the host appends */
+    struct p9_fid *plain; /* for writes once O_APPEND was taken back; or NULL */
+    bool append;          /* with `fid` the host appends, wherever the file ends for it */
 };
 
 extern const struct vnode_ops p9_file_ops, p9_special_ops;
@@ -92,11 +93,18 @@ int p9_truncate(struct vnode *v, uint64_t size);
 int p9_sync(struct vnode *v, bool data_only);
 /* Cached pages that nobody has changed are forgotten, and leave mappings. */
 void p9_drop_pages(struct p9_node *n);
-/* Content between a fid and a uio; see p9_file.c. The vnode is locked for writing. */
+/*
+ * Content between a fid and a uio; for writing the vnode is locked. `known`: the host
+ * writes at *pos, so pages in memory are changed alike.
+ */
 ssize_t p9_read_content(struct p9_node *n, struct p9_fid *f, struct uio *u, uint64_t *pos);
-ssize_t p9_write_content(struct p9_node *n, struct p9_fid *f, struct uio *u, uint64_t *pos);
+ssize_t p9_write_content(struct p9_node *n, struct p9_fid *f, struct uio *u, uint64_t *pos,
+                         bool known);
 /* The length of a file without a name: only we know it. */
 int p9_cut_gone(struct p9_node *n, struct p9_fid *f, uint64_t size);
+
+/* Dirty content of the page that holds byte `at` is written. */
+int p9_write_edge(struct vnode *v, uint64_t at);
 
 /* p9_file.c */
 int p9_open(struct vnode *v, uint32_t flags, struct file **out);

@@ -142,6 +142,8 @@ void p9_unmount(struct fs *fs)
     struct p9_fs *p9 = CONTAINER_OF(fs, struct p9_fs, fs);
     if (fs->root)
         vnode_put(fs->root);
+    if (__atomic_load_n(&p9->client.clunks, __ATOMIC_ACQUIRE))
+        return; /* the server still has memory of ours: better lost than written to */
     p9_client_destroy(&p9->client);
     kfree(p9);
 }
