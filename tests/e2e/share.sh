@@ -371,6 +371,97 @@ test_programs_work_there() {
     [ "$(sqlite3 d/data.db 'pragma integrity_check; select sum(a) from t')" = $'ok\n20300' ] || fail "the database is damaged"
 }
 
+# Threads in one directory: everybody's files come and go under everybody's eyes.
+test_threads() {
+    cc_program threads -pthread <<'END'
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#define THREADS 8
+#define ROUNDS  40
+static const char *dir;
+static void want(int ok, const char *what)
+{
+    if (!ok)
+        printf("%s: %s\n", what, strerror(errno)), exit(1);
+}
+static void look(void)
+{
+    struct dirent *e;
+    struct stat st;
+    char name[600];
+    DIR *d = opendir(dir);
+    want(d != NULL, "opendir");
+    while ((e = readdir(d))) {
+        snprintf(name, sizeof name, "%s/%s", dir, e->d_name);
+        want(stat(name, &st) == 0 || errno == ENOENT, "stat");
+    }
+    closedir(d);
+}
+static void *work(void *arg)
+{
+    long me = (long)arg;
+    char a[300], b[300], data[9000], back[9000];
+    for (int i = 0; i < ROUNDS; i++) {
+        int n = 1 + (int)((me * 977 + i * 331) % 9000);
+        snprintf(a, sizeof a, "%s/a%ld", dir, me), snprintf(b, sizeof b, "%s/b%ld", dir, me);
+        memset(data, (int)(me * 31 + i), sizeof data);
+        int fd = open(a, O_CREAT | O_EXCL | O_RDWR, 0600);
+        want(fd >= 0, "open");
+        want(write(fd, data, n) == n, "write");
+        want(rename(a, b) == 0, "rename");
+        want(pread(fd, back, sizeof back, 0) == n && !memcmp(data, back, n), "read");
+        char *m = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        want(m != MAP_FAILED && !memcmp(m, data, n), "mmap");
+        m[n / 2] ^= 1;
+        want(msync(m, n, MS_SYNC) == 0, "msync");
+        data[n / 2] ^= 1;
+        want(pread(fd, back, sizeof back, 0) == n && !memcmp(data, back, n), "read again");
+        munmap(m, n);
+        want(link(b, a) == 0 && unlink(b) == 0 && unlink(a) == 0, "unlink");
+        want(pread(fd, back, 5, 0) == (n < 5 ? n : 5), "read without a name");
+        close(fd);
+        if (i % 8 == 0)
+            look();
+        snprintf(a, sizeof a, "%s/shared", dir);
+        fd = open(a, O_CREAT | O_WRONLY | O_APPEND, 0600);
+        want(fd >= 0 && write(fd, "0123456789\n", 11) == 11, "append");
+        close(fd);
+    }
+    return NULL;
+}
+int main(int argc, char **argv)
+{
+    pthread_t t[THREADS];
+    struct stat st;
+    char name[300];
+    dir = argv[1];
+    for (long i = 0; i < THREADS; i++)
+        pthread_create(&t[i], NULL, work, (void *)i);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(t[i], NULL);
+    snprintf(name, sizeof name, "%s/shared", dir);
+    want(stat(name, &st) == 0, "shared");
+    printf("%ld bytes\n", (long)st.st_size);
+}
+END
+    mkdir h g
+    ./threads h >want || fail "on the host: $(cat want)"
+    for smp in 1 2 4; do
+        ops run --smp $smp --share g:/g ./threads /g
+        want_status 0 && want_out "$(cat want)"
+        same_tree h g
+        rm g/*
+    done
+}
+
 test_libraries_from_a_share() {
     echo 'int answer(void) { return 42; }' | gcc -shared -fPIC -o libanswer.so -x c - || fail "no library"
     mkdir d && mv libanswer.so d
