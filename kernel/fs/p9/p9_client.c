@@ -174,16 +174,16 @@ static void request_flush(struct p9_request *r)
     request_wait(r, false);
 }
 
-static int complain(struct p9_client *c, const struct p9_request *r)
+int p9_complain(struct p9_client *c, enum p9_type type)
 {
     if (__atomic_fetch_add(&c->complaints, 1, __ATOMIC_RELAXED) < COMPLAINTS)
-        log_error("9p: %s: a malformed answer to message %u", c->channel->tag, r->type);
+        log_error("9p: %s: a malformed answer to message %u", c->channel->tag, type);
     return -EIO;
 }
 
 int p9_nonsense(struct p9_request *r)
 {
-    return complain(r->client, r);
+    return p9_complain(r->client, r->type);
 }
 
 /* The answer's header. `room`: bytes that an answer may have. */
@@ -199,14 +199,14 @@ static int answer_check(struct p9_request *r, size_t room)
     uint16_t tag = p9_get16(&r->in);
     uint16_t sent = r->type == P9_TVERSION ? P9_NOTAG : r->tag;
     if (r->in.bad || size < P9_HEAD || size > written || size > room || tag != sent)
-        return complain(c, r);
+        return p9_complain(c, r->type);
     r->answered = size;
     r->in.size = MIN(r->in.size, (size_t)size);
     if (type == r->type + 1)
         return 0;
     uint32_t code = type == P9_RLERROR ? p9_get32(&r->in) : 0;
     if (r->in.bad || code == 0 || code > ERRNO_MAX)
-        return complain(c, r);
+        return p9_complain(c, r->type);
     return -(int)code;
 }
 

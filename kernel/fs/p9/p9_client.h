@@ -73,6 +73,8 @@ void p9_data_in(struct p9_request *r, uint32_t head, void *data, uint32_t len);
 int p9_call(struct p9_request *r);
 /* An answer that p9_call() took and the caller finds wrong: says so; -EIO. */
 int p9_nonsense(struct p9_request *r);
+/* Says that the answer to such a message was malformed, a few times; -EIO. */
+int p9_complain(struct p9_client *c, enum p9_type type);
 /* The request is free again; its data pieces are the caller's. Gives back `err`. */
 int p9_release(struct p9_request *r, int err);
 

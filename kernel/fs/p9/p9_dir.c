@@ -3,7 +3,6 @@
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 
-#include "core/log.h"
 #include "fs/fs.h"
 #include "fs/mount.h"
 #include "fs/p9/p9_node.h"
@@ -142,10 +141,8 @@ static int entries_give(struct file *f, struct p9_buf *b, dirent_fn *fn, void *a
         struct vnode_name name;
         uint64_t next;
         uint8_t type;
-        if (!entry_read(b, &qid, &next, &type, &name)) {
-            log_error("9p: a directory entry that cannot be");
-            return -EIO;
-        }
+        if (!entry_read(b, &qid, &next, &type, &name))
+            return p9_complain(p9_client(p9_node(f->vnode)), P9_TREADDIR);
         if (fn(arg, name.text, name.len, qid.path, type & 15, next))
             return 1;
         f->pos = next;
@@ -167,7 +164,7 @@ static int list_host(struct file *f, void *buf, dirent_fn *fn, void *arg)
         if (full)
             return full;
         if (f->pos == before)
-            return -EIO; /* a server that stands still would keep us for ever */
+            return p9_complain(p9_client(p9_node(f->vnode)), P9_TREADDIR); /* for ever the same */
     }
 }
 
