@@ -182,7 +182,10 @@ static int mount_root_fs(const char *label, bool read_only)
         return -ENODEV;
     }
     int err = ext4_mount(s.found, read_only, &fs);
-    return err ? err : mount_add(fs, s.found->name, "/", fs->read_only ? "ro" : "rw");
+    if (err)
+        return err;
+    fs->lazy_atime = true; /* the libraries every program reads would be written at its end */
+    return mount_add(fs, s.found->name, "/", fs->read_only ? "ro" : "rw");
 }
 
 static int mount_tmpfs(const char *at)

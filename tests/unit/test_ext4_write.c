@@ -558,8 +558,8 @@ static void write_errors_end_the_journal(void **state)
     rig_make("-b 1024", "16M");
     assert_int_equal(rig_create("f", S_IFREG | 0644, NULL), 0);
     assert_int_equal(rig_write("f", 0, data, 50000), 50000);
-    assert_int_equal(rig_fsync("f"), 0);
     assert_int_equal(rig_get("f", &v), 0);
+    assert_int_equal(rig_fsync("f"), 0);
     assert_int_equal(vnode_file_create(v, NULL, O_RDWR, &f), 0);
     assert_int_equal(rig_write("f", 0, data + 1000, 30000), 30000);
     fake_blk_write_fail_after = 0; /* content in place: no journal is needed for it */
@@ -586,6 +586,64 @@ static void write_errors_end_the_journal(void **state)
     free(data);
 }
 
+/* Whether a cut now would leave that file. */
+static bool is_durable(const char *name)
+{
+    struct fs *live = rig.fs, *fs;
+    struct blkdev dev;
+    struct vnode *v;
+    char *copy = malloc(rig.bytes);
+    memcpy(copy, rig.image, rig.bytes);
+    fake_blkdev_init(&dev, copy, rig.bytes);
+    assert_int_equal(ext4_mount(&dev, false, &fs), 0);
+    rig.fs = fs;
+    bool there = !rig_get(name, &v);
+    if (there)
+        vnode_put(v);
+    ext4_unmount(fs);
+    rig.fs = live;
+    free(copy);
+    return there;
+}
+
+/* The transaction of a change is remembered even when the inode has left the memory meanwhile. */
+static void fsync_of_what_was_opened_again(void **state)
+{
+    (void)state;
+    rig_make("", "16M");
+    assert_int_equal(rig_create("f", S_IFREG | 0644, NULL), 0);
+    assert_int_equal(rig_fsync("f"), 0);
+    assert_true(is_durable("f"));
+    rig_end();
+}
+
+/* What was written in place through a mapping belongs to no transaction; sync flushes all the same.
+ */
+static void sync_flushes(void **state)
+{
+    struct vnode *v;
+    struct page *p;
+    (void)state;
+    rig_make("", "16M");
+    assert_int_equal(rig_create("f", S_IFREG | 0644, NULL), 0);
+    assert_int_equal(rig_write("f", 0, "before", 6), 6);
+    rig_unmount();
+    rig_mount();
+    for (unsigned again = 0; again < 2; again++) {
+        assert_int_equal(rig_get("f", &v), 0);
+        assert_int_equal(v->cache.ops->write_page(&v->cache, 0, NULL, &p), 0);
+        memcpy(page_address(p), "mapped", 6);
+        page_cache_dirty(&v->cache, p);
+        page_put(p);
+        unsigned writes = fake_blk_writes, flushes = fake_blk_flushes;
+        assert_int_equal(again ? vnode_write_back(v) || v->ops->fsync(v, true) : fs_sync(rig.fs),
+                         0);
+        assert_true(fake_blk_writes > writes && fake_blk_flushes > flushes);
+        vnode_put(v);
+    }
+    rig_end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -606,6 +664,8 @@ int main(void)
         cmocka_unit_test(extended_attributes),
         cmocka_unit_test(no_memory_is_an_errno),
         cmocka_unit_test(write_errors_end_the_journal),
+        cmocka_unit_test(fsync_of_what_was_opened_again),
+        cmocka_unit_test(sync_flushes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
