@@ -512,8 +512,7 @@ static int vnode_write_page(struct vnode *v, struct uio *u, uint64_t *pos)
     return err;
 }
 
-/* Cuts the transfer at RLIMIT_FSIZE; -EFBIG when nothing of it is below. */
-static int write_limit(struct vnode *v, struct uio *u, uint64_t pos)
+int vnode_limit_write(struct vnode *v, struct uio *u, uint64_t pos)
 {
     uint64_t limit = __atomic_load_n(&vnode_size_limit, __ATOMIC_RELAXED);
     if (limit == UINT64_MAX || !vnode_is_regular(v) || !u->left)
@@ -536,7 +535,7 @@ ssize_t vnode_write(struct vnode *v, struct uio *u, uint64_t *pos, bool append)
     if (u->left && (*pos > INT64_MAX || u->left > INT64_MAX - *pos))
         err = -EFBIG;
     if (!err)
-        err = write_limit(v, u, *pos);
+        err = vnode_limit_write(v, u, *pos);
     if (!err && v->seals && u->left)
         err = vnode_check_seals(v, true, *pos + u->left);
     while (u->left && !err)

@@ -248,6 +248,8 @@ extern bool vnode_writer_privileged;
 extern void (*vnode_limit_exceeded)(void);
 /* -EFBIG, told, when a file of `old` bytes may not have `size`. */
 int vnode_check_limit(uint64_t old, uint64_t size);
+/* Cuts the transfer at RLIMIT_FSIZE; -EFBIG when nothing of it is below. Locked. */
+int vnode_limit_write(struct vnode *v, struct uio *u, uint64_t pos);
 /* It was read now: atime follows as with "relatime", unless the file was opened O_NOATIME. */
 void vnode_accessed(struct vnode *v);
 /* Kernel memory from a file (exec, loaders): bytes read, less than n only at the end. */

@@ -217,6 +217,7 @@ ssize_t p9_write_content(struct p9_node *n, struct p9_fid *f, struct uio *u, uin
     int err = 0;
     if (u->left && (*pos > INT64_MAX || u->left > INT64_MAX - *pos))
         return -EFBIG;
+    err = vnode_limit_write(&n->v, u, *pos);
     while (u->left && !err)
         err = write_part(n, f, u, pos, known);
     return u->done > start ? (ssize_t)(u->done - start) : err;
@@ -242,7 +243,9 @@ int p9_write_edge(struct vnode *v, uint64_t at)
 
 int p9_cut_gone(struct p9_node *n, struct p9_fid *f, uint64_t size)
 {
-    int err = p9_write_edge(&n->v, size); /* or it would be lost with its page */
+    int err = vnode_check_limit(n->v.size, size);
+    if (!err)
+        err = p9_write_edge(&n->v, size); /* or it would be lost with its page */
     struct block b;
     if (!err && size < n->v.size) {
         if (!block_get(&b, MIN(n->v.size - size, (uint64_t)p9_data_max(f->client))))

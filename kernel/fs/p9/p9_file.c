@@ -21,6 +21,8 @@ static ssize_t p9_file_read(struct file *f, struct uio *u, uint64_t *pos)
     const struct p9_handle *h = f->priv;
     if (vnode_is_dir(f->vnode))
         return -EISDIR;
+    if (u->flags & UIO_CACHED)
+        return -EAGAIN; /* nothing is here that the host need not be asked for */
     ssize_t n = p9_read_content(p9_node(f->vnode), h->fid, u, pos);
     if (n > 0)
         inotify_vnode(f->vnode, IN_ACCESS);
@@ -68,16 +70,21 @@ static ssize_t p9_file_write(struct file *f, struct uio *u, uint64_t *pos)
     if (v->fs->read_only)
         return -EROFS;
     mutex_lock(&v->lock);
-    ssize_t n = f->flags & O_APPEND ? append_locked(p9_node(v), f->priv, u, pos)
-                                    : write_locked(p9_node(v), f->priv, u, pos);
+    ssize_t n = f->flags & O_APPEND || u->flags & UIO_APPEND
+                    ? append_locked(p9_node(v), f->priv, u, pos)
+                    : write_locked(p9_node(v), f->priv, u, pos);
     if (n > 0)
         v->mtime = v->ctime = (int64_t)clock_wall();
     mutex_unlock(&v->lock);
     if (n <= 0)
         return n;
     inotify_vnode(v, IN_MODIFY);
-    int err = f->flags & O_DSYNC ? p9_file_fsync(f, (f->flags & O_SYNC) != O_SYNC) : 0;
-    return err ? err : n;
+    bool sync = (f->flags & O_SYNC) == O_SYNC || u->flags & UIO_SYNC;
+    int err = sync || f->flags & O_DSYNC || u->flags & UIO_DSYNC ? p9_file_fsync(f, !sync) : 0;
+    if (!err)
+        return n;
+    u->done -= (size_t)n; /* it is not where it was to be: that is the answer, not a count */
+    return err == -EAGAIN ? -ENOMEM : err;
 }
 
 static int64_t p9_file_seek(struct file *f, int64_t off, int whence)
