@@ -110,6 +110,8 @@ struct page *page_cache_find(struct page_cache *c, uint64_t index);
 int page_cache_add(struct page_cache *c, uint64_t index, struct page *p);
 /* Forgets the pages from..to-1; pages in use elsewhere live on unattached. Returns how many. */
 size_t page_cache_drop(struct page_cache *c, uint64_t from, uint64_t to);
+/* Forgets all pages that are not dirty, because what they were read from has changed. */
+void page_cache_drop_clean(struct page_cache *c);
 /* Drops everything; the cache is not used any more. Returns the pages dropped. */
 size_t page_cache_fini(struct page_cache *c);
 /* Registers with page_set_reclaim(). */
