@@ -105,19 +105,29 @@ int p9_write_page(struct vnode *v, uint64_t index, struct page *fresh, struct pa
     return page_cache_get(&v->cache, index, 1, out);
 }
 
-int p9_write_pages(struct vnode *v, uint64_t index, struct page **pages, unsigned n)
+static int run_write(struct p9_fid *f, uint64_t size, struct page **pages, unsigned n)
 {
-    struct p9_fid *f;
-    uint64_t size = __atomic_load_n(&v->size, __ATOMIC_ACQUIRE), off = index << PAGE_SHIFT;
+    uint64_t off = pages[0]->index << PAGE_SHIFT;
     if (off >= size)
         return 0; /* the host made it shorter */
     uint64_t bytes = MIN((uint64_t)n << PAGE_SHIFT, size - off);
+    ssize_t done = pages_move(f, off, pages, bytes, p9_write);
+    return done < 0 ? (int)done : (uint64_t)done < bytes ? -EIO : 0;
+}
+
+int p9_write_pages(struct vnode *v, struct page **pages, unsigned n)
+{
+    struct p9_fid *f;
+    uint64_t size = __atomic_load_n(&v->size, __ATOMIC_ACQUIRE);
     int err = cache_fid(p9_node(v), &p9_node(v)->writer, O_RDWR, &f);
     if (err)
         return err;
-    ssize_t done = pages_move(f, off, pages, bytes, p9_write);
+    for (unsigned i = 0, run; i < n && !err; i += run) {
+        run = page_run(pages + i, n - i);
+        err = run_write(f, size, pages + i, run);
+    }
     p9_fid_put(f);
-    return done < 0 ? (int)done : (uint64_t)done < bytes ? -EIO : 0;
+    return err;
 }
 
 void p9_drop_pages(struct p9_node *n)

@@ -88,7 +88,7 @@ int p9_list(struct file *f, dirent_fn *fn, void *arg);
 /* p9_data.c */
 int p9_read_pages(struct vnode *v, uint64_t index, struct page **pages, unsigned n);
 int p9_write_page(struct vnode *v, uint64_t index, struct page *fresh, struct page **out);
-int p9_write_pages(struct vnode *v, uint64_t index, struct page **pages, unsigned n);
+int p9_write_pages(struct vnode *v, struct page **pages, unsigned n);
 int p9_truncate(struct vnode *v, uint64_t size);
 int p9_sync(struct vnode *v, bool data_only);
 /* Cached pages that nobody has changed are forgotten, and leave mappings. */
