@@ -25,6 +25,14 @@ struct mounts {
     size_t count;
 };
 
+/* Reads one word. Errors (OPS_EXIT_USAGE): no absolute path, or one that the kernel needs itself. */
+bool mount_parse(struct mount *one, const char *word, struct err *err);
+
+/* Finds and locks that volume: its UUID. Errors: unknown, in use, damaged. */
+bool mount_attach(struct mount *one, char uuid[37], struct err *err);
+
+void mount_free(struct mount *one);
+
 /* Reads the words and adds the mount points to the tree. Errors (OPS_EXIT_USAGE): no absolute
  * path, a path that the kernel needs itself, a path or a volume twice. */
 bool mounts_parse(struct mounts *m, const struct strlist *words, struct tree *t, struct err *err);

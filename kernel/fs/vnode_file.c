@@ -92,15 +92,17 @@ static int vfile_readdir(struct file *f, dirent_fn *fn, void *arg)
         mutex_unlock(&v->lock);
         if (err)
             return err > 0 ? 0 : err;
-        if (!f->path || !mount_synthetic_child(f->path, 0))
+        if (!f->path)
             return 0;
-        f->pos = POS_SYNTHETIC;
     }
+    uint64_t pos = f->pos < POS_SYNTHETIC ? POS_SYNTHETIC : f->pos, ino;
     struct path *p;
-    while (f->path && (p = mount_synthetic_child(f->path, (unsigned)(f->pos - POS_SYNTHETIC)))) {
-        if (fn(arg, p->name, p->len, p->mounted->vnode->ino, S_IFDIR >> 12, f->pos + 1))
+    while (f->path && (p = mount_synthetic_child(f->path, (unsigned)(pos - POS_SYNTHETIC), &ino))) {
+        bool full = fn(arg, p->name, p->len, ino, S_IFDIR >> 12, pos + 1);
+        path_put(p);
+        if (full)
             return 0;
-        f->pos++;
+        f->pos = ++pos;
     }
     return 0;
 }
@@ -133,6 +135,26 @@ static void vfile_release(struct file *f)
         inotify_vnode(f->vnode, file_writable(f) ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE);
 }
 
+/* fstrim(8): the parts of the file system that are free are told to its disk. */
+static long vfile_trim(struct file *f, struct uptr arg)
+{
+    struct fstrim_range r;
+    struct fs *fs = f->vnode->fs;
+    uint64_t done = 0;
+    if (!fs->ops->trim)
+        return -EOPNOTSUPP;
+    int err = copy_from_user(&r, arg, sizeof r);
+    if (!err)
+        err = fs->ops->trim(fs, r.start, r.len, r.minlen, &done);
+    r.len = done;
+    return err ? err : copy_to_user(arg, &r, sizeof r);
+}
+
+static long vfile_ioctl(struct file *f, unsigned cmd, struct uptr arg)
+{
+    return cmd == FITRIM && !(f->flags & O_PATH) ? vfile_trim(f, arg) : -ENOTTY;
+}
+
 static const struct file_ops vnode_file_ops = {
     .release = vfile_release,
     .read = vfile_read,
@@ -143,6 +165,7 @@ static const struct file_ops vnode_file_ops = {
     .mmap = vfile_mmap,
     .truncate = vfile_truncate,
     .fsync = vfile_fsync,
+    .ioctl = vfile_ioctl,
 };
 
 static void vfile_detach(struct file *f)

@@ -435,6 +435,8 @@ static int queues_create(struct scsi_host *host)
     if (!err)
         err = diskqs_create(host->vdev, QUEUE_REQUESTS, HOST_CONFIG(host, num_queues), QUEUE_SIZE,
                             HOST_CONFIG(host, seg_max), &host_type, &host->queues);
+    for (unsigned i = 0; !err && i < host->queues->count; i++)
+        host->queues->q[i].vq->len_with_out = true;
     return err;
 }
 
