@@ -318,13 +318,14 @@ static bool plan_run(struct plan *p, const struct request *r, int *status, struc
     struct network network = {0};
     char *qemu = NULL, *kernel = NULL, *manifest = NULL;
     size_t machine;
-    bool ok =
-        choice("machine", r->machine, machines, 2, &machine, err) && size_choose(&m, r, p, err) &&
-        network_choose(&network, p, r, err) && (kernel = launch_kernel(r, err)) &&
-        (qemu = qemu_find(err)) && accel_choose(&m, r, err) &&
-        mounts_attach(&p->mounts, &p->manifest.mount, volumes_most(machine == 1, &network, r->name), err) &&
-        image_take(p, r, &image, err) && name_choose(&instance, r, err) &&
-        manifest_place(p, &manifest, err);
+    bool ok = choice("machine", r->machine, machines, 2, &machine, err) &&
+              size_choose(&m, r, p, err) && network_choose(&network, p, r, err) &&
+              (kernel = launch_kernel(r, err)) && (qemu = qemu_find(err)) &&
+              accel_choose(&m, r, err) &&
+              mounts_attach(&p->mounts, &p->manifest.mount,
+                            volumes_most(machine == 1, &network, r->name), err) &&
+              image_take(p, r, &image, err) && name_choose(&instance, r, err) &&
+              manifest_place(p, &manifest, err);
     if (ok) {
         m.q35 = machine == 1;
         m.qemu = qemu;

@@ -165,10 +165,11 @@ const struct command cmd_volume = {
     .name = "volume",
     .usage = "volume VERB ...",
     .summary = "make, fill and look into volumes",
-    .text = "A volume is an ext4 filesystem in a file of $XDG_DATA_HOME/ops/volumes; `ops run\n"
-            "--mounts NAME:/path` mounts it. NAME is its name or UUID, or a file if it has a\n"
-            "slash. No machine is started and no root rights are needed. The machine of attach and\n"
-            "detach was started by `ops run --name NAME`; without a path the volume is mounted\n"
-            "on /VOLUME.\n",
+    .text =
+        "A volume is an ext4 filesystem in a file of $XDG_DATA_HOME/ops/volumes; `ops run\n"
+        "--mounts NAME:/path` mounts it. NAME is its name or UUID, or a file if it has a\n"
+        "slash. No machine is started and no root rights are needed. The machine of attach and\n"
+        "detach was started by `ops run --name NAME`; without a path the volume is mounted\n"
+        "on /VOLUME.\n",
     .run = run,
 };

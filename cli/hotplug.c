@@ -224,7 +224,11 @@ bool hotplug_detach(const struct verb_request *r, char **operands, size_t count,
     if (wrong)
         ok = err_set(err, OPS_EXIT_FAILED, "the program has to close them first",
                      "%s cannot be taken from %s: %s", operands[0], operands[1], wrong);
-    ok = ok && disk_remove(&t, err);
+    if (ok && !disk_remove(&t, err)) {
+        ok = t.qmp.lines.ended; /* the program ended, and its machine: the volume is free */
+        if (ok)
+            err_free(err);
+    }
     talk_close(&t);
     free(request);
     free(wrong);

@@ -34,6 +34,7 @@ bool lines_send(struct lines *l, const char *text, int fd, struct err *err)
         ssize_t n = sendmsg(l->fd, &m, MSG_NOSIGNAL);
         if (n < 0 && errno == EINTR)
             continue;
+        l->ended = n < 0 && (errno == EPIPE || errno == ECONNRESET);
         if (n <= 0)
             return err_errno(err, "write to", l->whom);
         text += n;
@@ -57,6 +58,7 @@ char *lines_next(struct lines *l, struct err *err)
         struct pollfd p = {.fd = l->fd, .events = POLLIN};
         int ready = poll(&p, 1, SILENCE);
         ssize_t n = ready > 0 ? read(l->fd, bytes, sizeof bytes) : -1;
+        l->ended = n == 0 || (n < 0 && ready > 0 && errno == ECONNRESET);
         if (n > 0) {
             buf_add(&l->in, bytes, (size_t)n);
         } else if (ready == 0 || n == 0 || errno != EINTR) {

@@ -11,6 +11,7 @@ struct lines {
     int fd;
     const char *whom; /* for messages: "the machine" */
     struct buf in;    /* read, and not taken yet */
+    bool ended;       /* the other side closed it */
 };
 
 /* Sends all of it, with the descriptor `fd` if that is not -1. */

@@ -28,8 +28,8 @@ static bool path_check(const char *word, const char *path, struct err *err)
                            "%s: the kernel mounts its own on %s", word, taken[i]);
     }
     if (strlen(path) > MOUNT_PATH_MAX)
-        return err_set(err, OPS_EXIT_USAGE, NULL, "%s: the path is longer than %d bytes",
-                       word, MOUNT_PATH_MAX);
+        return err_set(err, OPS_EXIT_USAGE, NULL, "%s: the path is longer than %d bytes", word,
+                       MOUNT_PATH_MAX);
     return true;
 }
 

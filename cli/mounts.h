@@ -25,7 +25,8 @@ struct mounts {
     size_t count;
 };
 
-/* Reads one word. Errors (OPS_EXIT_USAGE): no absolute path, or one that the kernel needs itself. */
+/* Reads one word. Errors (OPS_EXIT_USAGE): no absolute path, or one that the kernel needs itself.
+ */
 bool mount_parse(struct mount *one, const char *word, struct err *err);
 
 /* Finds and locks that volume: its UUID. Errors: unknown, in use, damaged. */

@@ -97,8 +97,7 @@ static void instance_arguments(const struct machine *m, struct strlist *argv)
     socket_argument(m, "qmp", INSTANCE_QMP, argv);
     arguments(argv, "-mon chardev=qmp,mode=control");
     socket_argument(m, OPS_PORT_INSTANCE, INSTANCE_GUEST, argv);
-    arguments(argv,
-              "-device virtserialport,chardev=" OPS_PORT_INSTANCE ",name=" OPS_PORT_INSTANCE);
+    arguments(argv, "-device virtserialport,chardev=" OPS_PORT_INSTANCE ",name=" OPS_PORT_INSTANCE);
 }
 
 static void stream_arguments(const struct machine *m, struct strlist *argv)
@@ -149,7 +148,7 @@ static void volume_arguments(const struct machine *m, const char *bus, struct st
         char *file = comma_escape(v->file);
         strlist_add(argv, "-drive");
         strlist_addf(argv, "id=volume%zu,if=none,format=raw,%sfile=%s", i,
-                     v->read_only ? "readonly=on," : "", file);
+                     v->read_only ? "readonly=on," : "discard=unmap,", file);
         strlist_add(argv, "-device");
         strlist_addf(argv, "virtio-blk-%s,drive=volume%zu", bus, i);
         free(file);
