@@ -50,13 +50,13 @@
  */
 #pragma once
 
-#define OPS_PORT_STDIN   "ops.stdin"
-#define OPS_PORT_STDOUT  "ops.stdout"
-#define OPS_PORT_STDERR  "ops.stderr"
-#define OPS_PORT_CONTROL "ops.control"
-#define OPS_PORT_CORE    "ops.core"
+#define OPS_PORT_STDIN    "ops.stdin"
+#define OPS_PORT_STDOUT   "ops.stdout"
+#define OPS_PORT_STDERR   "ops.stderr"
+#define OPS_PORT_CONTROL  "ops.control"
+#define OPS_PORT_CORE     "ops.core"
 #define OPS_PORT_INSTANCE "ops.instance"
-#define OPS_CONTROL_LINE 4096
+#define OPS_CONTROL_LINE  4096
 
 #define OPS_DEBUG_EXIT_PORT  0x501 /* QEMU's default for isa-debug-exit */
 #define OPS_DEBUG_EXIT_DONE  0x10  /* the program ended, its status is in `exit` */

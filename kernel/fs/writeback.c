@@ -17,13 +17,18 @@
 
 static struct {
     struct spinlock lock;
-    struct list vnodes;  /* dirty, the oldest first */
-    struct list systems; /* that want their tick */
+    struct list vnodes;        /* dirty, the oldest first */
+    struct list systems;       /* that want their tick */
     struct waitq wake, rested; /* the thread's; those who wait until it is done */
     bool running, kicked, busy;
-} back = {SPINLOCK_INIT,           LIST_INIT(back.vnodes),  LIST_INIT(back.systems),
-          WAITQ_INIT(back.wake), WAITQ_INIT(back.rested), false,
-          false,                   false};
+} back = {SPINLOCK_INIT,
+          LIST_INIT(back.vnodes),
+          LIST_INIT(back.systems),
+          WAITQ_INIT(back.wake),
+          WAITQ_INIT(back.rested),
+          false,
+          false,
+          false};
 
 static bool much_is_dirty(void)
 {

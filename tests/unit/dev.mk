@@ -7,7 +7,7 @@ DEV_VIRTIO := kernel/dev/virtio/virtq.c kernel/dev/virtio/virtio.c kernel/dev/vi
 	kernel/dev/stream.c kernel/dev/blkdev.c kernel/dev/gpt.c tests/unit/fake_virtio.c $(DEV_FAKES)
 UNIT_virtq := kernel/dev/virtio/virtq.c tests/unit/fake_virtio.c $(DEV_FAKES)
 UNIT_virtio_blk := $(DEV_VIRTIO)
-UNIT_virtio_scsi := $(DEV_VIRTIO)
+UNIT_virtio_scsi := $(DEV_VIRTIO) tests/unit/fake_scsi.c
 UNIT_virtio_console := $(DEV_VIRTIO)
 UNIT_gpt := kernel/dev/blkdev.c kernel/dev/gpt.c $(DEV_FAKES)
 UNIT_acpi := kernel/dev/acpi.c kernel/dev/firmware.c kernel/dev/topology.c kernel/dev/fwcfg.c $(DEV_FAKES)

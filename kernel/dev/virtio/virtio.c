@@ -13,11 +13,8 @@
 #define RESET_POLLS 100000
 
 static const struct virtio_driver *const drivers[] = {
-    &virtio_blk_driver,
-    &virtio_console_driver,
-    &virtio_net_driver,
-    &virtio_rng_driver,
-    &virtio_scsi_driver,
+    &virtio_blk_driver, &virtio_console_driver, &virtio_net_driver,
+    &virtio_rng_driver, &virtio_scsi_driver,
 };
 
 #define RING_FEATURES                                                                              \
@@ -176,7 +173,8 @@ void virtio_shared_irq(struct virtio_device *vdev)
 
 void virtio_config_irq(struct virtio_device *vdev)
 {
-    if (!vdev->driver || !vdev->driver->config_changed || !(vdev->status & VIRTIO_CONFIG_S_DRIVER_OK))
+    if (!vdev->driver || !vdev->driver->config_changed ||
+        !(vdev->status & VIRTIO_CONFIG_S_DRIVER_OK))
         return;
     uint32_t now = vdev->transport->generation(vdev);
     if (now == vdev->generation)

@@ -42,7 +42,7 @@ struct virtio_device {
     uint64_t features; /* negotiated */
     uint8_t status;    /* as last written */
     bool broken;
-    uint32_t generation; /* of the configuration, as the driver knows it */
+    uint32_t generation;                    /* of the configuration, as the driver knows it */
     struct virtq *queue[VIRTIO_QUEUES_MAX]; /* NULL where not created */
     const struct virtio_driver *driver;
     void *priv; /* the driver's */

@@ -38,8 +38,8 @@ static unsigned blk_prepare(struct diskq_request *r)
         h->head.sector = r->sector;
     if (op != BIO_DISCARD && op != BIO_ZEROES)
         return sizeof h->head;
-    h->range = (struct virtio_blk_discard_write_zeroes){
-        .sector = r->sector, .num_sectors = (uint32_t)r->bio->sectors};
+    h->range = (struct virtio_blk_discard_write_zeroes){.sector = r->sector,
+                                                        .num_sectors = (uint32_t)r->bio->sectors};
     return sizeof *h;
 }
 
@@ -115,12 +115,10 @@ static int blk_configure(struct blk *blk)
                   (unsigned long long)dev->sectors, dev->block_size);
         return -EINVAL;
     }
-    dev->discard_max =
-        blk_config32(vdev, VIRTIO_BLK_F_DISCARD,
-                     offsetof(struct virtio_blk_config, max_discard_sectors), 0);
-    dev->zeroes_max =
-        blk_config32(vdev, VIRTIO_BLK_F_WRITE_ZEROES,
-                     offsetof(struct virtio_blk_config, max_write_zeroes_sectors), 0);
+    dev->discard_max = blk_config32(vdev, VIRTIO_BLK_F_DISCARD,
+                                    offsetof(struct virtio_blk_config, max_discard_sectors), 0);
+    dev->zeroes_max = blk_config32(vdev, VIRTIO_BLK_F_WRITE_ZEROES,
+                                   offsetof(struct virtio_blk_config, max_write_zeroes_sectors), 0);
     dev->read_only = virtio_has(vdev, VIRTIO_BLK_F_RO);
     dev->ops = &blk_ops;
     dev->priv = blk;

@@ -86,7 +86,10 @@ static unsigned host_prepare(struct diskq_request *r)
     }
     const struct scsi_disk *disk = r->bio->dev->priv;
     lun_write(h->req.lun, &disk->unit);
-    return (unsigned)sizeof h->req + scsi_disk_command(disk, r, h->req.cdb, h->parameters);
+    unsigned n = scsi_disk_command(disk, r, h->req.cdb, h->parameters);
+    if (n) /* a piece of its own: QEMU takes what follows in the first one for padding */
+        r->extra = (struct virtq_seg){virt_to_phys(h->parameters), n};
+    return sizeof h->req;
 }
 
 static void event_keep_locked(struct scsi_host *host, const struct scsi_event *e)

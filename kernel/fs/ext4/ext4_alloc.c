@@ -286,7 +286,8 @@ int ext4_trim(struct fs *base, uint64_t from, uint64_t len, uint64_t least, uint
         return -EINVAL;
     uint64_t end = count < fs->blocks - first ? first + count : fs->blocks;
     first = MAX(first, (uint64_t)fs->first_data_block);
-    int err = ext4_commit_running(fs); /* what it frees may be told as well then */
+    ext4_reap(fs); /* what was deleted, and what the transaction frees, is free then */
+    int err = ext4_commit_running(fs);
     while (first < end && !err) {
         uint32_t group = (uint32_t)((first - fs->first_data_block) / fs->blocks_per_group);
         uint64_t start = ext4_group_first(fs, group), stop = start + ext4_group_blocks(fs, group);

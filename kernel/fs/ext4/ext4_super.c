@@ -407,8 +407,8 @@ static int super_geometry(struct ext4_fs *fs, const uint8_t *sb)
     fs->block_shift = 10 + log;
     fs->block_size = 1u << fs->block_shift;
     if (fs->block_size < fs->dev->block_size) {
-        log_error("ext4 %s: blocks of %u bytes, but the disk has %u", fs->dev->name,
-                  fs->block_size, fs->dev->block_size);
+        log_error("ext4 %s: blocks of %u bytes, but the disk has %u", fs->dev->name, fs->block_size,
+                  fs->dev->block_size);
         return -EINVAL;
     }
     if (fs->blocks > fs->dev->sectors * 512 >> fs->block_shift)
