@@ -142,7 +142,7 @@ int journal_commit(struct ext4_fs *fs)
     mutex_lock(&fs->op);
     if (j->aborted)
         err = -EIO;
-    else if (fs->counts_changed)
+    else if (!(err = ext4_groups_seal(fs)) && fs->counts_changed)
         err = ext4_super_store(fs, NULL);
     if (err || !j->running.count) {
         mutex_unlock(&fs->op);

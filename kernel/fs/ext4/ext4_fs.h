@@ -204,11 +204,13 @@ struct ext4_fs {
     bool touched; /* the operation under way has changed something */
     bool counts_changed;
     uint32_t log_flex;
-    struct ext4_pending pending[2]; /* by the parity of the transaction */
-    uint64_t reserved;              /* blocks set aside for dirty pages; atomic */
-    uint32_t last_group;            /* where a block was found last */
-    uint32_t want_extra;            /* bytes behind the first 128 that new inodes use */
-    unsigned hash_version;          /* of new indexed directories */
+    struct ext4_pending pending[2];        /* by the parity of the transaction */
+    uint64_t reserved;                     /* blocks set aside for dirty pages; atomic */
+    uint32_t last_group;                   /* where a block was found last */
+    uint8_t *group_state;                  /* a byte a group, of ext4_group.c; atomic */
+    uint32_t unsealed_first, unsealed_end; /* groups that may lack checksums */
+    uint32_t want_extra;                   /* bytes behind the first 128 that new inodes use */
+    unsigned hash_version;                 /* of new indexed directories */
     struct spinlock reap_lock;
     struct ext4_inode *reap; /* deleted and not in use any more: to be freed */
     struct list orphans;     /* inodes on the disk's list, the first one first; under op */
@@ -332,13 +334,16 @@ uint64_t ext4_group_field(const struct ext4_fs *fs, const struct ext4_group *g, 
                           unsigned high, unsigned size);
 void ext4_group_set(const struct ext4_fs *fs, struct ext4_group *g, unsigned low, unsigned high,
                     unsigned size, uint64_t value);
-/* To be called after the last change: its checksum. */
-void ext4_group_seal(const struct ext4_fs *fs, struct ext4_group *g);
 /* The bitmap, checked; a group never used gets its bitmap made (in memory) here. */
 int ext4_block_bitmap(struct ext4_fs *fs, struct ext4_group *g, struct ext4_block *out);
 int ext4_inode_bitmap(struct ext4_fs *fs, struct ext4_group *g, struct ext4_block *out);
-void ext4_block_bitmap_seal(struct ext4_fs *fs, struct ext4_group *g, const struct ext4_block *b);
-void ext4_inode_bitmap_seal(struct ext4_fs *fs, struct ext4_group *g, const struct ext4_block *b);
+/* To be called when it and the descriptor were changed: checksums are for ext4_groups_seal(). */
+void ext4_block_bitmap_changed(struct ext4_fs *fs, const struct ext4_group *g);
+void ext4_inode_bitmap_changed(struct ext4_fs *fs, const struct ext4_group *g);
+/* Checksums of all that was changed, before the transaction is written; under op. */
+int ext4_groups_seal(struct ext4_fs *fs);
+int ext4_groups_init(struct ext4_fs *fs);
+void ext4_groups_forget(struct ext4_fs *fs); /* what was read is to be compared again */
 uint64_t ext4_group_first(const struct ext4_fs *fs, uint32_t group);
 uint32_t ext4_group_blocks(const struct ext4_fs *fs, uint32_t group);
 /* First block of a group's inode table. */

@@ -65,8 +65,7 @@ static int inode_mark(struct ext4_fs *fs, struct ext4_group *g, struct ext4_bloc
         uint64_t rest = fs->inodes_per_group - index - 1;
         ext4_group_set(fs, g, GD_UNUSED, GD_UNUSED_HI, 2, MIN(unused, rest));
     }
-    ext4_inode_bitmap_seal(fs, g, map);
-    ext4_group_seal(fs, g);
+    ext4_inode_bitmap_changed(fs, g);
     fs->free_inodes += used ? -1u : 1u;
     fs->counts_changed = true;
     return 0;

@@ -463,6 +463,7 @@ static int mount_writable(struct ext4_fs *fs, uint8_t *sb)
     if (err || !dirty || fs->fs.read_only)
         return err;
     page_cache_drop(&fs->meta, 0, UINT64_MAX);
+    ext4_groups_forget(fs);
     err = super_load(fs, sb);
     if (!err)
         err = super_write(fs, super_clean);
@@ -497,6 +498,7 @@ static void fs_free(struct ext4_fs *fs)
         kfree(fs->pending[i].bitmap);
     }
     ext4_journal_free(fs);
+    kfree(fs->group_state);
     if (fs->meta.ops)
         page_cache_fini(&fs->meta);
     blkdev_put(fs->dev);
@@ -523,7 +525,9 @@ int ext4_mount(struct blkdev *dev, bool read_only, struct fs **out)
     if (err)
         goto free;
     page_cache_init(&fs->meta, &device_cache_ops, false);
-    err = mount_writable(fs, sb);
+    err = ext4_groups_init(fs);
+    if (!err)
+        err = mount_writable(fs, sb);
     if (!err)
         err = mount_root(fs, sb);
     if (err)
