@@ -33,6 +33,19 @@ static void request_free(struct diskq *q, struct diskq_request *r)
     q->free = r;
 }
 
+/* A request that is not in use, or NULL; those that never were need no list. */
+static struct diskq_request *request_take(struct diskq *q)
+{
+    struct diskq_request *r = q->free;
+    if (r) {
+        q->free = r->free;
+    } else if (q->fresh) {
+        r = (void *)((char *)q->requests + --q->fresh * q->stride);
+        r->answer = (uint8_t *)r + q->stride - q->type->answer_size;
+    }
+    return r;
+}
+
 static bool bio_reads(const struct bio *bio)
 {
     return bio->op == BIO_READ || bio->op == BIO_COMMAND;
@@ -94,10 +107,9 @@ static void dispatch(struct diskq *q, struct list *done)
 {
     while (!list_empty(&q->waiting)) {
         struct bio *bio = LIST_ENTRY(q->waiting.next, struct bio, link);
-        struct diskq_request *r = q->free;
+        struct diskq_request *r = request_take(q);
         if (!r)
             break;
-        q->free = r->free;
         r->bio = bio;
         r->first = r->skip = r->tries = 0;
         r->sector = bio->sector;
@@ -196,8 +208,8 @@ static int diskq_init(struct diskq *q, struct virtio_device *vdev, unsigned inde
                       unsigned seg_max)
 {
     const struct diskq_type *type = q->type;
-    size_t head = ALIGN_UP(sizeof(struct diskq_request) + type->head_size, (size_t)8);
-    size_t stride = ALIGN_UP(head + type->answer_size, (size_t)8);
+    q->stride =
+        ALIGN_UP(sizeof(struct diskq_request) + type->head_size + type->answer_size + 7, (size_t)8);
     list_init(&q->waiting);
     int err = virtio_queue_create(vdev, index, size, queue_done, q, &q->vq);
     if (err)
@@ -206,15 +218,9 @@ static int diskq_init(struct diskq *q, struct virtio_device *vdev, unsigned inde
     if (num < 4)
         return -EINVAL;
     q->seg_max = MIN(MIN(MAX(seg_max, 1u), (unsigned)BIO_VECS), num - 3);
-    q->requests = kzalloc(count * stride);
-    if (!q->requests)
-        return -ENOMEM;
-    for (unsigned i = 0; i < count; i++) {
-        struct diskq_request *r = (void *)((char *)q->requests + i * stride);
-        r->answer = (uint8_t *)r + head;
-        request_free(q, r);
-    }
-    return 0;
+    q->requests = kmalloc(count * q->stride);
+    q->fresh = count;
+    return q->requests ? 0 : -ENOMEM;
 }
 
 int diskqs_create(struct virtio_device *vdev, unsigned first, unsigned offered, unsigned size,

@@ -45,7 +45,9 @@ struct diskq {
     struct list waiting; /* bios */
     unsigned seg_max;    /* pieces of data a request may have */
     struct diskq_request *free;
-    void *requests;
+    void *requests; /* an array; the first `fresh` of them were never used */
+    size_t stride;
+    unsigned fresh;
 };
 
 struct diskqs {
