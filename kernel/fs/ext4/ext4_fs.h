@@ -298,6 +298,16 @@ int ext4_abort(struct ext4_fs *fs, int err);
 int ext4_block_change(struct ext4_fs *fs, struct ext4_block *b);
 /* A block that was just allocated for metadata: zeroed, and part of the operation. */
 int ext4_block_new(struct ext4_fs *fs, uint64_t number, struct ext4_block *out);
+/*
+ * Checksums are compared once, when a block was read, and computed once, when the transaction
+ * that changed it is written. A block whose checksum is still to come is always "known".
+ */
+typedef void ext4_seal_fn(const struct ext4_fs *fs, uint32_t arg, uint8_t *data);
+bool ext4_block_known(const struct ext4_fs *fs, const struct ext4_block *b);
+void ext4_block_set_known(const struct ext4_fs *fs, const struct ext4_block *b);
+/* After ext4_block_change(): fn(fs, arg, data) is to be called before the block is written. */
+void ext4_block_seal(struct ext4_fs *fs, const struct ext4_block *b, ext4_seal_fn *fn,
+                     uint32_t arg);
 /* Metadata blocks were freed: what the journal has of them must not come back. */
 int ext4_block_revoke(struct ext4_fs *fs, uint64_t number, uint64_t count);
 /* The number of the running transaction; during an operation. */

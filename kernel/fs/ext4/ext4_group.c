@@ -72,16 +72,11 @@ static bool desc_csummed(const struct ext4_fs *fs)
     return fs->csum || (fs->ro_compat & RO_COMPAT_GDT_CSUM);
 }
 
-/*
- * Per group, in fs->group_state. Checksums are compared once: later what is in memory is ahead of
- * them, as they are computed when a transaction is committed.
- */
+/* Per group, in fs->group_state: as for blocks, checksums are compared once and computed late. */
 enum {
     DESC_KNOWN = 1,
-    BLOCKS_KNOWN = 2,
-    INODES_KNOWN = 4,
-    BLOCKS_CHANGED = 8, /* the checksum of that bitmap and the descriptor's are to be computed */
-    INODES_CHANGED = 16,
+    BLOCKS_CHANGED = 2, /* the checksum of that bitmap and the descriptor's are to be computed */
+    INODES_CHANGED = 4,
 };
 
 int ext4_groups_init(struct ext4_fs *fs)
@@ -225,7 +220,7 @@ static void block_bitmap_make(struct ext4_fs *fs, struct ext4_group *g, uint8_t 
 struct bitmap {
     unsigned at, at_hi, csum, csum_hi; /* fields of the descriptor */
     unsigned uninit;                   /* flag of the descriptor: nothing on the disk yet */
-    uint8_t known, changed;            /* bits of the group's state */
+    uint8_t changed;                   /* bit of the group's state */
     const char *bad;
 };
 
@@ -234,7 +229,6 @@ static const struct bitmap of_blocks = {.at = GD_BLOCK_BITMAP,
                                         .csum = GD_BLOCK_CSUM,
                                         .csum_hi = GD_BLOCK_CSUM_HI,
                                         .uninit = GROUP_BLOCK_UNINIT,
-                                        .known = BLOCKS_KNOWN,
                                         .changed = BLOCKS_CHANGED,
                                         .bad = "block bitmap checksum, group"};
 static const struct bitmap of_inodes = {.at = GD_INODE_BITMAP,
@@ -242,7 +236,6 @@ static const struct bitmap of_inodes = {.at = GD_INODE_BITMAP,
                                         .csum = GD_INODE_CSUM,
                                         .csum_hi = GD_INODE_CSUM_HI,
                                         .uninit = GROUP_INODE_UNINIT,
-                                        .known = INODES_KNOWN,
                                         .changed = INODES_CHANGED,
                                         .bad = "inode bitmap checksum, group"};
 
@@ -256,7 +249,7 @@ static uint32_t bitmap_csum(const struct ext4_fs *fs, const struct bitmap *kind,
 static bool bitmap_valid(struct ext4_fs *fs, const struct bitmap *kind, const struct ext4_group *g,
                          const struct ext4_block *b)
 {
-    if (state_has(fs, g->number, kind->known))
+    if (ext4_block_known(fs, b))
         return true;
     if (fs->csum) {
         uint32_t c = bitmap_csum(fs, kind, b->data);
@@ -264,7 +257,7 @@ static bool bitmap_valid(struct ext4_fs *fs, const struct bitmap *kind, const st
             (fs->desc_size >= 64 ? c : c & 0xffff))
             return false;
     }
-    state_add(fs, g->number, kind->known);
+    ext4_block_set_known(fs, b);
     return true;
 }
 
@@ -294,7 +287,7 @@ static int bitmap_begin(struct ext4_fs *fs, const struct bitmap *kind, struct ex
         bits_set(b->data, fs->inodes_per_group, fs->block_size * 8ull);
     }
     put16(g->desc + GD_FLAGS, le16(g->desc + GD_FLAGS) & ~kind->uninit);
-    state_add(fs, g->number, kind->known);
+    ext4_block_set_known(fs, b);
     bitmap_changed(fs, kind, g);
     return 0;
 }
