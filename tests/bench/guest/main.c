@@ -147,8 +147,7 @@ static const struct {
 } groups[] = {
     {"call", rows_call, true},     {"thread", rows_thread, true}, {"signal", rows_signal, true},
     {"memory", rows_memory, true}, {"file", rows_file, true},     {"time", rows_time, true},
-    {"two", rows_two_cpus, false}, {"idle", rows_idle, false},
-    {"disk", rows_disk, false},
+    {"two", rows_two_cpus, false}, {"idle", rows_idle, false},    {"disk", rows_disk, false},
 };
 
 int main(int argc, char **argv)
