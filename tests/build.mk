@@ -27,6 +27,7 @@ $(O)/unit-obj/%.o: %.c
 
 include tests/guest/build.mk
 include tests/fuzz/build.mk
+include tests/power/build.mk
 include tests/kvm/build.mk
 include tests/bench/build.mk
 
@@ -41,7 +42,7 @@ check-unit: $(UNIT_TESTS:%=$(O)/tests/unit/%) ## unit tests, native, with saniti
 check-e2e: all ## the tool end to end, real programs, every way to boot
 	$(Q)O=$(O) tests/e2e/run
 
-check-long: all $(GUEST_TESTS) $(FUZZ_TESTS:%=$(O)/fuzz/%) $(O)/fuzz/guest/syscalls ## hours: suites in rounds, long fuzzing
+check-long: all $(GUEST_TESTS) $(POWER_TESTS) $(FUZZ_TESTS:%=$(O)/fuzz/%) $(O)/fuzz/guest/syscalls ## hours: suites in rounds, long fuzzing
 	$(Q)tests/run-long $(O)
 
 .PHONY: check check-unit check-e2e check-long

@@ -79,6 +79,8 @@ static ssize_t write_op(struct file *f, void *arg)
 
 static ssize_t read_at(struct file *f, struct uio *u, uint64_t *pos)
 {
+    if (u->flags & UIO_CACHED) /* what is not there is not waited for */
+        return f->ops->read(f, u, pos);
     return file_wait(f, false, read_op, &(struct transfer){u, pos});
 }
 

@@ -142,6 +142,8 @@ static int open_check(struct vnode *v, const struct cred *cred, uint32_t flags)
     if (vnode_is_dir(v) && ((want & MAY_WRITE) || (flags & O_CREAT)))
         return -EISDIR;
     int err = vnode_access(v, cred, want);
+    if (!err && flags & O_NOATIME && !vnode_owned(v, cred))
+        err = -EPERM;
     if (err)
         return err;
     return (want & MAY_WRITE) && vnode_is_regular(v) && v->fs->read_only ? -EROFS : 0;
@@ -295,6 +297,8 @@ ssize_t fs_readlink(struct fs_context *ctx, struct path *start, const char *name
     struct vnode *v = p->vnode;
     err = !vnode_is_link(v) || !v->ops->readlink ? (*name ? -EINVAL : -ENOENT)
                                                  : v->ops->readlink(v, buf, n);
+    if (err >= 0)
+        vnode_accessed(v);
     path_put(p);
     return err;
 }
@@ -366,6 +370,8 @@ int fs_setattr(struct fs_context *ctx, struct vnode *v, const struct vnode_attr 
         if (err)
             return err;
     }
+    if ((a->mask & ATTR_MODE) && cred->uid && !cred_in_group(cred, v->gid))
+        change.mode &= ~(uint32_t)S_ISGID; /* of a group that is not the caller's */
     if ((a->mask & (ATTR_UID | ATTR_GID)) && !vnode_is_dir(v) && (v->mode & 06000)) {
         change.mask |= ATTR_MODE;
         change.mode = v->mode & 07777 & (v->mode & 010 ? ~06000u : ~04000u);

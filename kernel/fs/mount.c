@@ -244,8 +244,10 @@ static int mount_root_fs(const char *label, bool read_only)
         return -ENODEV;
     }
     int err = ext4_mount(s.found, read_only, &fs);
-    if (!err)
+    if (!err) {
+        fs->lazy_atime = true; /* the libraries every program reads would be written at its end */
         err = mount_add(fs, s.found->name, "/", fs->read_only ? "ro" : "rw");
+    }
     blkdev_put(s.found); /* the file system has its own reference */
     return err;
 }

@@ -248,6 +248,7 @@ void page_cache_clean(struct page_cache *c, struct page *p)
 {
     dirty_remove(c, p);
     c->taken += p->pad;
+    c->reserved -= p->pad;
     p->pad = 0;
     lru_add(p);
 }
@@ -266,6 +267,7 @@ size_t page_cache_dirty_limit(void)
 static void dirty_forget(struct page_cache *c, struct page *p)
 {
     dirty_remove(c, p);
+    c->reserved -= p->pad;
     if (c->ops->forget)
         c->ops->forget(c, p);
 }
@@ -279,6 +281,7 @@ static bool dirty_enter(struct page_cache *c, struct page *p, uint16_t reserved)
         lru_remove(p);
         p->flags |= PAGE_DIRTY;
         p->pad = (uint16_t)(p->pad + reserved);
+        c->reserved += reserved;
         list_add_tail(&c->dirty, &p->link);
         __atomic_add_fetch(&dirty_pages, 1, __ATOMIC_RELAXED);
         if (c->dirty_count++ == 0)

@@ -60,9 +60,10 @@ struct page_cache {
     struct mutex writing;
     struct list dirty; /* pages, the oldest first */
     uint64_t dirty_count;
-    uint64_t taken;  /* page.pad of the pages being written; under `writing` */
-    int error;       /* of the last write-back that failed */
-    uint32_t errors; /* failures so far, and whether the last one was told to anybody */
+    uint64_t taken;    /* page.pad of the pages being written; under `writing` */
+    uint64_t reserved; /* and of those that are dirty */
+    int error;         /* of the last write-back that failed */
+    uint32_t errors;   /* failures so far, and whether the last one was told to anybody */
 };
 
 void page_cache_init(struct page_cache *c, const struct page_cache_ops *ops, bool keep);

@@ -207,9 +207,10 @@ static int walk_name(struct walk *w, const char *name, size_t len, bool last, bo
     err = child->vnode ? walk_may_enter(w, child) : -ENOENT;
     if (err)
         ;
-    else if (vnode_is_link(child->vnode) && (!last || slash || !(w->flags & WALK_NOFOLLOW)))
+    else if (vnode_is_link(child->vnode) && (!last || slash || !(w->flags & WALK_NOFOLLOW))) {
+        w->flags |= last && slash ? WALK_DIR : 0;
         err = walk_link(w, child);
-    else {
+    } else {
         walk_goto(w, child);
         return 0;
     }

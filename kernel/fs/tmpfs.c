@@ -324,6 +324,7 @@ const struct vnode_ops tmpfs_ops = {
     .rename = tmp_rename,
     .truncate = tmpfs_truncate,
     .allocate = tmpfs_allocate,
+    .seek = tmpfs_seek,
     .setattr = tmp_setattr,
     .xattr_get = tmpfs_xattr_get,
     .xattr_set = tmpfs_xattr_set,

@@ -134,3 +134,20 @@ int tmpfs_allocate(struct vnode *v, int mode, uint64_t off, uint64_t len)
         tmpfs_truncate(v, old);
     return err;
 }
+
+int64_t tmpfs_seek(struct vnode *v, uint64_t off, bool hole)
+{
+    struct page_cache *c = &v->cache;
+    uint64_t key = off >> PAGE_SHIFT, at;
+    spin_lock(&c->lock);
+    if (hole)
+        while (key << PAGE_SHIFT < v->size && radix_get(&c->pages, key))
+            key++;
+    else if (!radix_next(&c->pages, &key))
+        key = UINT64_MAX >> PAGE_SHIFT;
+    spin_unlock(&c->lock);
+    at = MAX(key << PAGE_SHIFT, off);
+    if (at >= v->size)
+        return hole ? (int64_t)v->size : -ENXIO;
+    return (int64_t)at;
+}

@@ -40,6 +40,8 @@ extern const struct vnode_ops tmpfs_ops;
 int tmpfs_write_page(struct vnode *v, uint64_t index, struct page *fresh, struct page **out);
 int tmpfs_truncate(struct vnode *v, uint64_t size);
 int tmpfs_allocate(struct vnode *v, int mode, uint64_t off, uint64_t len);
+/* A page that is there is data. */
+int64_t tmpfs_seek(struct vnode *v, uint64_t off, bool hole);
 
 int tmpfs_xattr_get(struct vnode *v, const char *name, void *value, size_t size);
 int tmpfs_xattr_set(struct vnode *v, const char *name, const void *value, size_t size, int flags);

@@ -28,7 +28,13 @@ static struct {
     struct list bucket[VNODE_BUCKETS];
 } table;
 
+#define DAY (86400 * (int64_t)NSEC_PER_SEC)
+
 static uint64_t next_dev = 1;
+
+uint64_t vnode_size_limit = UINT64_MAX;
+bool vnode_writer_privileged;
+void (*vnode_limit_exceeded)(void);
 
 void fs_prepare(struct fs *fs, const struct fs_ops *ops, const char *type)
 {
@@ -297,6 +303,35 @@ void vnode_stat(struct vnode *v, struct file_stat *st)
         v->ops->stat(v, st);
 }
 
+/* The file was written: it may not be the program any more that was to run as another. */
+static void drop_set_id(struct vnode *v)
+{
+    if (!vnode_writer_privileged)
+        v->mode &= ~(v->mode & S_IXGRP ? S_ISUID | S_ISGID : S_ISUID);
+}
+
+int vnode_check_limit(uint64_t old, uint64_t size)
+{
+    if (size <= old || size <= __atomic_load_n(&vnode_size_limit, __ATOMIC_RELAXED))
+        return 0;
+    if (vnode_limit_exceeded)
+        vnode_limit_exceeded();
+    return -EFBIG;
+}
+
+void vnode_accessed(struct vnode *v)
+{
+    int64_t now, last = __atomic_load_n(&v->atime, __ATOMIC_RELAXED);
+    if (v->fs->read_only)
+        return;
+    now = (int64_t)clock_wall();
+    if (last > v->mtime && last > v->ctime && now - last < DAY)
+        return;
+    __atomic_store_n(&v->atime, now, __ATOMIC_RELAXED);
+    if (!v->fs->lazy_atime)
+        vnode_changed(v);
+}
+
 int vnode_truncate(struct vnode *v, uint64_t size)
 {
     if (vnode_is_dir(v))
@@ -310,10 +345,12 @@ int vnode_truncate(struct vnode *v, uint64_t size)
     mutex_lock(&v->lock);
     int err = v->seals ? vnode_check_seals(v, false, size) : 0;
     if (!err)
+        err = vnode_check_limit(v->size, size);
+    if (!err)
         err = v->ops->truncate(v, size);
     if (!err) {
         v->mtime = v->ctime = (int64_t)clock_wall();
-        v->mode &= ~06000u;
+        drop_set_id(v);
         vnode_changed(v);
     }
     mutex_unlock(&v->lock);
@@ -386,6 +423,8 @@ ssize_t vnode_read(struct vnode *v, struct uio *u, uint64_t *pos)
         struct page *p = NULL;
         if (v->cache.keep)
             p = page_cache_find(&v->cache, *pos >> PAGE_SHIFT); /* a missing page is a hole */
+        else if (u->flags & UIO_CACHED)
+            err = (p = page_cache_find(&v->cache, *pos >> PAGE_SHIFT)) ? 0 : -EAGAIN;
         else
             err = page_cache_read(&v->cache, *pos >> PAGE_SHIFT, wanted, &p);
         if (err)
@@ -471,6 +510,18 @@ static int vnode_write_page(struct vnode *v, struct uio *u, uint64_t *pos)
     return err;
 }
 
+/* Cuts the transfer at RLIMIT_FSIZE; -EFBIG when nothing of it is below. */
+static int write_limit(struct vnode *v, struct uio *u, uint64_t pos)
+{
+    uint64_t limit = __atomic_load_n(&vnode_size_limit, __ATOMIC_RELAXED);
+    if (limit == UINT64_MAX || !vnode_is_regular(v) || !u->left)
+        return 0;
+    if (pos >= limit)
+        return vnode_check_limit(0, pos + 1);
+    u->left = MIN(u->left, limit - pos);
+    return 0;
+}
+
 ssize_t vnode_write(struct vnode *v, struct uio *u, uint64_t *pos, bool append)
 {
     size_t start = u->done;
@@ -482,13 +533,15 @@ ssize_t vnode_write(struct vnode *v, struct uio *u, uint64_t *pos, bool append)
         *pos = v->size;
     if (u->left && (*pos > INT64_MAX || u->left > INT64_MAX - *pos))
         err = -EFBIG;
+    if (!err)
+        err = write_limit(v, u, *pos);
     if (!err && v->seals && u->left)
         err = vnode_check_seals(v, true, *pos + u->left);
     while (u->left && !err)
         err = vnode_write_page(v, u, pos);
     if (u->done > start) {
         v->mtime = v->ctime = (int64_t)clock_wall();
-        v->mode &= ~06000u;
+        drop_set_id(v);
         vnode_changed(v);
     }
     mutex_unlock(&v->lock);

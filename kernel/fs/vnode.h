@@ -197,7 +197,10 @@ struct fs {
     const char *type; /* "ext4", as in /proc/mounts */
     uint64_t dev;     /* st_dev of its files */
     bool read_only;
-    struct vnode *root; /* referenced */
+    uint64_t size_limit; /* of a file, bytes; 0: none but the type's */
+    bool lazy_atime;     /* reading alone makes no inode dirty: atime goes to the disk with other
+                            changes */
+    struct vnode *root;  /* referenced */
     struct mutex rename_lock;
     struct list dirty_link; /* fs/writeback.c */
 };
@@ -234,6 +237,18 @@ int vnode_check_seals(const struct vnode *v, bool write, uint64_t end);
 /* Content through the page cache; advance *pos. For regular files. Take the lock themselves. */
 ssize_t vnode_read(struct vnode *v, struct uio *u, uint64_t *pos);
 ssize_t vnode_write(struct vnode *v, struct uio *u, uint64_t *pos, bool append);
+/*
+ * RLIMIT_FSIZE: nobody writes behind it, or makes a file longer. The hook is called where
+ * a call asks for that and gets -EFBIG (SIGXFSZ); both are the process's to set.
+ */
+extern uint64_t vnode_size_limit;
+/* True: the process may leave set-id bits of a file that it writes (CAP_FSETID). */
+extern bool vnode_writer_privileged;
+extern void (*vnode_limit_exceeded)(void);
+/* -EFBIG, told, when a file of `old` bytes may not have `size`. */
+int vnode_check_limit(uint64_t old, uint64_t size);
+/* It was read now: atime follows as with "relatime", unless the file was opened O_NOATIME. */
+void vnode_accessed(struct vnode *v);
 /* Kernel memory from a file (exec, loaders): bytes read, less than n only at the end. */
 ssize_t vnode_read_kernel(struct vnode *v, void *buf, size_t n, uint64_t off);
 

@@ -30,7 +30,10 @@ static ssize_t vfile_read(struct file *f, struct uio *u, uint64_t *pos)
         return -EISDIR;
     if (!direct_allowed(f, u, *pos))
         return -EINVAL;
+    bool wanted = u->left;
     ssize_t n = vnode_read(f->vnode, u, pos);
+    if (n >= 0 && wanted && !(f->flags & O_NOATIME))
+        vnode_accessed(f->vnode);
     if (n > 0)
         inotify_vnode(f->vnode, IN_ACCESS);
     return n;
@@ -50,22 +53,26 @@ static ssize_t vfile_write(struct file *f, struct uio *u, uint64_t *pos)
     struct vnode *v = f->vnode;
     if (!direct_allowed(f, u, *pos))
         return -EINVAL;
-    ssize_t n = vnode_write(v, u, pos, f->flags & O_APPEND);
+    bool sync = (f->flags & O_SYNC) == O_SYNC || u->flags & UIO_SYNC;
+    ssize_t n = vnode_write(v, u, pos, f->flags & O_APPEND || u->flags & UIO_APPEND);
     if (n <= 0)
         return n;
     inotify_vnode(v, IN_MODIFY);
     int err = 0;
-    if (f->flags & O_DSYNC)
-        err = vfile_fsync(f, (f->flags & O_SYNC) != O_SYNC);
+    if (sync || f->flags & O_DSYNC || u->flags & UIO_DSYNC)
+        err = vfile_fsync(f, !sync);
     else if (f->flags & O_DIRECT)
         err = page_cache_write(&v->cache, (*pos - (uint64_t)n) >> PAGE_SHIFT,
                                (*pos + PAGE_SIZE - 1) >> PAGE_SHIFT);
-    return err ? err : n;
+    if (!err)
+        return n;
+    u->done -= (size_t)n; /* it is not where it was to be: that is the answer, not a count */
+    return err == -EAGAIN ? -ENOMEM : err;
 }
 
 static int64_t vfile_seek(struct file *f, int64_t off, int whence)
 {
-    uint64_t size = f->vnode->size;
+    uint64_t size = f->vnode->size, limit = f->vnode->fs->size_limit, old = f->pos;
     if (whence == SEEK_DATA || whence == SEEK_HOLE) {
         if (off < 0 || (uint64_t)off >= size)
             return -ENXIO;
@@ -77,7 +84,11 @@ static int64_t vfile_seek(struct file *f, int64_t off, int whence)
             return off;
         whence = SEEK_SET;
     }
-    return file_seek_size(f, off, whence, size);
+    off = file_seek_size(f, off, whence, size);
+    if (off < 0 || !limit || (uint64_t)off <= limit || !vnode_is_regular(f->vnode))
+        return off;
+    f->pos = old;
+    return -EINVAL;
 }
 
 static int vfile_readdir(struct file *f, dirent_fn *fn, void *arg)
@@ -86,6 +97,8 @@ static int vfile_readdir(struct file *f, dirent_fn *fn, void *arg)
     int err = 0;
     if (!vnode_is_dir(v) || !v->ops->readdir)
         return -ENOTDIR;
+    if (!(f->flags & O_NOATIME))
+        vnode_accessed(v);
     if (f->pos < POS_SYNTHETIC) {
         mutex_lock(&v->lock);
         err = v->ops->readdir(v, &f->pos, fn, arg);
@@ -119,6 +132,8 @@ static int vfile_mmap(struct file *f, struct vm_object **out)
 {
     if (!vnode_is_regular(f->vnode))
         return -ENODEV;
+    if (!(f->flags & O_NOATIME))
+        vnode_accessed(f->vnode);
     vnode_get(f->vnode);
     *out = &f->vnode->cache.object;
     return 0;

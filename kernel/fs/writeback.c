@@ -96,12 +96,14 @@ static bool vnode_settle(struct vnode *v)
 int vnode_write_back(struct vnode *v)
 {
     int err = page_cache_write(&v->cache, 0, UINT64_MAX);
+    mutex_lock(&v->cache.writing); /* whoever finds nothing to store must know that it is stored */
     if (__atomic_exchange_n(&v->attr_dirty, false, __ATOMIC_ACQ_REL)) {
         int failed = v->ops->store(v);
         err = err ? err : failed;
         if (failed == -ENOMEM || failed == -EAGAIN)
             vnode_set_dirty(v, true);
     }
+    mutex_unlock(&v->cache.writing);
     if (vnode_settle(v))
         vnode_put(v);
     return err;

@@ -8,6 +8,7 @@
 #include "fs/inotify.h"
 #include "fs/writeback.h"
 #include "lib/string.h"
+#include "mem/kmalloc.h"
 #include "sched/clock.h"
 
 static bool has_prefix(const char *name, const char *prefix)
@@ -84,13 +85,37 @@ int fs_xattr_set(struct fs_context *ctx, struct vnode *v, const char *name, cons
     return err;
 }
 
+/* The list without the names that are for root only. */
+static int list_for_others(struct vnode *v, char *list, size_t size)
+{
+    static const char hidden[] = "trusted.";
+    int all = v->ops->xattr_list(v, NULL, 0), n = 0;
+    char *buf = all > 0 ? kmalloc((size_t)all) : NULL;
+    if (all <= 0 || !buf)
+        return all > 0 ? -ENOMEM : all;
+    all = v->ops->xattr_list(v, buf, (size_t)all);
+    for (int at = 0, len; at < all; at += len) {
+        len = (int)strlen(buf + at) + 1;
+        if (!strncmp(buf + at, hidden, sizeof hidden - 1))
+            continue;
+        if (size && (size_t)(n + len) > size) {
+            n = -ERANGE;
+            break;
+        }
+        if (size)
+            memcpy(list + n, buf + at, (size_t)len);
+        n += len;
+    }
+    kfree(buf);
+    return n;
+}
+
 int fs_xattr_list(struct fs_context *ctx, struct vnode *v, char *list, size_t size)
 {
-    (void)ctx;
     if (!v->ops->xattr_list)
         return 0;
     mutex_lock(&v->lock);
-    int err = v->ops->xattr_list(v, list, size);
+    int err = ctx->cred.uid ? list_for_others(v, list, size) : v->ops->xattr_list(v, list, size);
     mutex_unlock(&v->lock);
     return err;
 }

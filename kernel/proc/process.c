@@ -56,6 +56,11 @@ static void broken_pipe(void)
     signal_self(SIGPIPE);
 }
 
+static void limit_exceeded(void)
+{
+    signal_self(SIGXFSZ);
+}
+
 static struct credentials socket_credentials(void)
 {
     return (struct credentials){PROCESS_PID, process.euid, process.egid};
@@ -88,6 +93,7 @@ int process_init(const struct manifest *m)
     limits_init();
     process.manifest = m;
     file_broken_pipe = broken_pipe;
+    vnode_limit_exceeded = limit_exceeded;
     socket_process = (struct socket_process){.fds = &fd_table,
                                              .fs = &fs_context,
                                              .privileged = process_privileged,
@@ -130,6 +136,7 @@ void process_update_cred(void)
     c->gid = process.fsgid;
     c->group_count = process.group_count;
     c->groups = process.groups;
+    vnode_writer_privileged = process.fsuid == 0;
 }
 
 bool process_privileged(void)
@@ -306,4 +313,6 @@ void process_apply_limit(unsigned resource)
         vm.as_limit = soft;
     else if (resource == RLIMIT_DATA)
         vm.data_limit = soft;
+    else if (resource == RLIMIT_FSIZE)
+        __atomic_store_n(&vnode_size_limit, soft, __ATOMIC_RELAXED);
 }

@@ -14,7 +14,7 @@
 #include "syscall/syscalls.h"
 
 #define SENDFILE_CHUNK 65536u
-#define RWF_IGNORED    (RWF_HIPRI | RWF_DSYNC | RWF_SYNC)
+#define RWF_KNOWN      (RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND) /* nothing polls */
 
 typedef ssize_t transfer_fn(struct file *f, struct uio *u, uint64_t *pos);
 
@@ -70,7 +70,7 @@ long sys_pwrite64(int fd, struct uptr buf, unsigned long count, int64_t pos)
 }
 
 static long transfer_vector(int fd, struct uptr vec, unsigned long count, uint64_t *pos,
-                            transfer_fn *fn)
+                            uint8_t flags, transfer_fn *fn)
 {
     struct iov v;
     struct file *f;
@@ -79,6 +79,7 @@ static long transfer_vector(int fd, struct uptr vec, unsigned long count, uint64
         return r;
     r = iov_get(&v, vec, count);
     if (!r) {
+        v.uio.flags = flags;
         r = fn(f, &v.uio, pos);
         iov_put(&v);
     }
@@ -88,12 +89,12 @@ static long transfer_vector(int fd, struct uptr vec, unsigned long count, uint64
 
 long sys_readv(int fd, struct uptr vec, unsigned long count)
 {
-    return transfer_vector(fd, vec, count, NULL, file_read);
+    return transfer_vector(fd, vec, count, NULL, 0, file_read);
 }
 
 long sys_writev(int fd, struct uptr vec, unsigned long count)
 {
-    return transfer_vector(fd, vec, count, NULL, file_write);
+    return transfer_vector(fd, vec, count, NULL, 0, file_write);
 }
 
 /* On 64 bits the whole position is in its "low" half. */
@@ -102,7 +103,7 @@ long sys_preadv(int fd, struct uptr vec, unsigned long count, unsigned long pos_
 {
     uint64_t at = pos_low;
     (void)pos_high;
-    return at > INT64_MAX ? -EINVAL : transfer_vector(fd, vec, count, &at, file_read);
+    return at > INT64_MAX ? -EINVAL : transfer_vector(fd, vec, count, &at, 0, file_read);
 }
 
 long sys_pwritev(int fd, struct uptr vec, unsigned long count, unsigned long pos_low,
@@ -110,17 +111,38 @@ long sys_pwritev(int fd, struct uptr vec, unsigned long count, unsigned long pos
 {
     uint64_t at = pos_low;
     (void)pos_high;
-    return at > INT64_MAX ? -EINVAL : transfer_vector(fd, vec, count, &at, file_write);
+    return at > INT64_MAX ? -EINVAL : transfer_vector(fd, vec, count, &at, 0, file_write);
+}
+
+/* As in Linux, reads of files on a disk know RWF_NOWAIT; writes through the cache do not. */
+static long nowait_possible(int fd, transfer_fn *fn)
+{
+    struct file *f;
+    long r = file_of(fd, &f);
+    if (r)
+        return r;
+    if (fn != file_read || !f->vnode || !vnode_is_regular(f->vnode) ||
+        !f->vnode->cache.ops->write_pages)
+        r = -EOPNOTSUPP;
+    file_put(f);
+    return r;
 }
 
 static long transfer_v2(int fd, struct uptr vec, unsigned long count, uint64_t pos, unsigned flags,
                         transfer_fn *fn)
 {
-    if (flags & ~(unsigned)RWF_IGNORED)
+    uint8_t how = (flags & RWF_APPEND ? UIO_APPEND : 0) | (flags & RWF_DSYNC ? UIO_DSYNC : 0) |
+                  (flags & RWF_SYNC ? UIO_SYNC : 0) | (flags & RWF_NOWAIT ? UIO_CACHED : 0);
+    if (flags & ~(unsigned)RWF_KNOWN)
         return -EOPNOTSUPP;
     if (pos > INT64_MAX && pos != UINT64_MAX)
         return -EINVAL;
-    return transfer_vector(fd, vec, count, pos == UINT64_MAX ? NULL : &pos, fn);
+    if (flags & RWF_NOWAIT) {
+        long r = nowait_possible(fd, fn);
+        if (r)
+            return r;
+    }
+    return transfer_vector(fd, vec, count, pos == UINT64_MAX ? NULL : &pos, how, fn);
 }
 
 long sys_preadv2(int fd, struct uptr vec, unsigned long count, unsigned long pos_low,
@@ -148,8 +170,10 @@ long sys_lseek(int fd, int64_t offset, unsigned whence)
     return r;
 }
 
-/* Moves one chunk through `buf`; bytes that reached `out`, 0 at the end of `in`. */
-static ssize_t send_chunk(struct file *out, struct file *in, uint64_t *pos, char *buf, size_t n)
+/* Moves one chunk through `buf`; bytes that reached `out` (at *to; NULL: at its own position), 0
+ * at the end of `in`. */
+static ssize_t send_chunk(struct file *out, uint64_t *to, struct file *in, uint64_t *pos, char *buf,
+                          size_t n)
 {
     struct uio_vec vec;
     struct uio u;
@@ -159,27 +183,24 @@ static ssize_t send_chunk(struct file *out, struct file *in, uint64_t *pos, char
     if (got <= 0)
         return got;
     uio_init_kernel(&u, &vec, buf, (size_t)got);
-    ssize_t put = file_write(out, &u, NULL);
+    ssize_t put = file_write(out, &u, to);
     if (put > 0)
         *pos += (uint64_t)put;
     return put;
 }
 
-static long send_range(struct file *out, struct file *in, uint64_t *pos, unsigned long count)
+static long send_range(struct file *out, uint64_t *to, struct file *in, uint64_t *pos,
+                       unsigned long count)
 {
     size_t size = MIN(count, (unsigned long)SENDFILE_CHUNK);
     unsigned long done = 0;
     ssize_t r = 0;
-    if (!file_readable(in) || !file_writable(out))
-        return -EBADF;
-    if (!in->ops->seek || (out->flags & O_APPEND))
-        return -EINVAL;
     char *buf = kmalloc(MAX(size, (size_t)1));
     if (!buf)
         return -ENOMEM;
     while (done < count) {
         size_t n = MIN(count - done, size);
-        r = send_chunk(out, in, pos, buf, n);
+        r = send_chunk(out, to, in, pos, buf, n);
         if (r <= 0)
             break;
         done += (unsigned long)r;
@@ -203,8 +224,12 @@ long sys_sendfile(int out, int in, struct uptr offset, unsigned long count)
         r = copy_from_user(&pos, offset, sizeof pos);
     if (!r && pos > INT64_MAX)
         r = -EINVAL;
+    if (!r && (!file_readable(from) || !file_writable(to)))
+        r = -EBADF;
+    if (!r && (!from->ops->seek || to->flags & O_APPEND))
+        r = -EINVAL;
     if (!r)
-        r = send_range(to, from, &pos, MIN(count, RW_MAX));
+        r = send_range(to, NULL, from, &pos, MIN(count, RW_MAX));
     if (r > 0 && uptr_null(offset))
         from->pos = pos;
     else if (r > 0 && copy_to_user(offset, &pos, sizeof pos))
@@ -212,6 +237,65 @@ long sys_sendfile(int out, int in, struct uptr offset, unsigned long count)
     file_put(to);
 put_from:
     file_put(from);
+    return r;
+}
+
+/* What copy_file_range(2) takes: regular files, not one part over another of the same one. */
+static long copy_check(const struct file *f[2], const uint64_t pos[2], unsigned long *count)
+{
+    const struct vnode *v[2] = {f[0]->vnode, f[1]->vnode};
+    if ((v[0] && vnode_is_dir(v[0])) || (v[1] && vnode_is_dir(v[1])))
+        return -EISDIR;
+    if (!v[0] || !v[1] || !vnode_is_regular(v[0]) || !vnode_is_regular(v[1]))
+        return -EINVAL;
+    if (!file_readable(f[0]) || !file_writable(f[1]) || f[1]->flags & O_APPEND)
+        return -EBADF;
+    if (pos[0] > INT64_MAX - *count || pos[1] > INT64_MAX - *count)
+        return -EOVERFLOW;
+    *count = pos[0] < v[0]->size ? MIN(*count, v[0]->size - pos[0]) : 0;
+    bool over = v[0] == v[1] && pos[0] < pos[1] + *count && pos[1] < pos[0] + *count;
+    return over ? -EINVAL : 0;
+}
+
+static long copy_range(struct file *f[2], struct uptr user[2], unsigned long count)
+{
+    uint64_t pos[2];
+    long r = 0;
+    count = MIN(count, RW_MAX);
+    for (unsigned i = 0; i < 2 && !r; i++) {
+        pos[i] = f[i]->pos;
+        if (!uptr_null(user[i]))
+            r = copy_from_user(&pos[i], user[i], sizeof pos[i]);
+        if (!r && pos[i] > INT64_MAX)
+            r = -EINVAL;
+    }
+    if (!r)
+        r = copy_check((const struct file **)f, pos, &count);
+    if (r || !count)
+        return r;
+    r = send_range(f[1], &pos[1], f[0], &pos[0], count);
+    for (unsigned i = 0; i < 2 && r > 0; i++) {
+        if (uptr_null(user[i]))
+            f[i]->pos = pos[i];
+        else if (copy_to_user(user[i], &pos[i], sizeof pos[i]))
+            r = -EFAULT;
+    }
+    return r;
+}
+
+long sys_copy_file_range(int in, struct uptr in_pos, int out, struct uptr out_pos,
+                         unsigned long count, unsigned flags)
+{
+    struct file *f[2];
+    long r = file_of(in, &f[0]);
+    if (r)
+        return r;
+    r = file_of(out, &f[1]);
+    if (!r) {
+        r = flags ? -EINVAL : copy_range(f, (struct uptr[2]){in_pos, out_pos}, count);
+        file_put(f[1]);
+    }
+    file_put(f[0]);
     return r;
 }
 
@@ -300,7 +384,9 @@ static long allocate(struct file *f, int mode, uint64_t offset, uint64_t len)
     if (!v->ops->allocate)
         return -EOPNOTSUPP;
     mutex_lock(&v->lock);
-    long r = v->ops->allocate(v, mode, offset, len);
+    long r = mode & FALLOC_FL_KEEP_SIZE ? 0 : vnode_check_limit(v->size, offset + len);
+    if (!r)
+        r = v->ops->allocate(v, mode, offset, len);
     if (!r) {
         v->mtime = v->ctime = (int64_t)clock_wall();
         vnode_changed(v);
@@ -348,6 +434,15 @@ long sys_fadvise64(int fd, int64_t offset, int64_t len, int advice)
 
 long sys_readahead(int fd, int64_t offset, unsigned long count)
 {
+    struct file *f;
     (void)count;
-    return hint(fd, offset >= 0);
+    long r = file_of(fd, &f);
+    if (r)
+        return r;
+    if (!file_readable(f))
+        r = -EBADF;
+    else if (offset < 0 || !f->vnode || !vnode_is_regular(f->vnode))
+        r = -EINVAL;
+    file_put(f);
+    return r;
 }

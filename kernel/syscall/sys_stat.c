@@ -117,6 +117,8 @@ long sys_statx(int dir, struct uptr name, unsigned flags, unsigned mask, struct 
     if (flags &
         ~(unsigned)(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH | AT_STATX_SYNC_TYPE))
         return -EINVAL;
+    if ((flags & AT_STATX_SYNC_TYPE) == AT_STATX_SYNC_TYPE)
+        return -EINVAL;
     int err = stat_at(dir, name, flags, &s);
     if (err)
         return err;

@@ -19,7 +19,13 @@ struct uio {
     size_t left;               /* bytes still to transfer */
     size_t done;               /* bytes transferred */
     bool kernel;               /* the pieces are kernel memory */
+    uint8_t flags;             /* UIO_*: this transfer only */
 };
+
+#define UIO_APPEND 1 /* to the end of the file */
+#define UIO_DSYNC  2 /* as if the file were open with O_DSYNC, */
+#define UIO_SYNC   4 /* or O_SYNC */
+#define UIO_CACHED 8 /* -EAGAIN rather than waiting for a disk */
 
 /* `vec` must outlive `u`. */
 void uio_init(struct uio *u, const struct uio_vec *vec, size_t count);

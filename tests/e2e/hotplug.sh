@@ -100,7 +100,7 @@ C
 
 # machine_start [OPTION...]: ./app in a machine named m; `say LETTER` tells it what to do.
 machine_start() {
-    rm -f go
+    rm -f go app-out app-err
     mkfifo go
     exec 8<>go
     timeout -k 5 $E2E_LIMIT "$OPS" run --name m "$@" ./app >app-out 2>app-err <go &

@@ -549,48 +549,6 @@ static void no_memory_is_an_errno(void **state)
 }
 
 /* The disk fails: fsync tells it once, the journal is given up, nothing is written any more. */
-/* Only what is free is told to the disk, which then forgets it. */
-static void trim_leaves_what_is_used(void **state)
-{
-    (void)state;
-    FOR_EACH_VARIANT
-    {
-        char *data = pattern(300000, 5), *got = malloc(300000);
-        uint64_t trimmed = 0, part = 0;
-        rig_make(variants[k], "24M");
-        const struct fs_ops *ops = rig.fs->ops;
-        assert_int_equal(ops->trim(rig.fs, 0, UINT64_MAX, 0, &trimmed), -EOPNOTSUPP);
-        rig.dev.discard_max = 1024;
-        assert_int_equal(rig_create("f", S_IFREG | 0644, NULL), 0);
-        assert_int_equal(rig_create("g", S_IFREG | 0644, NULL), 0);
-        assert_int_equal(rig_write("f", 0, data, 300000), 300000);
-        assert_int_equal(rig_write("g", 0, data, 300000), 300000);
-        assert_int_equal(rig_fsync("f"), 0);
-        assert_int_equal(rig_fsync("g"), 0);
-        assert_int_equal(rig_unlink("g"), 0);
-        struct fs_stats st;
-        assert_int_equal(ops->trim(rig.fs, 0, UINT64_MAX, 0, &trimmed), 0);
-        ops->statfs(rig.fs, &st);
-        assert_int_equal(trimmed, st.blocks_free * st.block_size);
-        assert_int_equal(fake_blk_discarded, trimmed);
-        assert_int_equal(ops->trim(rig.fs, 5 << 20, 3 << 20, 0, &part), 0);
-        assert_in_range(part, 1, 3 << 20);
-        assert_int_equal(ops->trim(rig.fs, 0, 512, 0, &part), -EINVAL);
-        assert_int_equal(ops->trim(rig.fs, 1 << 30, 1 << 20, 0, &part), -EINVAL);
-        assert_int_equal(ops->trim(rig.fs, 0, UINT64_MAX, 1ull << 40, &part), -EINVAL);
-        assert_int_equal(rig_read("f", 0, got, 300000), 300000);
-        assert_memory_equal(got, data, 300000);
-        rig_unmount();
-        rig_check();
-        rig_mount();
-        assert_int_equal(rig_read("f", 0, got, 300000), 300000);
-        assert_memory_equal(got, data, 300000);
-        rig_end();
-        free(data);
-        free(got);
-    }
-}
-
 static void write_errors_end_the_journal(void **state)
 {
     struct vnode *v;
@@ -600,8 +558,8 @@ static void write_errors_end_the_journal(void **state)
     rig_make("-b 1024", "16M");
     assert_int_equal(rig_create("f", S_IFREG | 0644, NULL), 0);
     assert_int_equal(rig_write("f", 0, data, 50000), 50000);
-    assert_int_equal(rig_fsync("f"), 0);
     assert_int_equal(rig_get("f", &v), 0);
+    assert_int_equal(rig_fsync("f"), 0);
     assert_int_equal(vnode_file_create(v, NULL, O_RDWR, &f), 0);
     assert_int_equal(rig_write("f", 0, data + 1000, 30000), 30000);
     fake_blk_write_fail_after = 0; /* content in place: no journal is needed for it */
@@ -628,6 +586,64 @@ static void write_errors_end_the_journal(void **state)
     free(data);
 }
 
+/* Whether a cut now would leave that file. */
+static bool is_durable(const char *name)
+{
+    struct fs *live = rig.fs, *fs;
+    struct blkdev dev;
+    struct vnode *v;
+    char *copy = malloc(rig.bytes);
+    memcpy(copy, rig.image, rig.bytes);
+    fake_blkdev_init(&dev, copy, rig.bytes);
+    assert_int_equal(ext4_mount(&dev, false, &fs), 0);
+    rig.fs = fs;
+    bool there = !rig_get(name, &v);
+    if (there)
+        vnode_put(v);
+    ext4_unmount(fs);
+    rig.fs = live;
+    free(copy);
+    return there;
+}
+
+/* The transaction of a change is remembered even when the inode has left the memory meanwhile. */
+static void fsync_of_what_was_opened_again(void **state)
+{
+    (void)state;
+    rig_make("", "16M");
+    assert_int_equal(rig_create("f", S_IFREG | 0644, NULL), 0);
+    assert_int_equal(rig_fsync("f"), 0);
+    assert_true(is_durable("f"));
+    rig_end();
+}
+
+/* What was written in place through a mapping belongs to no transaction; sync flushes all the same.
+ */
+static void sync_flushes(void **state)
+{
+    struct vnode *v;
+    struct page *p;
+    (void)state;
+    rig_make("", "16M");
+    assert_int_equal(rig_create("f", S_IFREG | 0644, NULL), 0);
+    assert_int_equal(rig_write("f", 0, "before", 6), 6);
+    rig_unmount();
+    rig_mount();
+    for (unsigned again = 0; again < 2; again++) {
+        assert_int_equal(rig_get("f", &v), 0);
+        assert_int_equal(v->cache.ops->write_page(&v->cache, 0, NULL, &p), 0);
+        memcpy(page_address(p), "mapped", 6);
+        page_cache_dirty(&v->cache, p);
+        page_put(p);
+        unsigned writes = fake_blk_writes, flushes = fake_blk_flushes;
+        assert_int_equal(again ? vnode_write_back(v) || v->ops->fsync(v, true) : fs_sync(rig.fs),
+                         0);
+        assert_true(fake_blk_writes > writes && fake_blk_flushes > flushes);
+        vnode_put(v);
+    }
+    rig_end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -647,8 +663,9 @@ int main(void)
         cmocka_unit_test(inline_data_moves_out),
         cmocka_unit_test(extended_attributes),
         cmocka_unit_test(no_memory_is_an_errno),
-        cmocka_unit_test(trim_leaves_what_is_used),
         cmocka_unit_test(write_errors_end_the_journal),
+        cmocka_unit_test(fsync_of_what_was_opened_again),
+        cmocka_unit_test(sync_flushes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

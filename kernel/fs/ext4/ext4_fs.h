@@ -199,9 +199,10 @@ struct ext4_fs {
     struct mutex op;        /* one change of metadata at a time */
     struct mutex load_lock; /* an inode is read once */
     struct ext4_journal *journal;
-    bool opened;  /* something was changed: the disk says so */
-    bool ended;   /* unmounted or given up: no more changes */
-    bool touched; /* the operation under way has changed something */
+    bool opened;          /* something was changed: the disk says so */
+    bool content_written; /* of some file since the mount; atomic */
+    bool ended;           /* unmounted or given up: no more changes */
+    bool touched;         /* the operation under way has changed something */
     bool counts_changed;
     uint32_t log_flex;
     struct ext4_pending pending[2];        /* by the parity of the transaction */
@@ -315,7 +316,10 @@ uint32_t ext4_tid(const struct ext4_fs *fs);
 /* Data I/O that the running transaction has to wait for: begins during the operation. */
 uint32_t ext4_data_begin(struct ext4_fs *fs);
 void ext4_data_end(struct ext4_fs *fs, uint32_t tid);
-/* Commits everything up to that transaction; flushes the device in any case. */
+/*
+ * Commits everything up to that transaction. The device is flushed in any case, but
+ * while nothing at all has been written since the mount.
+ */
 int ext4_commit(struct ext4_fs *fs, uint32_t tid);
 /* Commits the running transaction; without a flush when there is nothing. */
 int ext4_commit_running(struct ext4_fs *fs);
@@ -337,6 +341,7 @@ struct ext4_group {
     uint32_t number;
     uint8_t *desc;
 };
+/* Checks it; an operation is under way (or the mount). */
 int ext4_group_get(struct ext4_fs *fs, uint32_t group, struct ext4_group *out);
 void ext4_group_put(struct ext4_group *g);
 /* A field of two halves; the high one is 0 in short descriptors. */
@@ -356,7 +361,7 @@ int ext4_groups_init(struct ext4_fs *fs);
 void ext4_groups_forget(struct ext4_fs *fs); /* what was read is to be compared again */
 uint64_t ext4_group_first(const struct ext4_fs *fs, uint32_t group);
 uint32_t ext4_group_blocks(const struct ext4_fs *fs, uint32_t group);
-/* First block of a group's inode table. */
+/* First block of a group's inode table. Needs no operation. */
 int ext4_inode_table(struct ext4_fs *fs, uint32_t group, uint64_t *out);
 
 /* Allocation (ext4_alloc.c, ext4_ialloc.c); during an operation. */

@@ -200,6 +200,13 @@ static int ext4_setattr(struct vnode *v, const struct vnode_attr *a)
     return 0; /* the generic code sets the fields, write-back stores them */
 }
 
+/* Blocks that are set aside for dirty pages are the file's already. */
+static void ext4_file_stat(struct vnode *v, struct file_stat *st)
+{
+    uint64_t reserved = __atomic_load_n(&v->cache.reserved, __ATOMIC_RELAXED);
+    st->blocks += reserved << (ext4_fs(v)->block_shift - 9);
+}
+
 #define COMMON_OPS                                                                                 \
     .setattr = ext4_setattr, .store = ext4_store, .fsync = ext4_fsync, .destroy = ext4_destroy,    \
     .xattr_get = ext4_xattr_get, .xattr_set = ext4_xattr_set, .xattr_list = ext4_xattr_list
@@ -223,6 +230,7 @@ static const struct vnode_ops ext4_file_ops = {
     .truncate = ext4_truncate,
     .allocate = ext4_allocate,
     .seek = ext4_seek,
+    .stat = ext4_file_stat,
 };
 static const struct vnode_ops ext4_link_ops = {COMMON_OPS, .readlink = ext4_readlink};
 static const struct vnode_ops ext4_special_ops = {COMMON_OPS};
@@ -260,6 +268,8 @@ static int inode_decode(struct ext4_fs *fs, uint64_t ino, bool orphan, const uin
         return ext4_bad(fs, "file size", ino);
     int err = n->flags & INODE_INLINE ? inode_inline(fs, n, raw, extra) : 0;
     n->discard = err;
+    /* What it says may not be on the disk yet, as it may have been in memory before. */
+    n->tid = n->data_tid = fs->journal ? ext4_tid(fs) : 0;
     return err;
 }
 

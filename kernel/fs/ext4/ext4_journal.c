@@ -311,16 +311,17 @@ int ext4_commit(struct ext4_fs *fs, uint32_t tid)
 {
     struct ext4_journal *j = fs->journal;
     int err = 0;
-    if (!fs->opened)
-        return 0;
+    if (!fs->opened) /* content at most, by mappings */
+        return fs->content_written ? blkdev_flush(fs->dev) : 0;
     mutex_lock(&j->commit);
-    bool done = (int32_t)(j->committed - tid) >= 0;
+    uint32_t before = j->committed;
     if (j->aborted)
         err = -EIO;
-    else if (!done)
+    else if ((int32_t)(before - tid) < 0)
         err = journal_commit(fs);
+    bool flushed = j->committed != before;
     mutex_unlock(&j->commit);
-    return done && !err ? blkdev_flush(fs->dev) : err;
+    return flushed || err ? err : blkdev_flush(fs->dev);
 }
 
 void ext4_journal_free(struct ext4_fs *fs)

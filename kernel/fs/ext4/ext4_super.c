@@ -185,7 +185,7 @@ static int ext4_sync(struct fs *base)
 {
     struct ext4_fs *fs = CONTAINER_OF(base, struct ext4_fs, fs);
     ext4_reap(fs);
-    return ext4_commit_running(fs);
+    return fs->journal ? ext4_commit(fs, ext4_tid(fs)) : 0;
 }
 
 static bool ext4_tick(struct fs *base, bool due)
@@ -533,6 +533,7 @@ int ext4_mount(struct blkdev *dev, bool read_only, struct fs **out)
     if (err)
         goto free;
     fs->fs.read_only |= read_only;
+    fs->fs.size_limit = ext4_size_limit(fs);
     kfree(sb);
     *out = &fs->fs;
     return 0;

@@ -222,6 +222,7 @@ static int part_submit(const struct write_part *w, uint64_t base, struct page **
         at += count;
     }
     int failed = io_batch_finish(&b);
+    __atomic_store_n(&fs->content_written, true, __ATOMIC_RELEASE);
     return err ? err : failed;
 }
 
