@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -15,6 +16,7 @@
 #include "child.h"
 #include "command.h"
 #include "debug.h"
+#include "instance.h"
 #include "kvm.h"
 #include "launch.h"
 #include "ops/exit.h"
@@ -59,6 +61,11 @@ static const struct option run_rows[] = {
      .offset = offsetof(struct request, memory),
      .argument = "SIZE",
      .help = "memory of the machine: 64M, 2G (default 256M or by need)"},
+    {.name = "name",
+     .type = OPTION_TEXT,
+     .offset = offsetof(struct request, name),
+     .argument = "NAME",
+     .help = "give the machine a name: it can get volumes while it runs"},
     {.name = "net",
      .type = OPTION_TEXT,
      .offset = offsetof(struct request, net),
@@ -197,21 +204,28 @@ static bool sockets_make(struct machine *m, int ours[STREAM_COUNT], struct err *
     return true;
 }
 
-/* QEMU inherits our ends of the streams and the locks of the volumes. */
-static bool machine_start(const struct machine *m, struct child *child, const struct strlist *argv,
-                          struct err *err)
+/* QEMU inherits our ends of the streams and the locks of the volumes and of the name. */
+static bool machine_start(const struct machine *m, const struct instance *instance,
+                          struct child *child, const struct strlist *argv, struct err *err)
 {
-    int *keep = alloc_array(NULL, STREAM_COUNT + m->mounts->count, sizeof *keep);
+    size_t count = STREAM_COUNT + m->mounts->count;
+    int *keep = alloc_array(NULL, count + 1, sizeof *keep);
     memcpy(keep, m->fds, sizeof m->fds);
     for (size_t i = 0; i < m->mounts->count; i++)
         keep[STREAM_COUNT + i] = m->mounts->items[i].fd;
-    bool ok = child_start(child, argv, keep, STREAM_COUNT + m->mounts->count, err);
+    if (instance->lock >= 0)
+        keep[count++] = instance->lock;
+    bool ok = child_start(child, argv, keep, count, err);
     free(keep);
+    if (ok && instance->lock >= 0 && !instance_write_pid(instance, child->pid, err)) {
+        kill(child->pid, SIGKILL);
+        ok = false;
+    }
     return ok;
 }
 
-static bool machine_run(struct machine *m, const struct plan *p, const struct request *r,
-                        int *status, struct err *err)
+static bool machine_run(struct machine *m, const struct instance *instance, const struct plan *p,
+                        const struct request *r, int *status, struct err *err)
 {
     struct relay_options o = {
         .verbose = r->verbose, .trace = r->trace != NULL, .network = m->network, .tree = &p->tree};
@@ -229,7 +243,7 @@ static bool machine_run(struct machine *m, const struct plan *p, const struct re
         puts(line);
     } else {
         relay_block_signals();
-        ok = machine_start(m, &child, &argv, err);
+        ok = machine_start(m, instance, &child, &argv, err);
         for (int s = 0; s < STREAM_COUNT; s++)
             close(m->fds[s]);
         ok = ok && relay_run(&child, ours, &o, status, err);
@@ -285,10 +299,18 @@ static bool network_choose(struct network *n, struct plan *p, const struct reque
     return ok && (r->dry_run || network_check(n, err));
 }
 
-/* microvm has 8 slots: the streams, the root, random numbers, the network take one each. */
-static size_t volumes_most(bool q35, const struct network *n)
+/* microvm has 8 slots: the streams, the root, random numbers, the network and the controller of a
+ * machine with a name take one each. */
+static size_t volumes_most(bool q35, const struct network *n, bool named)
 {
-    return q35 ? Q35_VOLUMES : n->kind == NETWORK_NONE ? 5 : 4;
+    size_t slots = 5 - (n->kind != NETWORK_NONE) - named;
+    return q35 ? Q35_VOLUMES : slots;
+}
+
+/* Its directory is only made when the machine is really started. */
+static bool name_choose(struct instance *i, const struct request *r, struct err *err)
+{
+    return !r->name || (instance_place(i, r->name, err) && (r->dry_run || instance_claim(i, err)));
 }
 
 /* Volumes and shares take the machine's slots together. */
@@ -310,6 +332,7 @@ static bool plan_run(struct plan *p, const struct request *r, int *status, struc
     struct machine m = {0};
     struct cache_image image = {0};
     struct debug debug = {0};
+    struct instance instance = {.lock = -1};
     struct network network = {0};
     char *qemu = NULL, *kernel = NULL, *manifest = NULL;
     size_t machine;
@@ -317,8 +340,9 @@ static bool plan_run(struct plan *p, const struct request *r, int *status, struc
               size_choose(&m, r, p, err) && network_choose(&network, p, r, err) &&
               (kernel = launch_kernel(r, err)) && (qemu = qemu_find(err)) &&
               accel_choose(&m, r, err) &&
-              mounts_take(p, r, volumes_most(machine == 1, &network), qemu, err) &&
-              image_take(p, r, &image, err) && manifest_place(p, &manifest, err);
+              mounts_take(p, r, volumes_most(machine == 1, &network, r->name), qemu, err) &&
+              image_take(p, r, &image, err) && name_choose(&instance, r, err) &&
+              manifest_place(p, &manifest, err);
     if (ok) {
         m.q35 = machine == 1;
         m.qemu = qemu;
@@ -329,9 +353,12 @@ static bool plan_run(struct plan *p, const struct request *r, int *status, struc
         m.network = &network;
         m.mounts = &p->mounts;
         m.shares = &p->shares;
-        ok = debug_prepare(&debug, p, kernel, r, &m, err) && machine_run(&m, p, r, status, err);
+        m.instance = instance.dir;
+        ok = debug_prepare(&debug, p, kernel, r, &m, err) &&
+             machine_run(&m, &instance, p, r, status, err);
         debug_end(&debug, p->program, stderr);
     }
+    instance_free(&instance);
     network_free(&network);
     free(image.path);
     free(image.note);

@@ -15,32 +15,32 @@
 
 #define MOUNT_PATH_MAX 255
 
-bool mount_path_check(const char *option, const char *word, const char *path, struct err *err)
+bool mount_path_check(const char *word, const char *path, struct err *err)
 {
     static const char *const taken[] = {"/dev", "/proc", "/sys", "/tmp"};
     if (strcmp(path, "/") == 0)
         return err_set(err, OPS_EXIT_USAGE, "choose a directory below it",
-                       "%s %s: the root cannot be replaced", option, word);
+                       "%s: the root cannot be replaced", word);
     for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++) {
         size_t n = strlen(taken[i]);
         if (strncmp(path, taken[i], n) == 0 && (path[n] == 0 || path[n] == '/'))
             return err_set(err, OPS_EXIT_USAGE, "choose another directory",
-                           "%s %s: the kernel mounts its own on %s", option, word, taken[i]);
+                           "%s: the kernel mounts its own on %s", word, taken[i]);
     }
     if (strlen(path) > MOUNT_PATH_MAX)
-        return err_set(err, OPS_EXIT_USAGE, NULL, "%s %s: the path is longer than %d bytes", option,
-                       word, MOUNT_PATH_MAX);
+        return err_set(err, OPS_EXIT_USAGE, NULL, "%s: the path is longer than %d bytes", word,
+                       MOUNT_PATH_MAX);
     return true;
 }
 
-static bool word_parse(struct mount *one, const char *word, struct err *err)
+bool mount_parse(struct mount *one, const char *word, struct err *err)
 {
     const char *colon = strstr(word, ":/");
     if (!colon || colon == word) {
         bool relative = !colon && strchr(word, ':');
-        return err_set(err, OPS_EXIT_USAGE, "write --mounts NAME:/path or NAME:/path:ro",
-                       relative ? "--mounts %s: the mount point must be an absolute path"
-                                : "--mounts %s says not what is mounted where",
+        return err_set(err, OPS_EXIT_USAGE, "write NAME:/path or NAME:/path:ro",
+                       relative ? "%s: the mount point must be an absolute path"
+                                : "%s says not what is mounted where",
                        word);
     }
     size_t n = strlen(colon + 1);
@@ -49,7 +49,7 @@ static bool word_parse(struct mount *one, const char *word, struct err *err)
     one->name = alloc_bytes(word, (size_t)(colon - word));
     one->path = path_normal(path);
     free(path);
-    return mount_path_check("--mounts", word, one->path, err);
+    return mount_path_check(word, one->path, err);
 }
 
 static bool twice_check(const struct mounts *m, const struct mount *one, struct err *err)
@@ -79,7 +79,7 @@ bool mounts_parse(struct mounts *m, const struct strlist *words, struct tree *t,
         m->items = alloc_array(m->items, m->count + 1, sizeof *m->items);
         struct mount *one = &m->items[m->count++];
         *one = (struct mount){.fd = -1};
-        ok = word_parse(one, words->items[i], err) && twice_check(m, one, err) &&
+        ok = mount_parse(one, words->items[i], err) && twice_check(m, one, err) &&
              (tree_find(t, one->path) || tree_add_dir(t, one->path, 0755, "mount point", err));
     }
     if (m->count)
@@ -119,7 +119,7 @@ static bool super_check(const struct mount *one, const struct ext4file *f, struc
     return true;
 }
 
-static bool mount_attach(struct mount *one, char uuid[37], struct err *err)
+bool mount_attach(struct mount *one, char uuid[37], struct err *err)
 {
     struct ext4file f;
     if (!(one->file = volume_path(one->name, err)) ||
@@ -157,15 +157,20 @@ bool mounts_attach(struct mounts *m, struct strlist *manifest, size_t most, stru
     return ok;
 }
 
+void mount_free(struct mount *one)
+{
+    free(one->name);
+    free(one->path);
+    free(one->file);
+    if (one->fd >= 0)
+        close(one->fd);
+    *one = (struct mount){.fd = -1};
+}
+
 void mounts_free(struct mounts *m)
 {
-    for (size_t i = 0; i < m->count; i++) {
-        free(m->items[i].name);
-        free(m->items[i].path);
-        free(m->items[i].file);
-        if (m->items[i].fd >= 0)
-            close(m->items[i].fd);
-    }
+    for (size_t i = 0; i < m->count; i++)
+        mount_free(&m->items[i]);
     free(m->items);
     *m = (struct mounts){0};
 }

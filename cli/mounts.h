@@ -25,8 +25,16 @@ struct mounts {
     size_t count;
 };
 
-/* Whether something may be mounted there. Errors (OPS_EXIT_USAGE) name the option's word. */
-bool mount_path_check(const char *option, const char *word, const char *path, struct err *err);
+/* Whether something may be mounted there. Errors: OPS_EXIT_USAGE. */
+bool mount_path_check(const char *word, const char *path, struct err *err);
+/* Reads one word. Errors (OPS_EXIT_USAGE): no absolute path, or one that the kernel needs itself.
+ */
+bool mount_parse(struct mount *one, const char *word, struct err *err);
+
+/* Finds and locks that volume: its UUID. Errors: unknown, in use, damaged. */
+bool mount_attach(struct mount *one, char uuid[37], struct err *err);
+
+void mount_free(struct mount *one);
 
 /* Reads the words and adds the mount points to the tree. Errors (OPS_EXIT_USAGE): no absolute
  * path, a path that the kernel needs itself, a path or a volume twice. */

@@ -38,6 +38,7 @@ struct request {
     const char *output;
     const char *core;
     const char *net;
+    const char *name; /* of the machine */
     struct strlist ports, udp_ports;
     bool no_aslr;
     bool read_only;

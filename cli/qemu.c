@@ -9,6 +9,7 @@
 #include "alloc.h"
 #include "buf.h"
 #include "child.h"
+#include "instance.h"
 #include "ops/control.h"
 #include "ops/exit.h"
 #include "script.h"
@@ -78,6 +79,27 @@ static void machine_arguments(const struct machine *m, struct strlist *argv)
     strlist_addf(argv, "%u", m->cpus);
 }
 
+/* One of the sockets in the directory of a machine with a name. */
+static void socket_argument(const struct machine *m, const char *id, const char *name,
+                            struct strlist *argv)
+{
+    char *dir = comma_escape(m->instance);
+    strlist_add(argv, "-chardev");
+    strlist_addf(argv, "socket,id=%s,path=%s/%s,server=on,wait=off", id, dir, name);
+    free(dir);
+}
+
+/* The monitor, and requests to the kernel: their port stands before the control channel's. */
+static void instance_arguments(const struct machine *m, struct strlist *argv)
+{
+    if (!m->instance)
+        return;
+    socket_argument(m, "qmp", INSTANCE_QMP, argv);
+    arguments(argv, "-mon chardev=qmp,mode=control");
+    socket_argument(m, OPS_PORT_INSTANCE, INSTANCE_GUEST, argv);
+    arguments(argv, "-device virtserialport,chardev=" OPS_PORT_INSTANCE ",name=" OPS_PORT_INSTANCE);
+}
+
 static void stream_arguments(const struct machine *m, struct strlist *argv)
 {
     static const char *const ports[] = {
@@ -89,7 +111,9 @@ static void stream_arguments(const struct machine *m, struct strlist *argv)
     strlist_add(argv, "-chardev");
     strlist_addf(argv, "socket,id=serial,fd=%d", m->fds[STREAM_SERIAL]);
     arguments(argv, "-serial chardev:serial -device");
-    strlist_addf(argv, "virtio-serial-%s,max_ports=6", m->q35 ? "pci" : "device");
+    strlist_addf(argv, "virtio-serial-%s,max_ports=%d", m->q35 ? "pci" : "device",
+                 m->instance ? 7 : 6);
+    instance_arguments(m, argv);
     for (size_t i = 0; i < sizeof ports / sizeof ports[0]; i++) {
         strlist_add(argv, "-chardev");
         strlist_addf(argv, "socket,id=%s,fd=%d", ports[i], m->fds[i]);
@@ -124,7 +148,7 @@ static void volume_arguments(const struct machine *m, const char *bus, struct st
         char *file = comma_escape(v->file);
         strlist_add(argv, "-drive");
         strlist_addf(argv, "id=volume%zu,if=none,format=raw,%sfile=%s", i,
-                     v->read_only ? "readonly=on," : "", file);
+                     v->read_only ? "readonly=on," : "discard=unmap,", file);
         strlist_add(argv, "-device");
         strlist_addf(argv, "virtio-blk-%s,drive=volume%zu", bus, i);
         free(file);
@@ -184,6 +208,10 @@ void qemu_command(const struct machine *m, struct strlist *argv)
     strlist_addf(argv, "virtio-blk-%s,drive=root", bus);
     volume_arguments(m, bus, argv);
     share_arguments(m, bus, argv);
+    if (m->instance) {
+        strlist_add(argv, "-device");
+        strlist_addf(argv, "virtio-scsi-%s,id=" QEMU_SCSI, bus);
+    }
     strlist_add(argv, "-device");
     strlist_addf(argv, "virtio-rng-%s", bus);
     network_arguments(m->network, bus, argv);

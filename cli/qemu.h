@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The one QEMU command line. Five inherited sockets carry the program's streams,
- * the control channel and the serial line; there is no monitor.
+ * the control channel and the serial line; there is no monitor but in a machine with
+ * a name, which also has a SCSI controller for disks that come and go.
  */
 #pragma once
 
@@ -13,6 +14,9 @@
 #include "network.h"
 #include "shares.h"
 #include "strlist.h"
+
+#define QEMU_SCSI     "instance" /* the controller */
+#define QEMU_SCSI_BUS QEMU_SCSI ".0"
 
 enum stream {
     STREAM_STDIN,
@@ -29,6 +33,7 @@ struct machine {
     const char *root;     /* image file */
     const char *manifest; /* file */
     const char *core;     /* file for a core; NULL: none */
+    const char *instance; /* directory of a machine with a name; NULL: it has none */
     const char *debug;    /* socket for gdb, the machine starts stopped; NULL: none */
     bool root_read_only;  /* else writes go to an overlay that ends with the machine */
     bool q35;             /* PCI instead of microvm's virtio-mmio */

@@ -69,7 +69,7 @@ static bool word_parse(struct share *one, const char *word, struct err *err)
     char *directory = alloc_bytes(word, host);
     char *path = alloc_bytes(word + host + 1, n - host - 1);
     one->path = path_normal(path);
-    bool ok = mount_path_check("--share", word, one->path, err) && host_find(one, directory, err);
+    bool ok = mount_path_check(word, one->path, err) && host_find(one, directory, err);
     free(path);
     free(directory);
     return ok;

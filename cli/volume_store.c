@@ -101,6 +101,11 @@ static bool uuid_read(const char *path, char text[37])
     return ok;
 }
 
+bool volume_uuid(const char *path, char text[37], struct err *err)
+{
+    return uuid_read(path, text) || err_errno(err, "read", path);
+}
+
 /* The volume whose UUID this is; NULL: none. */
 static char *by_uuid(const char *dir, const struct strlist *names, const char *uuid)
 {

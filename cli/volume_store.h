@@ -31,3 +31,6 @@ char *volume_path(const char *name, struct err *err);
 bool volume_create(const char *name, uint64_t size, const char *dir, struct err *err);
 
 bool volume_delete(const char *name, struct err *err);
+
+/* The UUID of the filesystem in a bare file, also while somebody uses it. */
+bool volume_uuid(const char *path, char text[37], struct err *err);

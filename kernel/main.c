@@ -31,6 +31,7 @@
 #include "net/interface.h"
 #include "net/procnet.h"
 #include "ops/control.h"
+#include "proc/attend.h"
 #include "proc/control.h"
 #include "proc/exec.h"
 #include "proc/exit.h"
@@ -154,7 +155,7 @@ static void volumes_mount(void)
 {
     const char *why;
     for (unsigned i = 0; i < manifest.mount.count; i++) {
-        int err = volume_mount(manifest.mount.item[i], &why);
+        int err = volume_mount(manifest.mount.item[i], 0, &why);
         if (err) {
             log_error("cannot mount volume %s: %s (error %d)", manifest.mount.item[i], why, -err);
             process_exit(127);
@@ -210,6 +211,7 @@ static void kernel_init(void *arg)
     trace_init(manifest.trace);
     volumes_mount(); /* the manifest's `mount` */
     shares_mount();  /* and `share` */
+    attend_init();   /* volumes that come and go later */
     exec_program();  /* load it and start its first thread */
     thread_exit();
 }

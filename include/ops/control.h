@@ -13,6 +13,11 @@
  *                separated by one space, at most OPS_CONTROL_LINE bytes; text
  *                is the rest of the line with the manifest's escapes.
  *
+ *   ops.instance both ways, only in a machine with a name, and there before ops.control:
+ *                requests, each answered by a line `ok` or `error TEXT`:
+ *                  mount SPEC    as the manifest's `mount`; waits for the disk a while
+ *                  unmount NAME  the volume with that label or UUID
+ *
  * Guest to host:
  *   log LEVEL TEXT        one kernel log line; LEVEL as in the manifest's `log`
  *   trace TEXT            one decoded system call
@@ -45,12 +50,13 @@
  */
 #pragma once
 
-#define OPS_PORT_STDIN   "ops.stdin"
-#define OPS_PORT_STDOUT  "ops.stdout"
-#define OPS_PORT_STDERR  "ops.stderr"
-#define OPS_PORT_CONTROL "ops.control"
-#define OPS_PORT_CORE    "ops.core"
-#define OPS_CONTROL_LINE 4096
+#define OPS_PORT_STDIN    "ops.stdin"
+#define OPS_PORT_STDOUT   "ops.stdout"
+#define OPS_PORT_STDERR   "ops.stderr"
+#define OPS_PORT_CONTROL  "ops.control"
+#define OPS_PORT_CORE     "ops.core"
+#define OPS_PORT_INSTANCE "ops.instance"
+#define OPS_CONTROL_LINE  4096
 
 #define OPS_DEBUG_EXIT_PORT  0x501 /* QEMU's default for isa-debug-exit */
 #define OPS_DEBUG_EXIT_DONE  0x10  /* the program ended, its status is in `exit` */

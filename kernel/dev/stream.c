@@ -25,6 +25,25 @@ void stream_write_all(struct stream *s, const void *data, size_t n)
     }
 }
 
+void stream_read_line(struct stream *s, char *line, size_t n)
+{
+    struct waiter w;
+    size_t len = 0;
+    waiter_init(&w);
+    for (char c = '\0'; c != '\n';) {
+        waitq_add(&s->readable, &w);
+        if (!s->ops->read(s, &c, 1)) {
+            len = s->eof ? 0 : len;
+            thread_block(CLOCK_NEVER, false);
+            continue;
+        }
+        waitq_remove(&w);
+        if (c != '\n' && len < n - 1)
+            line[len++] = c;
+    }
+    line[len] = '\0';
+}
+
 void stream_register(struct stream *s)
 {
     irqflags_t flags = spin_lock_irq(&streams_lock);

@@ -37,6 +37,12 @@ struct stream {
 /* Writes everything, waiting for the host where it must; interrupts off: polls. */
 void stream_write_all(struct stream *s, const void *data, size_t n);
 
+/*
+ * The next line without its newline, terminated, cut at n - 1 bytes; one that the host's
+ * end of the stream cuts off is dropped. Sleeps.
+ */
+void stream_read_line(struct stream *s, char *line, size_t n);
+
 void stream_register(struct stream *s);       /* any context */
 struct stream *stream_find(const char *name); /* NULL if nobody registered it */
 /*

@@ -11,6 +11,8 @@
 #include "dev/fwcfg.h"
 #include "lib/string.h"
 
+#define LOADER_MAPPED (4ull << 30) /* what was mapped at boot, and still is */
+
 struct mp_pointer {
     char signature[4]; /* "_MP_" */
     uint32_t table;
@@ -78,6 +80,15 @@ unsigned cpu_apic_ids(uint32_t *ids, unsigned max, uint32_t boot_id, paddr_t map
     if (!n && max)
         ids[n++] = boot_id;
     return n;
+}
+
+unsigned cpu_present(void)
+{
+    static unsigned count;
+    uint32_t ids[CPU_MAX];
+    if (!count)
+        count = cpu_apic_ids(ids, CPU_MAX, 0, LOADER_MAPPED);
+    return count;
 }
 
 bool ioapic_nth(unsigned n, paddr_t *address, unsigned *gsi_base)

@@ -100,6 +100,7 @@ static void event_add(struct inotify *n, int wd, uint32_t mask, uint32_t cookie,
 static void watch_remove(struct watch *w)
 {
     event_add(w->owner, w->wd, IN_IGNORED, 0, NULL, 0);
+    __atomic_sub_fetch(&w->vnode->watches, 1, __ATOMIC_RELEASE);
     list_remove(&w->link);
     list_remove(&w->hash_link);
     kfree(w);
@@ -167,6 +168,32 @@ void inotify_unlinked(struct vnode *v)
         tell(v, IN_ATTRIB, 0, NULL, 0);
     if (!v->nlink || vnode_is_dir(v))
         inotify_tell_vnode(v, IN_DELETE_SELF);
+}
+
+/* Ends one watch of the file system: its vnode, to be put. */
+static struct vnode *unmount_one(const struct fs *fs)
+{
+    struct vnode *v = NULL;
+    mutex_lock(&inotify_lock);
+    for (unsigned i = 0; i < BUCKETS && !v; i++) {
+        for (struct list *l = buckets[i].next; l && l != &buckets[i] && !v; l = l->next) {
+            struct watch *w = LIST_ENTRY(l, struct watch, hash_link);
+            if (w->vnode->fs != fs)
+                continue;
+            v = w->vnode;
+            event_add(w->owner, w->wd, IN_UNMOUNT, 0, NULL, 0);
+            watch_remove(w);
+            break;
+        }
+    }
+    mutex_unlock(&inotify_lock);
+    return v;
+}
+
+void inotify_unmount(const struct fs *fs)
+{
+    for (struct vnode *v; (v = unmount_one(fs)) != NULL;)
+        vnode_put(v);
 }
 
 static ssize_t inotify_read(struct file *f, struct uio *u, uint64_t *pos)
@@ -286,6 +313,7 @@ static int watch_add_locked(struct inotify *n, struct vnode *v, uint32_t mask)
     w->mask = kept;
     w->wd = ++n->last_wd;
     vnode_get(v);
+    __atomic_add_fetch(&v->watches, 1, __ATOMIC_RELEASE);
     list_add_tail(&n->watches, &w->link);
     list_add_tail(bucket_of(v), &w->hash_link);
     __atomic_add_fetch(&inotify_watches, 1, __ATOMIC_RELAXED);

@@ -25,6 +25,8 @@ void inotify_tell_entry(struct vnode *dir, const char *name, size_t len, uint32_
                         uint32_t cookie);
 /* The vnode lost a name, by unlink or by a rename over it. */
 void inotify_unlinked(struct vnode *v);
+/* The file system is gone: IN_UNMOUNT, and its watches end. */
+void inotify_unmount(const struct fs *fs);
 
 /* Something happened to v: its watches are told, and with its name those of its directory. */
 static inline void inotify_vnode(struct vnode *v, uint32_t mask)

@@ -17,6 +17,7 @@ void io_batch_init(struct io_batch *b, struct blkdev *dev)
     b->lock = (struct spinlock)SPINLOCK_INIT;
     b->pending = 0;
     b->err = 0;
+    b->durable = false;
     waitq_init(&b->done);
 }
 
@@ -90,8 +91,12 @@ static void batch_add(struct io_batch *b, enum bio_op op, uint64_t off, void *me
         batch_wait(b);
         io = &b->spare;
     }
-    io->bio = (struct bio){
-        .op = op, .sector = off >> SECTOR_SHIFT, .count = 1, .done = batch_done, .priv = b};
+    io->bio = (struct bio){.op = op,
+                           .durable = b->durable,
+                           .sector = off >> SECTOR_SHIFT,
+                           .count = 1,
+                           .done = batch_done,
+                           .priv = b};
     io->bio.vec[0] = (struct bio_vec){mem, len};
     list_init(&io->bio.link);
     io->end = off + len;

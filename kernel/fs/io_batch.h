@@ -23,7 +23,8 @@ struct io_batch {
     struct io_bio *all;      /* everything made, to be freed */
     struct spinlock lock;    /* guards pending and err; interrupts off */
     unsigned pending;
-    int err; /* the first failure */
+    int err;      /* the first failure */
+    bool durable; /* writes are on the medium when they are done, where the device knows that */
     struct waitq done;
 };
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The mount table and the mounts made at boot: see mount.h. A mount keeps its
- * point's node and its root's node referenced for ever. Lock: one mutex for
- * adding; readers see entries complete because `count` is stored last.
+ * point's node and its root's node referenced. Locks: sync_lock, outermost, is held
+ * while file systems are synced or taken away; mount_lock, below the vnode locks,
+ * guards the table. Nothing that needs a vnode lock is done under mount_lock.
  */
 #include "fs/mount.h"
 
@@ -12,6 +13,7 @@
 #include "dev/blkdev.h"
 #include "fs/devfs.h"
 #include "fs/ext4/ext4.h"
+#include "fs/inotify.h"
 #include "fs/procfs.h"
 #include "fs/tmpfs.h"
 #include "fs/writeback.h"
@@ -42,7 +44,8 @@ bool mount_spec_parse(const char *text, struct mount_spec *s)
 
 struct mount {
     struct fs *fs;
-    const char *source, *options;
+    const char *options;
+    char source[20];
     struct path *root;  /* referenced */
     struct path *point; /* referenced; NULL for the root */
     char at[256];
@@ -51,6 +54,7 @@ struct mount {
 static struct mount mounts[MOUNTS];
 static unsigned mount_count;
 static struct mutex mount_lock = MUTEX_INIT(mount_lock);
+static struct mutex sync_lock = MUTEX_INIT(sync_lock);
 
 struct path *mount_root(void)
 {
@@ -60,7 +64,7 @@ struct path *mount_root(void)
     return mounts[0].root;
 }
 
-/* The node that `at` names; its last component need not exist. */
+/* The node that `at` names, referenced; its last component need not exist. */
 static int mount_point(const char *at, struct path **out)
 {
     struct fs_context ctx;
@@ -78,38 +82,103 @@ static int mount_point(const char *at, struct path **out)
     return err;
 }
 
-static int mount_enter(struct mount *m, const char *at)
+/* Hangs it in and adds it to the table. */
+static int mount_enter(struct mount *m)
 {
-    if (mount_count == MOUNTS || strlen(at) >= sizeof m->at)
-        return -ENOSPC;
-    memcpy(m->at, at, strlen(at) + 1);
-    m->root = path_root_create(m->fs->root);
-    if (!m->root)
-        return -ENOMEM;
-    int err = 0;
-    if (mount_count) {
-        err = mount_point(at, &m->point);
-        if (!err)
-            err = path_mount(m->point, m->root);
-        path_put(m->point); /* path_mount() took its own */
+    int err = -ENOSPC;
+    mutex_lock(&mount_lock);
+    if (mount_count < MOUNTS)
+        err = m->point ? path_mount(m->point, m->root) : 0;
+    if (!err) {
+        mounts[mount_count] = *m;
+        __atomic_store_n(&mount_count, mount_count + 1, __ATOMIC_RELEASE);
     }
-    if (err) {
-        path_root_destroy(m->root);
-        return err;
-    }
-    mounts[mount_count] = *m;
-    __atomic_store_n(&mount_count, mount_count + 1, __ATOMIC_RELEASE);
-    return 0;
+    mutex_unlock(&mount_lock);
+    return err;
 }
 
 int mount_add(struct fs *fs, const char *source, const char *at, const char *options)
 {
-    struct mount m = {.fs = fs, .source = source, .options = options};
-    mutex_lock(&mount_lock);
-    int err = mount_enter(&m, at);
-    mutex_unlock(&mount_lock);
+    struct mount m = {.fs = fs, .options = options};
+    int err = strlen(at) < sizeof m.at && strlen(source) < sizeof m.source ? 0 : -ENAMETOOLONG;
+    if (!err) {
+        memcpy(m.at, at, strlen(at) + 1);
+        memcpy(m.source, source, strlen(source) + 1);
+        m.root = path_root_create(fs->root);
+        err = m.root ? 0 : -ENOMEM;
+    }
+    if (!err && mount_count)
+        err = mount_point(at, &m.point);
+    if (!err)
+        err = mount_enter(&m);
+    path_put(m.point); /* path_mount() took its own */
+    if (err && m.root)
+        path_root_destroy(m.root);
     if (err)
         log_error("mount: %s on %s: error %d", fs->type, at, -err);
+    return err;
+}
+
+/* Under mount_lock: the entry, and what follows moves up. */
+static void mount_leave(struct path *root)
+{
+    unsigned i = 0;
+    while (i < mount_count && mounts[i].root != root)
+        i++;
+    for (; i + 1 < mount_count; i++)
+        mounts[i] = mounts[i + 1];
+    __atomic_store_n(&mount_count, mount_count - 1, __ATOMIC_RELEASE);
+}
+
+/* Takes an idle mount out of the tree; then nobody can find it. -EBUSY. */
+static int mount_unhook(const struct mount *m)
+{
+    path_forget_below(m->root);
+    if (fs_in_use(m->fs))
+        return -EBUSY;
+    mutex_lock(&mount_lock);
+    int err = path_unmount(m->root);
+    if (!err)
+        mount_leave(m->root);
+    mutex_unlock(&mount_lock);
+    if (err)
+        return err;
+    inotify_unmount(m->fs);
+    if (!fs_in_use(m->fs))
+        return 0;
+    struct mount again = *m; /* somebody was quicker */
+    err = mount_point(m->at, &again.point);
+    if (!err)
+        err = mount_enter(&again);
+    path_put(again.point);
+    if (err)
+        log_error("mount: %s on %s is lost: error %d", m->fs->type, m->at, -err);
+    return -EBUSY;
+}
+
+int mount_remove(const char *source)
+{
+    struct mount m = {0};
+    int err = -EINVAL;
+    mutex_lock(&sync_lock);
+    mutex_lock(&mount_lock);
+    for (unsigned i = 1; i < mount_count; i++)
+        if (!strcmp(mounts[i].source, source) && mounts[i].fs->ops->unmount) {
+            m = mounts[i];
+            err = 0;
+        }
+    mutex_unlock(&mount_lock);
+    if (!err) {
+        err = fs_sync(m.fs);
+        writeback_wait();
+    }
+    if (!err)
+        err = mount_unhook(&m);
+    if (!err) {
+        path_root_destroy(m.root);
+        m.fs->ops->unmount(m.fs);
+    }
+    mutex_unlock(&sync_lock);
     return err;
 }
 
@@ -117,40 +186,52 @@ int mount_for_each(int (*fn)(void *arg, const char *source, const char *at, cons
                              const char *options),
                    void *arg)
 {
-    unsigned n = __atomic_load_n(&mount_count, __ATOMIC_ACQUIRE);
     int err = 0;
-    for (unsigned i = 0; i < n && !err; i++)
+    mutex_lock(&mount_lock);
+    for (unsigned i = 0; i < mount_count && !err; i++)
         err = fn(arg, mounts[i].source, mounts[i].at, mounts[i].fs, mounts[i].options);
+    mutex_unlock(&mount_lock);
     return err;
 }
 
-struct path *mount_synthetic_child(struct path *dir, unsigned n)
+struct path *mount_synthetic_child(struct path *dir, unsigned n, uint64_t *ino)
 {
-    unsigned count = __atomic_load_n(&mount_count, __ATOMIC_ACQUIRE);
-    for (unsigned i = 1; i < count; i++)
-        if (mounts[i].point->pinned && mounts[i].point->parent == dir && n-- == 0)
-            return mounts[i].point;
-    return NULL;
+    struct path *found = NULL;
+    mutex_lock(&mount_lock);
+    for (unsigned i = 1; i < mount_count && !found; i++) {
+        struct path *p = mounts[i].point;
+        if (!p->pinned || p->parent != dir || n--)
+            continue;
+        found = p;
+        path_get(p);
+        *ino = mounts[i].fs->root->ino;
+    }
+    mutex_unlock(&mount_lock);
+    return found;
 }
 
 int mount_sync_all(void)
 {
-    unsigned n = __atomic_load_n(&mount_count, __ATOMIC_ACQUIRE);
     int first = 0;
-    for (unsigned i = 0; i < n; i++) {
+    mutex_lock(&sync_lock);
+    unsigned n = __atomic_load_n(&mount_count, __ATOMIC_ACQUIRE);
+    for (unsigned i = 0; i < n; i++) { /* others may only be added behind */
         int err = fs_sync(mounts[i].fs);
         first = first ? first : err;
     }
+    mutex_unlock(&sync_lock);
     return first;
 }
 
 void mount_end_all(void)
 {
-    unsigned n = __atomic_load_n(&mount_count, __ATOMIC_ACQUIRE);
     mount_sync_all();
+    mutex_lock(&sync_lock); /* for good: nothing is taken away any more */
+    unsigned n = __atomic_load_n(&mount_count, __ATOMIC_ACQUIRE);
     for (unsigned i = 0; i < n; i++)
         if (mounts[i].fs->ops->end)
             mounts[i].fs->ops->end(mounts[i].fs);
+    mutex_unlock(&sync_lock);
 }
 
 struct root_search {
@@ -164,6 +245,7 @@ static int root_probe(struct blkdev *dev, void *arg)
     char label[17];
     if (ext4_probe(dev, label) || strcmp(label, s->label))
         return 0;
+    blkdev_get(dev);
     s->found = dev;
     return 1;
 }
@@ -182,10 +264,12 @@ static int mount_root_fs(const char *label, bool read_only)
         return -ENODEV;
     }
     int err = ext4_mount(s.found, read_only, &fs);
-    if (err)
-        return err;
-    fs->lazy_atime = true; /* the libraries every program reads would be written at its end */
-    return mount_add(fs, s.found->name, "/", fs->read_only ? "ro" : "rw");
+    if (!err) {
+        fs->lazy_atime = true; /* the libraries every program reads would be written at its end */
+        err = mount_add(fs, s.found->name, "/", fs->read_only ? "ro" : "rw");
+    }
+    blkdev_put(s.found); /* the file system has its own reference */
+    return err;
 }
 
 static int mount_tmpfs(const char *at)

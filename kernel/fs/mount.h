@@ -2,8 +2,8 @@
 /*
  * The mounts: ext4 root, volumes (volume.h), shares (share.h), tmpfs on /tmp and /dev/shm, devfs on
  * /dev, procfs on /proc. A mount point need not exist on the file system it covers: its name is
- * then kept by the name cache alone and listed by readdir. Lock: mounts are made at boot and by one
- * mutex; the list only grows.
+ * then kept by the name cache alone and listed by readdir. Volumes may be mounted and taken away
+ * later.
  */
 #pragma once
 
@@ -28,16 +28,31 @@ struct mount_spec {
 };
 /* False: the text is none. */
 bool mount_spec_parse(const char *text, struct mount_spec *s);
-/* Hangs fs on an absolute path; its parent directory must exist. -EBUSY, -ENOENT, -ENOMEM. */
+/*
+ * Hangs fs on an absolute path; its parent directory must exist. `options` is static.
+ * -EBUSY, -ENOENT, -ENOSPC (too many), -ENAMETOOLONG, -ENOMEM.
+ */
 int mount_add(struct fs *fs, const char *source, const char *at, const char *options);
+/*
+ * Syncs and takes away what is mounted from there, and frees it: -EBUSY while anything
+ * of it is in use (an inotify watch is not), -EINVAL: nothing is, or it has to stay;
+ * an error of the sync: it stays. May sleep.
+ */
+int mount_remove(const char *source);
 /* The root of everything, referenced; NULL before fs_init(). */
 struct path *mount_root(void);
-/* Calls fn for each mount in order until it returns non-zero; `at` is its absolute path. */
+/*
+ * Calls fn for each mount in order until it returns non-zero; `at` is its absolute path.
+ * fn takes no vnode lock.
+ */
 int mount_for_each(int (*fn)(void *arg, const char *source, const char *at, const struct fs *fs,
                              const char *options),
                    void *arg);
-/* The names under `dir` that exist as mount points only: the n-th from 0, or NULL. */
-struct path *mount_synthetic_child(struct path *dir, unsigned n);
+/*
+ * The names under `dir` that exist as mount points only: the n-th from 0, referenced, and
+ * what its inode number shall be; or NULL.
+ */
+struct path *mount_synthetic_child(struct path *dir, unsigned n, uint64_t *ino);
 /* Every file system's sync. 0 or the first error. */
 int mount_sync_all(void);
 /* The machine ends: syncs, and leaves clean volumes. */

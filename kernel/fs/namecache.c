@@ -228,8 +228,7 @@ void path_root_destroy(struct path *p)
 {
     struct list dead;
     list_init(&dead);
-    while (path_cache_shrink(SIZE_MAX))
-        ;
+    path_forget_below(p);
     cache_lock();
     p->refs--;
     list_remove(&p->idle_link);
@@ -379,6 +378,64 @@ int path_mount(struct path *at, struct path *root)
         at->pinned = !at->vnode;
     }
     cache_unlock();
+    return busy ? -EBUSY : 0;
+}
+
+/* Only inotify may use the vnode beside its names. */
+static bool path_forgettable(const struct path *p, const struct path *root)
+{
+    const struct path *top = p;
+    uint32_t names = 0;
+    while (top->parent)
+        top = top->parent;
+    if (top != root || p == root)
+        return false;
+    if (!p->vnode)
+        return true;
+    LIST_FOR_EACH(l, &p->vnode->aliases)
+    names++;
+    return p->vnode->refs <= names + p->vnode->watches;
+}
+
+void path_forget_below(struct path *root)
+{
+    struct list dead;
+    bool again = true;
+    list_init(&dead);
+    cache_lock();
+    while (again) { /* a parent becomes idle with its last child, at the end of the list */
+        again = false;
+        LIST_FOR_EACH_SAFE(l, &cache.idle)
+        {
+            struct path *p = LIST_ENTRY(l, struct path, idle_link);
+            if (!path_forgettable(p, root))
+                continue;
+            path_get_locked(p);
+            path_unhash(p);
+            path_release_locked(p, &dead);
+            again = true;
+        }
+    }
+    cache_unlock();
+    path_free_dead(&dead);
+}
+
+int path_unmount(struct path *root)
+{
+    struct list dead;
+    list_init(&dead);
+    cache_lock();
+    struct path *at = root->covered;
+    bool busy = !at || root->refs != 2; /* the mount's, and that of path_mount() */
+    if (!busy) {
+        at->mounted = NULL;
+        at->pinned = false;
+        root->covered = NULL;
+        root->refs--;
+        path_release_locked(at, &dead);
+    }
+    cache_unlock();
+    path_free_dead(&dead);
     return busy ? -EBUSY : 0;
 }
 

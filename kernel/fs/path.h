@@ -112,8 +112,12 @@ struct path *path_find(struct path *dir, const char *name, size_t len);
 /* Root node of a file system, one reference; NULL: no memory. Destroy: nothing may be in use. */
 struct path *path_root_create(struct vnode *root);
 void path_root_destroy(struct path *p);
-/* Hangs a root on a node; both stay referenced for ever. -EBUSY. */
+/* Hangs a root on a node; both are referenced by that. -EBUSY. */
 int path_mount(struct path *at, struct path *root);
+/* Forgets the unused names below a file system's root. May sleep. */
+void path_forget_below(struct path *root);
+/* Takes the root from where it is mounted, unless any name below it is in use: -EBUSY. */
+int path_unmount(struct path *root);
 /* What p leads to across mounts, and "..": both take over the reference to p. */
 struct path *path_cross(struct path *p);
 struct path *path_up(struct path *p, const struct path *root);

@@ -250,6 +250,20 @@ int vnode_refresh(struct vnode *v)
     return v->ops->refresh ? v->ops->refresh(v) : 0;
 }
 
+bool fs_in_use(const struct fs *fs)
+{
+    bool used = false;
+    spin_lock(&table.lock);
+    for (unsigned i = 0; table.ready && i < VNODE_BUCKETS && !used; i++)
+        LIST_FOR_EACH(l, &table.bucket[i])
+        {
+            const struct vnode *v = LIST_ENTRY(l, struct vnode, hash_link);
+            used |= v->fs == fs && v != fs->root && v->refs > v->watches;
+        }
+    spin_unlock(&table.lock);
+    return used;
+}
+
 bool cred_in_group(const struct cred *c, uint32_t gid)
 {
     if (c->gid == gid)

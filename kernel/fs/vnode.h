@@ -154,7 +154,8 @@ struct vnode {
     const struct vnode_ops *ops;
     struct fs *fs;
     uint32_t refs;
-    uint32_t flags; /* VNODE_* */
+    uint32_t watches; /* of the references: inotify's, which do not keep a file system in use */
+    uint32_t flags;   /* VNODE_* */
     uint64_t ino;
     uint32_t mode, nlink, uid, gid; /* changed under lock */
     uint64_t rdev;
@@ -189,6 +190,13 @@ struct fs_ops {
     bool (*tick)(struct fs *fs, bool due);
     /* The machine ends; sync() was called. Nothing is changed after that. */
     void (*end)(struct fs *fs);
+    /* Leaves a clean volume and frees the fs; only the root's vnode is left. NULL: it stays. */
+    void (*unmount)(struct fs *fs);
+    /*
+     * FITRIM: tells the device which parts of the bytes from..from+len-1 are free, where
+     * at least `least` of them follow each other; *trimmed: bytes. [-EOPNOTSUPP]
+     */
+    int (*trim)(struct fs *fs, uint64_t from, uint64_t len, uint64_t least, uint64_t *trimmed);
 };
 
 struct fs {
@@ -221,6 +229,8 @@ struct vnode *vnode_publish(struct vnode *v);
 void vnode_unpublish(struct vnode *v);
 /* See vnode_ops.refresh. */
 int vnode_refresh(struct vnode *v);
+/* Whether anybody but the name cache and inotify uses a vnode of the fs, apart from its root. */
+bool fs_in_use(const struct fs *fs);
 
 bool cred_in_group(const struct cred *c, uint32_t gid);
 /* 0 or -EACCES. MAY_* bits. */

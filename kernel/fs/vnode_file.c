@@ -113,20 +113,22 @@ static int vfile_readdir(struct file *f, dirent_fn *fn, void *arg)
         mutex_unlock(&v->lock);
         if (err)
             return err > 0 ? 0 : err;
-        if (!f->path || !mount_synthetic_child(f->path, 0))
+        if (!f->path)
             return 0;
-        f->pos = POS_SYNTHETIC;
     }
     return vnode_file_list_mounts(f, POS_SYNTHETIC, fn, arg);
 }
 
 int vnode_file_list_mounts(struct file *f, uint64_t first, dirent_fn *fn, void *arg)
 {
+    uint64_t pos = MAX(f->pos, first), ino;
     struct path *p;
-    while (f->path && (p = mount_synthetic_child(f->path, (unsigned)(f->pos - first)))) {
-        if (fn(arg, p->name, p->len, p->mounted->vnode->ino, S_IFDIR >> 12, f->pos + 1))
+    while (f->path && (p = mount_synthetic_child(f->path, (unsigned)(pos - first), &ino))) {
+        bool full = fn(arg, p->name, p->len, ino, S_IFDIR >> 12, pos + 1);
+        path_put(p);
+        if (full)
             return 0;
-        f->pos++;
+        f->pos = ++pos;
     }
     return 0;
 }
@@ -165,6 +167,26 @@ void vnode_file_release(struct file *f)
         inotify_vnode(f->vnode, file_writable(f) ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE);
 }
 
+/* fstrim(8): the parts of the file system that are free are told to its disk. */
+static long vfile_trim(struct file *f, struct uptr arg)
+{
+    struct fstrim_range r;
+    struct fs *fs = f->vnode->fs;
+    uint64_t done = 0;
+    if (!fs->ops->trim)
+        return -EOPNOTSUPP;
+    int err = copy_from_user(&r, arg, sizeof r);
+    if (!err)
+        err = fs->ops->trim(fs, r.start, r.len, r.minlen, &done);
+    r.len = done;
+    return err ? err : copy_to_user(arg, &r, sizeof r);
+}
+
+static long vfile_ioctl(struct file *f, unsigned cmd, struct uptr arg)
+{
+    return cmd == FITRIM && !(f->flags & O_PATH) ? vfile_trim(f, arg) : -ENOTTY;
+}
+
 static const struct file_ops vnode_file_ops = {
     .release = vnode_file_release,
     .read = vfile_read,
@@ -175,6 +197,7 @@ static const struct file_ops vnode_file_ops = {
     .mmap = vnode_file_mmap,
     .truncate = vfile_truncate,
     .fsync = vfile_fsync,
+    .ioctl = vfile_ioctl,
 };
 
 static void vfile_detach(struct file *f)

@@ -17,13 +17,18 @@
 
 static struct {
     struct spinlock lock;
-    struct list vnodes;  /* dirty, the oldest first */
-    struct list systems; /* that want their tick */
-    struct waitq wake;
-    bool running, kicked;
-} back = {
-    SPINLOCK_INIT, LIST_INIT(back.vnodes), LIST_INIT(back.systems), WAITQ_INIT(back.wake), false,
-    false};
+    struct list vnodes;        /* dirty, the oldest first */
+    struct list systems;       /* that want their tick */
+    struct waitq wake, rested; /* the thread's; those who wait until it is done */
+    bool running, kicked, busy;
+} back = {SPINLOCK_INIT,
+          LIST_INIT(back.vnodes),
+          LIST_INIT(back.systems),
+          WAITQ_INIT(back.wake),
+          WAITQ_INIT(back.rested),
+          false,
+          false,
+          false};
 
 static bool much_is_dirty(void)
 {
@@ -116,11 +121,35 @@ void fs_set_dirty(struct fs *fs, bool now)
         waitq_wake(&back.wake, 0);
 }
 
+static bool thread_is_busy(void)
+{
+    return __atomic_load_n(&back.busy, __ATOMIC_ACQUIRE);
+}
+
+void writeback_wait(void)
+{
+    struct waiter w;
+    if (!thread_is_busy())
+        return;
+    waiter_init(&w);
+    for (;;) {
+        waitq_add(&back.rested, &w);
+        if (!thread_is_busy())
+            break;
+        thread_block(CLOCK_NEVER, false);
+    }
+    waitq_remove(&w);
+}
+
 void fs_forget_dirty(struct fs *fs)
 {
-    spin_lock(&back.lock);
-    list_remove(&fs->dirty_link);
-    spin_unlock(&back.lock);
+    for (int i = 0; i < 2; i++) { /* the thread may be at it now, and enter it again */
+        spin_lock(&back.lock);
+        list_remove(&fs->dirty_link);
+        spin_unlock(&back.lock);
+        if (!i)
+            writeback_wait();
+    }
 }
 
 /* The oldest dirty vnode, referenced: of `fs` (NULL: of any), dirty before `before`. */
@@ -229,6 +258,7 @@ static void back_thread(void *arg)
     (void)arg;
     for (;;) {
         bool due = !back_wait(&deadline);
+        __atomic_store_n(&back.busy, true, __ATOMIC_RELEASE);
         if (much_is_dirty())
             write_older(NULL, UINT64_MAX, little_is_dirty);
         if (due) {
@@ -237,6 +267,8 @@ static void back_thread(void *arg)
             deadline = CLOCK_NEVER;
         }
         systems_tick(due);
+        __atomic_store_n(&back.busy, false, __ATOMIC_RELEASE);
+        waitq_wake(&back.rested, 0);
     }
 }
 

@@ -22,7 +22,9 @@ void vnode_changed(struct vnode *v);
 int vnode_write_back(struct vnode *v);
 /* Asks for fs_ops.tick; `now`: before the next period. No sleep. */
 void fs_set_dirty(struct fs *fs, bool now);
-/* It is going away: no ticks any more. */
+/* Waits until the thread has no vnode and no file system in hand. May sleep. */
+void writeback_wait(void);
+/* It is going away: no ticks any more. May sleep. */
 void fs_forget_dirty(struct fs *fs);
 /* sync(2) for one file system: all its vnodes, then its own sync. */
 int fs_sync(struct fs *fs);

@@ -140,25 +140,10 @@ static void handle_line(const char *line)
 static void listen(void *arg)
 {
     static char line[OPS_CONTROL_LINE];
-    size_t len = 0;
     (void)arg;
-    struct waiter w;
-    waiter_init(&w);
     for (;;) {
-        char c;
-        waitq_add(&control->readable, &w);
-        if (!control->ops->read(control, &c, 1)) {
-            thread_block(CLOCK_NEVER, false);
-            continue;
-        }
-        thread_cancel_sleep();
-        if (c == '\n') {
-            line[MIN(len, sizeof line - 1)] = '\0';
-            handle_line(line);
-            len = 0;
-        } else if (len < sizeof line - 1) {
-            line[len++] = c;
-        }
+        stream_read_line(control, line, sizeof line);
+        handle_line(line);
     }
 }
 

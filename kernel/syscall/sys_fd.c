@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Adapters: descriptors: close, dup, fcntl, ioctl, and files without a name. */
 #include <asm/ioctls.h>
+#include <linux/fs.h>
 #include <linux/close_range.h>
 #include <linux/errno.h>
 #include <linux/fcntl.h>
@@ -154,6 +155,8 @@ long sys_ioctl(int fd, unsigned cmd, struct uptr arg)
         r = 0;
     else if (cmd == FIONREAD && f->vnode && vnode_is_regular(f->vnode))
         r = file_rest(f, arg);
+    else if (cmd == FITRIM && process.fs->cred.uid)
+        r = -EPERM;
     else
         r = file_ioctl(f, cmd, arg);
     file_put(f);

@@ -532,7 +532,7 @@ test_errors() {
     ops run --share d /bin/true
     want_error 2 'says not what is shared where' '--share DIRECTORY:/path'
     ops run --share d:/ /bin/true
-    want_error 2 '--share d:/: the root cannot be replaced'
+    want_error 2 'd:/: the root cannot be replaced'
     ops run --share d:/dev/x /bin/true
     want_error 2 'the kernel mounts its own on /dev'
     ops run --share d:/a --share .:/a/ /bin/true

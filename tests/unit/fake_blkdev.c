@@ -8,7 +8,7 @@
 #include <string.h>
 
 unsigned fake_blk_reads, fake_blk_writes, fake_blk_flushes;
-uint64_t fake_blk_sectors;
+uint64_t fake_blk_sectors, fake_blk_discarded;
 uint64_t fake_blk_bad = UINT64_MAX;
 int fake_blk_write_fail_after = -1;
 struct fake_blk_event *fake_blk_log;
@@ -23,7 +23,7 @@ void fake_blkdev_init(struct blkdev *dev, void *image, size_t bytes)
         (struct blkdev){.name = "fake", .sectors = bytes / 512, .block_size = 512, .priv = image};
     only = dev;
     fake_blk_reads = fake_blk_writes = fake_blk_flushes = 0;
-    fake_blk_sectors = 0;
+    fake_blk_sectors = fake_blk_discarded = 0;
     fake_blk_bad = UINT64_MAX;
     fake_blk_write_fail_after = -1;
 }
@@ -78,6 +78,37 @@ void fake_blk_log_end(void)
     fake_blk_log = NULL;
     fake_blk_log_count = log_room = 0;
     logging = false;
+}
+
+void blkdev_get(struct blkdev *dev)
+{
+    dev->refs++;
+}
+
+void blkdev_put(struct blkdev *dev)
+{
+    if (!dev->refs--)
+        abort();
+}
+
+unsigned blkdev_arrivals(void)
+{
+    return 1;
+}
+
+int blkdev_wait(unsigned seen, uint64_t deadline)
+{
+    (void)seen, (void)deadline;
+    return -ETIMEDOUT;
+}
+
+int blkdev_discard(struct blkdev *dev, uint64_t off, uint64_t n)
+{
+    if (off % dev->block_size || n % dev->block_size || (off + n) / 512 > dev->sectors)
+        return -EIO;
+    memset((char *)dev->priv + off, 0xdd, n); /* as bad as a device may be */
+    fake_blk_discarded += n;
+    return 0;
 }
 
 int blkdev_for_each(int (*fn)(struct blkdev *dev, void *arg), void *arg)

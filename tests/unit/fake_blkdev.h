@@ -8,6 +8,7 @@ extern unsigned fake_blk_reads;  /* bios submitted that read */
 extern unsigned fake_blk_writes; /* and that write */
 extern unsigned fake_blk_flushes;
 extern uint64_t fake_blk_sectors;     /* sectors read */
+extern uint64_t fake_blk_discarded;   /* bytes */
 extern uint64_t fake_blk_bad;         /* this sector gives -EIO; UINT64_MAX: none */
 extern int fake_blk_write_fail_after; /* the next write after this many fails; negative: none */
 

@@ -44,8 +44,11 @@ void waiter_init(struct waiter *w)
     list_init(&w->link);
 }
 
+struct waiter *fake_last_waiter;
+
 void waitq_add(struct waitq *q, struct waiter *w)
 {
+    fake_last_waiter = w;
     if (w->queue)
         return;
     w->queue = q;
@@ -98,10 +101,15 @@ void thread_sleep_until(uint64_t deadline)
     thread_block(deadline, false);
 }
 
-/* There is one thread only: others never run. */
+/* There is one thread only; the test may run the last one that was made. */
+void (*fake_thread_fn)(void *arg);
+void *fake_thread_arg;
+
 int thread_create(struct thread **out, const char *name, void (*fn)(void *), void *arg)
 {
-    (void)out, (void)name, (void)fn, (void)arg;
+    (void)out, (void)name;
+    fake_thread_fn = fn;
+    fake_thread_arg = arg;
     return 0;
 }
 

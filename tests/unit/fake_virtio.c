@@ -5,6 +5,14 @@
 #include <string.h>
 
 #include "arch/x86_64/layout.h"
+#include "dev/topology.h"
+
+unsigned fake_cpus = 1;
+
+unsigned cpu_present(void)
+{
+    return fake_cpus;
+}
 
 static struct fake_virtio *fake(struct virtio_device *vdev)
 {
@@ -41,14 +49,13 @@ static uint32_t fake_config(struct virtio_device *vdev, unsigned offset, unsigne
 
 static uint32_t fake_generation(struct virtio_device *vdev)
 {
-    (void)vdev;
-    return 0;
+    return fake(vdev)->generation;
 }
 
 static unsigned fake_queue_size(struct virtio_device *vdev, unsigned index)
 {
-    (void)index;
-    return fake(vdev)->queue_max;
+    const struct fake_virtio *f = fake(vdev);
+    return f->queue_count && index >= f->queue_count ? 0 : f->queue_max;
 }
 
 static int fake_queue_enable(struct virtio_device *vdev, struct virtq *vq)

@@ -13,13 +13,16 @@ struct fake_queue {
     unsigned kicks;
 };
 
+extern unsigned fake_cpus; /* that the machine has; 1 at first */
+
 struct fake_virtio {
     struct virtio_device vdev;
     uint8_t status;
     uint64_t offered, accepted;
     bool refuse; /* FEATURES_OK does not stick */
     uint8_t config[64];
-    unsigned queue_max;
+    uint32_t generation;
+    unsigned queue_max, queue_count; /* descriptors; queues, 0: any number */
     struct fake_queue queue[VIRTIO_QUEUES_MAX];
 };
 

@@ -14,7 +14,7 @@
 
 static const struct virtio_driver *const drivers[] = {
     &virtio_9p_driver,  &virtio_blk_driver, &virtio_console_driver,
-    &virtio_net_driver, &virtio_rng_driver,
+    &virtio_net_driver, &virtio_rng_driver, &virtio_scsi_driver,
 };
 
 #define RING_FEATURES                                                                              \
@@ -129,6 +129,11 @@ int virtio_queue_create(struct virtio_device *vdev, unsigned index, unsigned max
 
 void virtio_ready(struct virtio_device *vdev)
 {
+    if (vdev->driver->config_changed) {
+        vdev->generation = vdev->transport->generation(vdev);
+        if (vdev->transport->config_irq_enable)
+            vdev->transport->config_irq_enable(vdev);
+    }
     status_add(vdev, VIRTIO_CONFIG_S_DRIVER_OK);
 }
 
@@ -164,6 +169,18 @@ void virtio_shared_irq(struct virtio_device *vdev)
         if (vdev->queue[i] && !vdev->queue[i]->own_vector)
             virtio_queue_irq(&vdev->queue[i]);
     }
+}
+
+void virtio_config_irq(struct virtio_device *vdev)
+{
+    if (!vdev->driver || !vdev->driver->config_changed ||
+        !(vdev->status & VIRTIO_CONFIG_S_DRIVER_OK))
+        return;
+    uint32_t now = vdev->transport->generation(vdev);
+    if (now == vdev->generation)
+        return;
+    vdev->generation = now;
+    vdev->driver->config_changed(vdev);
 }
 
 uint8_t virtio_config_u8(struct virtio_device *vdev, unsigned offset)

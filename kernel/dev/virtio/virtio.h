@@ -31,6 +31,8 @@ struct virtio_transport {
     /* Tells the device where the queue is and routes its interrupt. */
     int (*queue_enable)(struct virtio_device *vdev, struct virtq *vq);
     void (*notify)(struct virtio_device *vdev, struct virtq *vq);
+    /* The driver wants to hear of changes of the configuration. NULL: it does anyway. */
+    void (*config_irq_enable)(struct virtio_device *vdev);
 };
 
 struct virtio_device {
@@ -40,6 +42,7 @@ struct virtio_device {
     uint64_t features; /* negotiated */
     uint8_t status;    /* as last written */
     bool broken;
+    uint32_t generation;                    /* of the configuration, as the driver knows it */
     struct virtq *queue[VIRTIO_QUEUES_MAX]; /* NULL where not created */
     const struct virtio_driver *driver;
     void *priv; /* the driver's */
@@ -54,10 +57,12 @@ struct virtio_driver {
     int (*probe)(struct virtio_device *vdev);
     /* The device was given up by virtio_break(): nothing in flight comes back. May be NULL. */
     void (*broken)(struct virtio_device *vdev);
+    /* The device changed its configuration. Interrupt context. May be NULL. */
+    void (*config_changed)(struct virtio_device *vdev);
 };
 
 extern const struct virtio_driver virtio_9p_driver, virtio_blk_driver, virtio_console_driver,
-    virtio_net_driver, virtio_rng_driver;
+    virtio_net_driver, virtio_rng_driver, virtio_scsi_driver;
 
 /* Negotiates and probes. 0, -ENODEV: no driver for it, or another -errno (logged). May sleep. */
 int virtio_device_add(struct virtio_device *vdev);
@@ -95,6 +100,8 @@ uint64_t virtio_config_u64(struct virtio_device *vdev, unsigned offset);
  */
 void virtio_queue_irq(void *queue_slot);
 void virtio_shared_irq(struct virtio_device *vdev);
+/* The configuration may have changed; looks whether it has. */
+void virtio_config_irq(struct virtio_device *vdev);
 /* Reads a field of `size` bytes of mapped configuration. */
 uint32_t virtio_config_mapped(const volatile void *p, unsigned size);
 

@@ -127,6 +127,8 @@ static void mmio_irq(void *arg)
     reg_write(&dev->vdev, VIRTIO_MMIO_INTERRUPT_ACK, why);
     if (why & VIRTIO_MMIO_INT_VRING)
         virtio_shared_irq(&dev->vdev);
+    if (why & VIRTIO_MMIO_INT_CONFIG)
+        virtio_config_irq(&dev->vdev);
 }
 
 static int mmio_device_add(paddr_t address, unsigned irq)

@@ -141,6 +141,12 @@ static void vpci_notify(struct virtio_device *vdev, struct virtq *vq)
     mmio_write16(vq->doorbell, vq->index);
 }
 
+static void vpci_config_irq_enable(struct virtio_device *vdev)
+{
+    if (vpci(vdev)->pci.msix)
+        mmio_write16(vpci(vdev)->common.base + VIRTIO_PCI_COMMON_MSIX, 0);
+}
+
 static const struct virtio_transport vpci_transport = {
     .status = vpci_status,
     .set_status = vpci_set_status,
@@ -151,20 +157,25 @@ static const struct virtio_transport vpci_transport = {
     .queue_size = vpci_queue_size,
     .queue_enable = vpci_queue_enable,
     .notify = vpci_notify,
+    .config_irq_enable = vpci_config_irq_enable,
 };
 
 static void vpci_vector0_irq(void *arg)
 {
     struct vpci_device *dev = arg;
     virtio_shared_irq(&dev->vdev);
+    virtio_config_irq(&dev->vdev);
 }
 
 /* INTx: reading the ISR byte acknowledges (§4.1.4.5). */
 static void vpci_intx_irq(void *arg)
 {
     struct vpci_device *dev = arg;
-    if (mmio_read8(dev->isr.base) & 1)
+    uint8_t why = mmio_read8(dev->isr.base);
+    if (why & 1)
         virtio_shared_irq(&dev->vdev);
+    if (why & VIRTIO_PCI_ISR_CONFIG)
+        virtio_config_irq(&dev->vdev);
 }
 
 static void region_map(struct vpci_device *dev, unsigned cap, struct vpci_region *r, size_t max)

@@ -168,12 +168,12 @@ void *virtq_pop(struct virtq *vq, uint32_t *written)
     uint32_t id = e->id, len = e->len;
     uint16_t in_flight = (uint16_t)(vq->avail_idx - vq->used_idx);
     if (ready > in_flight || id >= vq->ring.num || !vq->slot[id].token ||
-        len > vq->slot[id].in_len) {
+        (len > vq->slot[id].in_len && !vq->len_with_out)) {
         vq->broken = true;
         return NULL;
     }
     vq->used_idx++;
-    *written = len;
+    *written = MIN(len, vq->slot[id].in_len);
     return chain_release(vq, (uint16_t)id);
 }
 

@@ -43,6 +43,7 @@ struct virtq {
     uint16_t used_idx;   /* chains popped so far */
     uint16_t index;      /* number of the queue on its device */
     bool event_idx, indirect;
+    bool len_with_out; /* the owner's: the device also counts what it read (QEMU's SCSI) */
     volatile bool broken;
     void (*done)(struct virtq *vq); /* the owner's: chains were used; interrupt context */
     void *owner;

@@ -19,5 +19,5 @@ int ext4_identify(struct blkdev *dev, char label[17], uint8_t uuid[16]);
  * name); -EIO: damaged, or the disk failed; -ENOMEM.
  */
 int ext4_mount(struct blkdev *dev, bool read_only, struct fs **out);
-/* For tests: syncs, leaves a clean volume, gives everything back; no vnode may be in use. */
+/* Syncs, leaves a clean volume, gives everything back; no vnode may be in use. */
 void ext4_unmount(struct fs *fs);

@@ -7,6 +7,7 @@
  */
 #include <linux/errno.h>
 
+#include "dev/blkdev.h"
 #include "fs/ext4/ext4_journal.h"
 #include "mem/kmalloc.h"
 
@@ -239,4 +240,63 @@ int ext4_reserve(struct ext4_fs *fs, uint64_t n)
 void ext4_unreserve(struct ext4_fs *fs, uint64_t n)
 {
     __atomic_sub_fetch(&fs->reserved, n, __ATOMIC_RELAXED);
+}
+
+/* Tells the disk the free runs of one group between the bits from..to-1; `op` is held. */
+static int group_trim(struct ext4_fs *fs, uint32_t group, uint32_t from, uint32_t to,
+                      uint32_t least, uint64_t *trimmed)
+{
+    struct ext4_group g;
+    struct ext4_block map;
+    int err = ext4_group_get(fs, group, &g);
+    if (err)
+        return err;
+    err = ext4_block_bitmap(fs, &g, &map);
+    if (err) {
+        ext4_group_put(&g);
+        return err;
+    }
+    struct search s = {.fs = fs, .map = map.data, .bits = to};
+    for (unsigned i = 0; i < 2; i++)
+        s.pending[i] = fs->pending[i].bitmap ? fs->pending[i].bitmap[group] : NULL;
+    for (uint32_t first = search_bit(&s, from, false), end; first < to && !err;
+         first = search_bit(&s, end, false)) {
+        end = search_bit(&s, first, true);
+        if (end - first < least)
+            continue;
+        uint64_t count = (uint64_t)(end - first) << fs->block_shift;
+        err = blkdev_discard(fs->dev, (ext4_group_first(fs, group) + first) << fs->block_shift,
+                             count);
+        *trimmed += err ? 0 : count;
+    }
+    ext4_block_put(&map);
+    ext4_group_put(&g);
+    return err;
+}
+
+int ext4_trim(struct fs *base, uint64_t from, uint64_t len, uint64_t least, uint64_t *trimmed)
+{
+    struct ext4_fs *fs = CONTAINER_OF(base, struct ext4_fs, fs);
+    uint64_t first = from >> fs->block_shift, count = len >> fs->block_shift;
+    uint64_t run = (least + fs->block_size - 1) >> fs->block_shift;
+    if (!fs->dev->discard_max)
+        return -EOPNOTSUPP;
+    if (first >= fs->blocks || !count || run > fs->blocks_per_group)
+        return -EINVAL;
+    uint64_t end = count < fs->blocks - first ? first + count : fs->blocks;
+    first = MAX(first, (uint64_t)fs->first_data_block);
+    ext4_reap(fs); /* what was deleted, and what the transaction frees, is free then */
+    int err = ext4_commit_running(fs);
+    while (first < end && !err) {
+        uint32_t group = (uint32_t)((first - fs->first_data_block) / fs->blocks_per_group);
+        uint64_t start = ext4_group_first(fs, group), stop = start + ext4_group_blocks(fs, group);
+        mutex_lock(&fs->op); /* nobody allocates what is free meanwhile */
+        err = fs->ended ? -EROFS
+                        : group_trim(fs, group, (uint32_t)(first - start),
+                                     (uint32_t)(MIN(stop, end) - start), (uint32_t)MAX(run, 1ull),
+                                     trimmed);
+        mutex_unlock(&fs->op);
+        first = stop;
+    }
+    return err;
 }

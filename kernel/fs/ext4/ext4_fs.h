@@ -379,6 +379,8 @@ void ext4_unreserve(struct ext4_fs *fs, uint64_t n);
 uint64_t ext4_room(const struct ext4_fs *fs);
 /* The same for the operation under way, which may use what is set aside. */
 bool ext4_can_alloc(const struct ext4_fs *fs, uint64_t n);
+/* fs_ops.trim. */
+int ext4_trim(struct fs *base, uint64_t from, uint64_t len, uint64_t least, uint64_t *trimmed);
 int ext4_inode_alloc(struct ext4_fs *fs, const struct vnode *dir, bool is_dir, uint32_t *ino);
 int ext4_inode_free(struct ext4_fs *fs, uint32_t ino, bool is_dir);
 

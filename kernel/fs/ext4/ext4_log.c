@@ -254,6 +254,7 @@ static int commit_block_write(struct log_writer *w)
     if (jlog_tail_size(w->j))
         put_be32(w->j->header + COMMIT_CHECKSUM,
                  jlog_block_csum(w->j, w->j->header, w->fs->block_size, COMMIT_CHECKSUM));
+    w->batch.durable = w->fs->dev->durable;
     io_batch_write(&w->batch, writer_take(w), w->j->header, w->fs->block_size);
     return batch_end(w);
 }
@@ -274,7 +275,7 @@ int jlog_write(struct ext4_fs *fs)
         err = blkdev_flush(fs->dev); /* the content of files too: it is older than this commit */
     if (!err)
         err = commit_block_write(&w);
-    if (!err)
+    if (!err && !fs->dev->durable)
         err = blkdev_flush(fs->dev);
     j->head = w.at;
     return err;

@@ -218,14 +218,30 @@ static void ext4_end_fs(struct fs *base)
 }
 
 static const struct fs_ops ext4_fs_ops = {
-    .statfs = ext4_statfs, .sync = ext4_sync, .tick = ext4_tick, .end = ext4_end_fs};
+    .statfs = ext4_statfs,
+    .sync = ext4_sync,
+    .tick = ext4_tick,
+    .end = ext4_end_fs,
+    .unmount = ext4_unmount,
+    .trim = ext4_trim,
+};
 
 /* Reads the superblock into 1024 bytes; -EINVAL when it is none. */
 static int super_read(struct blkdev *dev, uint8_t *sb)
 {
-    if (dev->sectors < (SUPER_OFFSET + SB_SIZE) / 512)
+    uint32_t block = dev->block_size; /* the disk is read by whole ones */
+    uint64_t at = SUPER_OFFSET / block * block;
+    uint32_t size = MAX(block, (uint32_t)SB_SIZE);
+    if (dev->sectors < (at + size) / 512)
         return -EINVAL;
-    int err = blkdev_read(dev, SUPER_OFFSET, sb, SB_SIZE);
+    uint8_t *buf = block > SB_SIZE ? kmalloc(size) : sb;
+    if (!buf)
+        return -ENOMEM;
+    int err = blkdev_read(dev, at, buf, size);
+    if (!err && buf != sb)
+        memcpy(sb, buf + (SUPER_OFFSET - at), SB_SIZE);
+    if (buf != sb)
+        kfree(buf);
     if (err)
         return err;
     return le16(sb + SB_MAGIC) == EXT4_MAGIC ? 0 : -EINVAL;
@@ -390,6 +406,11 @@ static int super_geometry(struct ext4_fs *fs, const uint8_t *sb)
         return ext4_bad(fs, "block size above 4096", log);
     fs->block_shift = 10 + log;
     fs->block_size = 1u << fs->block_shift;
+    if (fs->block_size < fs->dev->block_size) {
+        log_error("ext4 %s: blocks of %u bytes, but the disk has %u", fs->dev->name, fs->block_size,
+                  fs->dev->block_size);
+        return -EINVAL;
+    }
     if (fs->blocks > fs->dev->sectors * 512 >> fs->block_shift)
         return ext4_bad(fs, "larger than the device, blocks", fs->blocks);
     if (fs->first_data_block >= fs->blocks || fs->first_data_block != (log == 0))
@@ -480,6 +501,7 @@ static void fs_free(struct ext4_fs *fs)
     kfree(fs->group_state);
     if (fs->meta.ops)
         page_cache_fini(&fs->meta);
+    blkdev_put(fs->dev);
     kfree(fs);
 }
 
@@ -494,6 +516,7 @@ int ext4_mount(struct blkdev *dev, bool read_only, struct fs **out)
     }
     fs_prepare(&fs->fs, &ext4_fs_ops, "ext4");
     fs->fs.read_only = true;
+    blkdev_get(dev);
     fs->dev = dev;
     mutex_init(&fs->op);
     mutex_init(&fs->load_lock);

@@ -173,13 +173,16 @@ int p9_list(struct file *f, dirent_fn *fn, void *arg)
     if (!vnode_is_dir(f->vnode))
         return -ENOTDIR;
     if (f->pos < POS_MOUNTS || f->pos == INT64_MAX) {
+        uint64_t ino;
         void *buf = kmalloc(LIST_BYTES);
         if (!buf)
             return -ENOMEM;
         int full = list_host(f, buf, fn, arg);
         kfree(buf);
-        if (full || !f->path || !mount_synthetic_child(f->path, 0))
+        struct path *p = full || !f->path ? NULL : mount_synthetic_child(f->path, 0, &ino);
+        if (!p)
             return full > 0 ? 0 : full;
+        path_put(p);
         f->pos = POS_MOUNTS;
     }
     return vnode_file_list_mounts(f, POS_MOUNTS, fn, arg);

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A socket on which lines go both ways, and somebody who may be slow to answer. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "buf.h"
+#include "err.h"
+
+struct lines {
+    int fd;
+    const char *whom; /* for messages: "the machine" */
+    struct buf in;    /* read, and not taken yet */
+    bool ended;       /* the other side closed it */
+};
+
+/* Sends all of it, with the descriptor `fd` if that is not -1. */
+bool lines_send(struct lines *l, const char *text, int fd, struct err *err);
+
+/* The next line without its newline, freed with free(); NULL: closed, or silent for long. */
+char *lines_next(struct lines *l, struct err *err);
+
+void lines_close(struct lines *l);
