@@ -14,7 +14,8 @@ KERNEL_LDFLAGS := -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,max-page-
 	-Wl,-z,noexecstack -Wl,--no-warn-rwx-segments -Wl,--gc-sections -T kernel/arch/x86_64/kernel.lds
 
 # lwIP is built out of tree from its unmodified source. In ip4.c, ip6.c and tcp_out.c the
-# names of three functions are exchanged for ours, which call the real ones (net/tcp_table.h).
+# names of three functions are exchanged for ours, which call the real ones (net/tcp_table.h);
+# in tcp_in.c and tcp.c, resets and the cutting of segments (net/tcp_check.h, net/tcp_table.h).
 LWIP := $(O)/lwip
 LWIP_NAMES := $(addprefix core/,def inet_chksum init ip mem memp netif pbuf raw tcp tcp_in tcp_out udp) \
 	$(addprefix core/ipv4/,dhcp etharp icmp igmp ip4 ip4_addr ip4_frag) \
@@ -35,6 +36,9 @@ $(LWIP)/obj/%.o: $(LWIP)/src/include/lwip/init.h
 
 $(LWIP)/obj/core/ipv4/ip4.o $(LWIP)/obj/core/ipv6/ip6.o: LWIP_RENAME := -Dtcp_input=tcp_table_input
 $(LWIP)/obj/core/tcp_out.o: LWIP_RENAME := -Dip4_output_if=link_tcp_output4 -Dip6_output_if=link_tcp_output6
+
+$(LWIP)/obj/core/tcp_in.o: LWIP_RENAME := -Dtcp_rst=tcp_check_reset -Dtcp_rst_netif=tcp_check_reset_netif
+$(LWIP)/obj/core/tcp.o: LWIP_RENAME := -Dtcp_split_unsent_seg=tcp_table_split
 
 # DHCP shall ask for name servers: net/interface.c takes them.
 $(LWIP)/obj/core/ipv4/dhcp.o: LWIP_RENAME := -DLWIP_DNS=1 -DDNS_MAX_SERVERS=3

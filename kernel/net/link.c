@@ -143,6 +143,21 @@ static struct net_offload offload_of(const struct link *l, const struct pbuf *p)
     return o;
 }
 
+/* TCP's packets say, as Linux' do, that they must not be fragmented on their way: see tcp_error.h. */
+static void dont_fragment(const struct link *l, struct pbuf *p)
+{
+    uint8_t *frame = p->payload;
+    struct ip_hdr *ip = (struct ip_hdr *)(frame + SIZEOF_ETH_HDR);
+    if (p->len < SIZEOF_ETH_HDR + IP_HLEN || frame[12] != 0x08 || frame[13] != 0x00 ||
+        IPH_PROTO(ip) != IP_PROTO_TCP || IPH_OFFSET(ip))
+        return;
+    uint32_t sum = IPH_CHKSUM(ip);
+    IPH_OFFSET_SET(ip, PP_HTONS(IP_DF));
+    if (l->netif.chksum_flags & NETIF_CHECKSUM_GEN_IP) /* RFC 1624 */
+        IPH_CHKSUM_SET(ip, (u16_t)(sum >= PP_HTONS(IP_DF) ? sum - PP_HTONS(IP_DF)
+                                                          : sum - PP_HTONS(IP_DF) + 0xffff));
+}
+
 /* The frame's pieces; 0: more than a device takes. */
 static unsigned pieces_of(const struct pbuf *p, struct net_piece *piece)
 {
@@ -223,6 +238,7 @@ static void waiting_send(struct link *l)
 static err_t link_output(struct netif *netif, struct pbuf *p)
 {
     struct link *l = netif->state;
+    dont_fragment(l, p);
     struct frame f = {p, offload_of(l, p)};
     int err = -EAGAIN;
     pbuf_ref(p);
@@ -250,6 +266,14 @@ static void buffer_freed(struct pbuf *p)
     b->dev->ops->release(b->dev, b);
 }
 
+/* lwIP reads the whole of an ARP packet, however short the frame is. */
+static bool arp_short(const struct pbuf *frame)
+{
+    const struct eth_hdr *h = frame->payload;
+    return frame->len >= SIZEOF_ETH_HDR && h->type == PP_HTONS(ETHTYPE_ARP) &&
+           frame->len < SIZEOF_ETH_HDR + SIZEOF_ETHARP_HDR;
+}
+
 static void frame_input(struct link *l, struct net_buffer *b)
 {
     struct pbuf *frame = NULL;
@@ -269,7 +293,9 @@ static void frame_input(struct link *l, struct net_buffer *b)
     }
     NETIF_SET_CHECKSUM_CTRL(
         &l->netif, (u16_t)((l->netif.chksum_flags & ~CHECK_FLAGS) | (checked ? 0 : CHECK_FLAGS)));
-    if (l->netif.input(frame, &l->netif) != ERR_OK)
+    if (arp_short(frame))
+        frame_lost(l, frame);
+    else if (l->netif.input(frame, &l->netif) != ERR_OK)
         pbuf_free(frame);
 }
 

@@ -16,6 +16,7 @@
 #define MSS_MIN         88
 #define MSS_MAX         32767
 #define MSS_DEFAULT     536
+#define TICKS_SECOND    (1000 / TCP_SLOW_INTERVAL)
 
 struct plain {
     int name, min, max, initial;
@@ -57,17 +58,17 @@ void tcp_options_fini(struct tcp_socket *t)
 
 static void watch(struct tcp_socket *t)
 {
-    bool wanted = t->number[TCP_N_USER_TIMEOUT] ||
-                  t->number[TCP_N_SYN_COUNT] != plains[TCP_N_SYN_COUNT].initial;
+    bool connects = t->phase == FRESH || t->phase == CONNECTING;
     list_remove(&t->watch_link);
-    if (wanted && t->phase != LISTENING)
+    if ((connects && t->pcb) || (t->number[TCP_N_USER_TIMEOUT] && t->phase != LISTENING))
         list_add_tail(&watched, &t->watch_link);
 }
 
 static bool too_late(const struct tcp_socket *t)
 {
-    if (t->phase == CONNECTING)
-        return t->pcb->nrtx > t->number[TCP_N_SYN_COUNT];
+    if (t->phase == CONNECTING) /* the last SYN's time will be up before the next tick */
+        return t->pcb->nrtx >= t->number[TCP_N_SYN_COUNT] &&
+               t->pcb->rtime + TICKS_SECOND >= t->pcb->rto;
     int most = t->number[TCP_N_USER_TIMEOUT];
     return most && t->out.bytes && stack_now_ms() - t->progress > (uint32_t)most;
 }

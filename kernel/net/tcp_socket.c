@@ -94,7 +94,7 @@ static void on_error(void *arg, err_t err)
     if (err == ERR_RST)
         t->error = connecting ? ECONNREFUSED : ECONNRESET;
     else if (err != ERR_CLSD)
-        t->error = ETIMEDOUT;
+        t->error = t->soft_error ? t->soft_error : ETIMEDOUT;
     else
         t->got_fin = true;
     tcp_wake_all(t);
@@ -125,6 +125,11 @@ void tcp_socket_attach(struct tcp_socket *t, struct tcp_pcb *pcb)
     if (t->no_delay)
         tcp_nagle_disable(pcb);
     tcp_options_apply(t, pcb);
+}
+
+struct tcp_socket *tcp_socket_of(const struct tcp_pcb *pcb)
+{
+    return pcb->errf == on_error ? pcb->callback_arg : NULL;
 }
 
 /* Closes the connection: data unread, or SO_LINGER with 0, resets it. */
@@ -405,8 +410,7 @@ struct each {
 static void each_pcb(const struct tcp_pcb *pcb, void *arg)
 {
     const struct each *e = arg;
-    /* Without a socket: half open, closed by the program, in TIME_WAIT. */
-    const struct tcp_socket *t = pcb->errf == on_error ? pcb->callback_arg : NULL;
+    const struct tcp_socket *t = tcp_socket_of(pcb);
     struct inet_view v = {.family = IP_IS_V6_VAL(pcb->local_ip) ? AF_INET6 : AF_INET,
                           .local = pcb->local_ip,
                           .local_port = pcb->local_port,

@@ -44,6 +44,7 @@ struct tcp_socket {
     volatile bool got_fin, shut_read, shut_write;
     volatile bool told; /* connect() has answered 0 */
     volatile int error; /* SO_ERROR, a positive errno */
+    int soft_error;     /* the network's last word, which becomes the error when time is up; or 0 */
     ip_addr_t peer;
     u16_t peer_port;
     struct pbuf *in_first, *in_last;
@@ -79,6 +80,8 @@ static inline size_t tcp_send_limit(const struct tcp_socket *t)
 struct tcp_socket *tcp_socket_new(int family); /* without a file; NULL: no memory */
 void tcp_socket_destroy(struct tcp_socket *t);
 void tcp_socket_attach(struct tcp_socket *t, struct tcp_pcb *pcb);
+/* NULL: half open, closed by the program, in TIME_WAIT. */
+struct tcp_socket *tcp_socket_of(const struct tcp_pcb *pcb);
 const ip_addr_t *tcp_socket_any(const struct tcp_socket *t);
 int tcp_socket_bind(struct tcp_socket *t, const ip_addr_t *ip, u16_t port);
 int tcp_socket_pcb(struct tcp_socket *t, struct tcp_pcb **out); /* new, with our address */

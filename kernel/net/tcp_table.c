@@ -9,6 +9,7 @@
 #include "lwip/priv/tcp_priv.h"
 #include "lwip/prot/tcp.h"
 #include "net/link.h"
+#include "net/tcp_check.h"
 #include "net/tcp_listen.h"
 #include "sched/clock.h"
 
@@ -16,6 +17,10 @@
 #define RTO_MIN (200 / TCP_SLOW_INTERVAL)
 #define PERSIST_TICKS                                                                              \
     (500 / TCP_SLOW_INTERVAL) /* lwIP's table of window probes counts half seconds */
+#define SYN_TICKS        (1000 / TCP_SLOW_INTERVAL)
+#define SYN_DOUBLINGS    7    /* at most: 128 s */
+#define SYN_LINEAR       4    /* so many times the same time passes before it doubles */
+#define MSS_LEAST        48u  /* whatever the peer says: segments of a few bytes cost us more than it */
 #define INITIAL_SEGMENTS 10   /* RFC 6928 */
 #define TIME_WAITS       16384 /* more connections in TIME_WAIT push the oldest of their bucket out */
 
@@ -129,7 +134,7 @@ static void segment_size(struct tcp_pcb *pcb)
     unsigned mss = (unsigned)(uintptr_t)pcb->ext_args[0].data;
     if (!mss) {
         const struct netif *netif = ip_route(&pcb->local_ip, &pcb->remote_ip);
-        mss = pcb->mss;
+        mss = MAX(pcb->mss, MSS_LEAST);
         pcb->ext_args[0].data = (void *)(uintptr_t)mss;
         pcb->ext_args[1].data =
             (void *)(uintptr_t)(netif ? link_segments(netif, IP_IS_V6_VAL(pcb->remote_ip), mss)
@@ -147,6 +152,8 @@ static void segment_size(struct tcp_pcb *pcb)
  */
 static void pcb_adjust(struct tcp_pcb *pcb)
 {
+    if (pcb->state == SYN_SENT) /* lwIP knows no longer times there */
+        pcb->rto = (s16_t)(SYN_TICKS << MIN(MAX(pcb->nrtx, SYN_LINEAR) - SYN_LINEAR, SYN_DOUBLINGS));
     if (pcb->state < ESTABLISHED)
         return;
     segment_size(pcb);
@@ -245,6 +252,25 @@ void tcp_table_sweep(void)
             bucket_tick(&buckets[i]);
 }
 
+err_t tcp_table_split(struct tcp_pcb *pcb, u16_t split)
+{
+    struct tcp_seg *s = pcb->unsent;
+    u16_t len = s ? s->len : 0;
+    err_t err = tcp_split_unsent_seg(pcb, split);
+    if (err == ERR_OK && s && s->len < len)
+        TCPH_UNSET_FLAG(s->tcphdr, TCP_FIN | TCP_PSH);
+    return err;
+}
+
+void tcp_table_mss_lower(struct tcp_pcb *pcb, unsigned mss)
+{
+    const struct netif *netif = ip_route(&pcb->local_ip, &pcb->remote_ip);
+    pcb->ext_args[0].data = (void *)(uintptr_t)mss;
+    pcb->ext_args[1].data =
+        (void *)(uintptr_t)(netif ? link_segments(netif, IP_IS_V6_VAL(pcb->remote_ip), mss) : 1);
+    pcb->mss = (u16_t)mss;
+}
+
 unsigned tcp_table_mss(const struct tcp_pcb *pcb)
 {
     uintptr_t mss = (uintptr_t)pcb->ext_args[0].data;
@@ -272,33 +298,56 @@ void tcp_table_forget_listener(const struct tcp_pcb_listen *listener)
 /* What ip4.c and ip6.c call in place of tcp_input(). */
 void tcp_table_input(struct pbuf *p, struct netif *netif);
 
-/* A new connection from a port pair that is still in TIME_WAIT replaces it (RFC 1122 §4.2.2.13). */
-static void time_wait_recycle(const struct tcp_hdr *h)
+static struct tcp_pcb *find(struct tcp_pcb *list, const struct tcp_hdr *h)
+{
+    for (struct tcp_pcb *p = list; p; p = p->next)
+        if (p->local_port == lwip_ntohs(h->dest) && p->remote_port == lwip_ntohs(h->src) &&
+            ip_addr_eq(&p->remote_ip, ip_current_src_addr()) &&
+            ip_addr_eq(&p->local_ip, ip_current_dest_addr()))
+            return p;
+    return NULL;
+}
+
+/*
+ * In TIME_WAIT, the first segment of a new connection from the same ports replaces the old one
+ * (RFC 1122 §4.2.2.13); one with an old number, which lwIP would answer with a reset, is
+ * acknowledged. False: that was it.
+ */
+static bool time_wait_check(const struct tcp_hdr *h)
 {
     u32_t seqno = lwip_ntohl(h->seqno);
     if ((TCPH_FLAGS(h) & (TCP_SYN | TCP_ACK | TCP_RST)) != TCP_SYN)
-        return;
-    for (struct tcp_pcb *p = tcp_tw_pcbs; p; p = p->next)
-        if (p->local_port == lwip_ntohs(h->dest) && p->remote_port == lwip_ntohs(h->src) &&
-            ip_addr_eq(&p->remote_ip, ip_current_src_addr()) &&
-            ip_addr_eq(&p->local_ip, ip_current_dest_addr())) {
-            if (TCP_SEQ_GT(seqno, p->rcv_nxt))
-                tcp_abort(p);
-            return;
-        }
+        return true;
+    struct tcp_pcb *p = find(tcp_tw_pcbs, h);
+    if (p && TCP_SEQ_LEQ(seqno, p->rcv_nxt)) {
+        tcp_send_empty_ack(p);
+        return false;
+    }
+    if (p)
+        tcp_abort(p);
+    return true;
 }
 
 /* The segment begins a connection that is not there yet. */
 static bool is_new(const struct tcp_hdr *h)
 {
-    if ((TCPH_FLAGS(h) & (TCP_SYN | TCP_ACK | TCP_RST)) != TCP_SYN)
+    return (TCPH_FLAGS(h) & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN && !find(tcp_active_pcbs, h);
+}
+
+/* Is the segment one for lwIP? In its bucket, which may be left and entered again. */
+static bool admit(struct pbuf *p, const struct netif *netif)
+{
+    const struct tcp_hdr *h = p->payload;
+    if (!tcp_check_segment(find(tcp_active_pcbs, h), p, netif))
         return false;
-    for (const struct tcp_pcb *p = tcp_active_pcbs; p; p = p->next)
-        if (p->local_port == lwip_ntohs(h->dest) && p->remote_port == lwip_ntohs(h->src) &&
-            ip_addr_eq(&p->remote_ip, ip_current_src_addr()) &&
-            ip_addr_eq(&p->local_ip, ip_current_dest_addr()))
-            return false;
-    return true;
+    if (!is_new(h))
+        return true;
+    if (!tcp_check_sum(p, netif) || !time_wait_check(h))
+        return false;
+    tcp_table_leave();
+    bool welcome = tcp_listen_admit(ip_current_dest_addr(), lwip_ntohs(h->dest));
+    tcp_table_enter_key(lwip_ntohs(h->dest), ip_current_src_addr(), lwip_ntohs(h->src));
+    return welcome; /* if not: as if the network had lost it */
 }
 
 void tcp_table_input(struct pbuf *p, struct netif *netif)
@@ -308,17 +357,10 @@ void tcp_table_input(struct pbuf *p, struct netif *netif)
         pbuf_free(p);
         return;
     }
-    u16_t to = lwip_ntohs(h->dest), from = lwip_ntohs(h->src);
-    tcp_table_enter_key(to, ip_current_src_addr(), from);
-    time_wait_recycle(h);
-    if (is_new(h)) {
-        tcp_table_leave();
-        if (!tcp_listen_admit(ip_current_dest_addr(), to)) {
-            pbuf_free(p); /* as if the network had lost it */
-            return;
-        }
-        tcp_table_enter_key(to, ip_current_src_addr(), from);
-    }
-    tcp_input(p, netif);
+    tcp_table_enter_key(lwip_ntohs(h->dest), ip_current_src_addr(), lwip_ntohs(h->src));
+    if (admit(p, netif))
+        tcp_input(p, netif);
+    else
+        pbuf_free(p);
     tcp_table_leave();
 }

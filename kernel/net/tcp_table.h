@@ -30,6 +30,13 @@ bool tcp_table_any(void);  /* there are connections */
 
 /* The largest segment on the wire; pcb->mss is a multiple where the device cuts segments. */
 unsigned tcp_table_mss(const struct tcp_pcb *pcb);
+/* The path takes only so much; what is queued stays as it is. Inside the bucket. */
+void tcp_table_mss_lower(struct tcp_pcb *pcb, unsigned mss);
+/*
+ * Cuts the first unsent segment: FIN and PSH go to the second part, while lwIP's own function, for
+ * which tcp.c calls this, leaves them on the first too.
+ */
+err_t tcp_table_split(struct tcp_pcb *pcb, u16_t split);
 /* Before a listening pcb is closed: half-open connections point to it. */
 void tcp_table_forget_listener(const struct tcp_pcb_listen *listener);
 /* Calls fn for every connection that lwIP has, in TIME_WAIT too. */

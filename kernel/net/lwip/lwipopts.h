@@ -116,7 +116,7 @@
 #define LWIP_TCP_RTO_TIME          1000
 #define TCP_MSL                    30000
 #define TCP_MAXRTX                 12
-#define TCP_SYNMAXRTX              6
+#define TCP_SYNMAXRTX              12 /* the most; TCP_SYNCNT: net/tcp_options.c */
 #define SO_REUSE                   1
 #define SO_REUSE_RXTOALL           1
 #define LWIP_CALLBACK_API          1

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The program under the packet tests: does on its sockets what lines of standard input
+ * say, and answers each with one line: a number, a word, or -ERRNO. It also echoes what
+ * connections to port ECHO send, in threads of their own.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define ECHO     7000
+#define PATIENCE 15000 /* ms that a line may wait */
+
+static char buffer[1 << 20];
+
+static long answer(long n)
+{
+    if (n < 0)
+        printf("-%s\n", strerrorname_np(errno));
+    else
+        printf("%ld\n", n);
+    return n;
+}
+
+static bool ready(int fd, short events)
+{
+    struct pollfd p = {fd, events, 0};
+    if (poll(&p, 1, PATIENCE) > 0)
+        return true;
+    errno = ETIME;
+    answer(-1);
+    return false;
+}
+
+static socklen_t address(const char *text, unsigned port, struct sockaddr_storage *out)
+{
+    struct sockaddr_in *v4 = (struct sockaddr_in *)out;
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)out;
+    memset(out, 0, sizeof *out);
+    if (inet_pton(AF_INET, text, &v4->sin_addr) == 1) {
+        v4->sin_family = AF_INET;
+        v4->sin_port = htons(port);
+        return sizeof *v4;
+    }
+    inet_pton(AF_INET6, text, &v6->sin6_addr);
+    v6->sin6_family = AF_INET6;
+    v6->sin6_port = htons(port);
+    return sizeof *v6;
+}
+
+static void do_listen(int type, unsigned port, int backlog)
+{
+    struct sockaddr_in6 any = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+    int one = 1, fd = socket(AF_INET6, type, 0);
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (bind(fd, (struct sockaddr *)&any, sizeof any) || (type == SOCK_STREAM && listen(fd, backlog)))
+        answer(-1);
+    else
+        answer(fd);
+}
+
+static void do_open(int type, const char *ip, unsigned port, unsigned from)
+{
+    struct sockaddr_storage to, own;
+    socklen_t len = address(ip, port, &to);
+    int one = 1, fd = socket(to.ss_family, type | SOCK_NONBLOCK, 0);
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    address(to.ss_family == AF_INET ? "0.0.0.0" : "::", from, &own);
+    if (from && bind(fd, (struct sockaddr *)&own, len))
+        answer(-1);
+    else if (connect(fd, (struct sockaddr *)&to, len) && errno != EINPROGRESS)
+        answer(-1);
+    else
+        answer(fd);
+}
+
+static void do_error(int fd)
+{
+    int error = 0;
+    socklen_t len = sizeof error;
+    getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len);
+    errno = error;
+    answer(error ? -1 : 0);
+}
+
+static void do_send(int fd, size_t n)
+{
+    size_t sent = 0;
+    for (size_t i = 0; i < n && i < sizeof buffer; i++)
+        buffer[i] = (char)(i * 7 + i / 251);
+    while (sent < n) {
+        ssize_t got = send(fd, buffer + sent, n - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (got < 0 && (errno != EAGAIN || !sent)) {
+            answer(-1);
+            return;
+        }
+        if (got < 0)
+            break;
+        sent += (size_t)got;
+    }
+    answer((long)sent);
+}
+
+static void do_receive(int fd, size_t n)
+{
+    size_t got = 0;
+    while (got < n) {
+        if (!ready(fd, POLLIN))
+            return;
+        ssize_t r = recv(fd, buffer + got, n - got, MSG_DONTWAIT);
+        if (r < 0) {
+            answer(-1);
+            return;
+        }
+        if (!r)
+            break;
+        got += (size_t)r;
+    }
+    unsigned sum = 0;
+    for (size_t i = 0; i < got; i++)
+        sum = sum * 31 + (unsigned char)buffer[i];
+    printf("%zu %u\n", got, sum);
+}
+
+static void do_info(int fd)
+{
+    struct tcp_info i = {0};
+    socklen_t len = sizeof i;
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &i, &len))
+        answer(-1);
+    else
+        printf("%u %u %u\n", i.tcpi_state, i.tcpi_snd_mss, i.tcpi_unacked);
+}
+
+/* Memory that is free, or will be when asked for, in KiB. */
+static void do_memory(void)
+{
+    char line[128];
+    long value, sum = 0;
+    FILE *f = fopen("/proc/meminfo", "r");
+    while (f && fgets(line, sizeof line, f))
+        if (sscanf(line, "MemFree: %ld", &value) == 1 || sscanf(line, "Cached: %ld", &value) == 1)
+            sum += value;
+    if (f)
+        fclose(f);
+    answer(sum);
+}
+
+static void do_option(int fd, int level, int name, int value)
+{
+    answer(setsockopt(fd, level, name, &value, sizeof value));
+}
+
+static void line_do(char *line)
+{
+    char verb[32] = "", text[64] = "";
+    int a = 0, b = 0, c = 0, d = 0;
+    sscanf(line, "%31s %d %d %d %d", verb, &a, &b, &c, &d);
+    if (!strcmp(verb, "connected"))
+        ready(a, POLLOUT) ? do_error(a) : (void)0;
+    else if (!strcmp(verb, "listen"))
+        do_listen(SOCK_STREAM, (unsigned)a, b);
+    else if (!strcmp(verb, "udp"))
+        do_listen(SOCK_DGRAM, (unsigned)a, 0);
+    else if (!strcmp(verb, "accept"))
+        ready(a, POLLIN) ? answer(accept(a, NULL, NULL)) : 0;
+    else if (sscanf(line, "connect %63s %d %d", text, &a, &b) >= 2)
+        do_open(SOCK_STREAM, text, (unsigned)a, (unsigned)b);
+    else if (sscanf(line, "udpto %63s %d %d", text, &a, &b) >= 2)
+        do_open(SOCK_DGRAM, text, (unsigned)a, (unsigned)b);
+    else if (!strcmp(verb, "error"))
+        do_error(a);
+    else if (!strcmp(verb, "poll"))
+        ready(a, POLLIN) ? answer(1) : 0;
+    else if (!strcmp(verb, "send"))
+        do_send(a, (size_t)b);
+    else if (!strcmp(verb, "recv"))
+        do_receive(a, (size_t)b);
+    else if (!strcmp(verb, "shut"))
+        answer(shutdown(a, b));
+    else if (!strcmp(verb, "close"))
+        answer(close(a));
+    else if (!strcmp(verb, "option"))
+        do_option(a, b, c, d);
+    else if (!strcmp(verb, "linger"))
+        answer(setsockopt(a, SOL_SOCKET, SO_LINGER, &(struct linger){1, b}, sizeof(struct linger)));
+    else if (!strcmp(verb, "info"))
+        do_info(a);
+    else if (!strcmp(verb, "memory"))
+        do_memory();
+    else
+        puts("what?");
+}
+
+static void *echo(void *arg)
+{
+    char text[4096];
+    int fd = (int)(long)arg;
+    ssize_t n;
+    while ((n = recv(fd, text, sizeof text, 0)) > 0)
+        if (send(fd, text, (size_t)n, MSG_NOSIGNAL) != n)
+            break;
+    close(fd);
+    return NULL;
+}
+
+static void *serve(void *arg)
+{
+    struct sockaddr_in6 any = {.sin6_family = AF_INET6, .sin6_port = htons(ECHO)};
+    int one = 1, fd = socket(AF_INET6, SOCK_STREAM, 0);
+    pthread_t t;
+    (void)arg;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (bind(fd, (struct sockaddr *)&any, sizeof any) || listen(fd, 128))
+        abort();
+    for (;;) {
+        int c = accept(fd, NULL, NULL);
+        if (c >= 0 && !pthread_create(&t, NULL, echo, (void *)(long)c))
+            pthread_detach(t);
+    }
+    return NULL;
+}
+
+int main(void)
+{
+    char line[256];
+    pthread_t t;
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    pthread_create(&t, NULL, serve, NULL);
+    puts("ready");
+    while (fgets(line, sizeof line, stdin))
+        line_do(line);
+    _exit(0);
+}
