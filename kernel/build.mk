@@ -34,7 +34,7 @@ $(LWIP)/obj/%.o: $(LWIP)/src/include/lwip/init.h
 	$(call say,CC,lwip/$*.c)
 	$(Q)$(CC) $(filter-out -W%,$(KERNEL_CFLAGS)) -w -ffunction-sections $(LWIP_INCLUDE) $(LWIP_RENAME) -c -o $@ $(LWIP)/src/$*.c
 
-$(LWIP)/obj/core/ipv4/ip4.o $(LWIP)/obj/core/ipv6/ip6.o: LWIP_RENAME := -Dtcp_input=tcp_table_input
+$(LWIP)/obj/core/ipv4/ip4.o $(LWIP)/obj/core/ipv6/ip6.o: LWIP_RENAME := -Dtcp_input=tcp_table_input -Dudp_input=udp_length_input
 $(LWIP)/obj/core/tcp_out.o: LWIP_RENAME := -Dip4_output_if=link_tcp_output4 -Dip6_output_if=link_tcp_output6
 
 $(LWIP)/obj/core/tcp_in.o: LWIP_RENAME := -Dtcp_rst=tcp_check_reset -Dtcp_rst_netif=tcp_check_reset_netif

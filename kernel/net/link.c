@@ -274,6 +274,25 @@ static bool arp_short(const struct pbuf *frame)
            frame->len < SIZEOF_ETH_HDR + SIZEOF_ETHARP_HDR;
 }
 
+/*
+ * IPv4 from or to addresses that no cable carries (RFC 1122 §3.2.1.3): 127/8, our own (the LAND
+ * attack), and 0.0.0.0, which speaks only to all.
+ */
+static bool martian(struct link *l, const struct pbuf *frame)
+{
+    const struct eth_hdr *eth = frame->payload;
+    const struct ip_hdr *ip = (const struct ip_hdr *)(eth + 1);
+    ip4_addr_t from, to;
+    if (frame->len < SIZEOF_ETH_HDR + IP_HLEN || eth->type != PP_HTONS(ETHTYPE_IP))
+        return false;
+    ip4_addr_copy(from, ip->src);
+    ip4_addr_copy(to, ip->dest);
+    if (ip4_addr_isany_val(from))
+        return !ip4_addr_isbroadcast(&to, &l->netif) && !ip4_addr_ismulticast(&to);
+    return ip4_addr_isloopback(&from) || ip4_addr_isloopback(&to) ||
+           ip4_addr_eq(&from, netif_ip4_addr(&l->netif));
+}
+
 static void frame_input(struct link *l, struct net_buffer *b)
 {
     struct pbuf *frame = NULL;
@@ -293,7 +312,7 @@ static void frame_input(struct link *l, struct net_buffer *b)
     }
     NETIF_SET_CHECKSUM_CTRL(
         &l->netif, (u16_t)((l->netif.chksum_flags & ~CHECK_FLAGS) | (checked ? 0 : CHECK_FLAGS)));
-    if (arp_short(frame))
+    if (arp_short(frame) || martian(l, frame))
         frame_lost(l, frame);
     else if (l->netif.input(frame, &l->netif) != ERR_OK)
         pbuf_free(frame);

@@ -478,3 +478,18 @@ static const struct socket_ops udp_ops = {
     .error = udp_sock_error,
     .release = udp_sock_release,
 };
+
+/* What ip4.c and ip6.c call in place of lwIP's udp_input(), which believes no length but IP's. */
+void udp_length_input(struct pbuf *p, struct netif *netif);
+
+void udp_length_input(struct pbuf *p, struct netif *netif)
+{
+    const struct udp_hdr *h = p->payload;
+    u16_t len = p->len < sizeof *h ? 0 : lwip_ntohs(h->len);
+    if (len < sizeof *h || len > p->tot_len) {
+        pbuf_free(p);
+        return;
+    }
+    pbuf_realloc(p, len);
+    udp_input(p, netif);
+}

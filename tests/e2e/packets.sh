@@ -34,7 +34,7 @@ exec qemu-system-x86_64 "\${words[@]}"
 END
     chmod +x qemu
     export OPS OPS_QEMU=$T/qemu PYTHONDONTWRITEBYTECODE=1
-    timeout --foreground -k 5 $limit "${in[@]}" python3 "$script" "${words[@]}" "$T" "$@" >log 2>&1
+    timeout --foreground -k 5 $((limit + ${PACKETS_SECONDS:-30})) "${in[@]}" python3 "$script" "${words[@]}" "$T" "$@" >log 2>&1
     local status=$?
     [ -z "${PACKETS_LOG:-}" ] || cat log >&2
     [ $status = 0 ] || fail "$(grep -v '^ok ' log | tail -n 20)"
@@ -43,5 +43,8 @@ END
 test_connections() { packets connections; }
 test_data() { packets data; }
 test_ip() { packets ip; }
+test_floods() { packets floods; }
+# Longer: PACKETS_SECONDS; the same again: PACKETS_SEED.
+test_fuzz() { packets fuzz "${PACKETS_SECONDS:-30}" "${PACKETS_SEED:-$RANDOM}"; }
 
 e2e_main "$@"

@@ -10,6 +10,7 @@ UNIT_virtio_blk := $(DEV_VIRTIO)
 UNIT_virtio_scsi := $(DEV_VIRTIO) tests/unit/fake_scsi.c
 UNIT_virtio_console := $(DEV_VIRTIO)
 UNIT_virtio_9p := $(DEV_VIRTIO)
+UNIT_virtio_net := $(DEV_VIRTIO)
 UNIT_gpt := kernel/dev/blkdev.c kernel/dev/gpt.c $(DEV_FAKES)
 UNIT_acpi := kernel/dev/acpi.c kernel/dev/firmware.c kernel/dev/topology.c kernel/dev/fwcfg.c $(DEV_FAKES)
 UNIT_rtc := kernel/dev/rtc.c

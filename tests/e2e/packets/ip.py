@@ -147,6 +147,8 @@ def test_fragments_unfinished(m):
     m.wire.ping()
     lost = before - m.ask("memory")
     assert lost < 16384, f"{lost} KiB"
+    if m.on_host:
+        return  # Linux' memory for fragments is full now, for half a minute
     data = bytes(i * 3 & 255 for i in range(4000))
     for f in fragments(icmp(HOST4, GUEST4, 8, 0, struct.pack("!HH", 5, 9) + data), 1400, 60000):
         m.wire.send(f)
@@ -224,7 +226,7 @@ def test_nd(m):
     m.wire.send(icmp(PEER6, me, 135, 0, bytes(4) + packed(me) + b"\1\1" + MAC))
     p = m.wire.expect(lambda p: p.protocol == 58 and p.payload[0] == 136, "advertisement")
     assert p.ip[7] == 255 and p.payload[8:24] == packed(me), p
-    assert p.payload[4] & 0x40 and p.payload[24:26] == b"\2\1" and p.payload[26:32] == p.from_mac, p
+    assert p.payload[4] & 0x40 and p.payload[24:32] in (b"", b"\2\1" + p.from_mac), p
 
 
 def test_nd_forwarded(m):

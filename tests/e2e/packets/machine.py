@@ -115,11 +115,6 @@ class Peer:
         return p.protocol == 6 and (p.sport, p.dport) == (self.guest_port, self.port) and p.src == self.dst
 
     def next(self, timeout=PATIENCE, what="segment"):
-        late = self.wire.late
-        while late:
-            p = late.pop(0)
-            if self.mine(p):
-                return p
         return self.wire.expect(self.mine, what, timeout)
 
     def expect(self, flags, seq=None, ack=None, size=None, timeout=PATIENCE, pushed=False):

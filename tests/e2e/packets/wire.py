@@ -140,7 +140,8 @@ class Packet:
 class Wire:
     def __init__(self, directory=None, tap=None):
         self.directory, self.arp_on = directory, True
-        self.guest_mac, self.late = b"\xff" * 6, []
+        self.guest_mac = b"\xff" * 6
+        self.late = []  # frames that came while the program was asked
         self.hidden = set()  # addresses that answer no ARP
         self.on_frame = None  # sees each frame first; true: it is done with
         if tap:
@@ -217,7 +218,7 @@ class Wire:
         """The next frame for which wanted(p); others are passed over."""
         end = time.monotonic() + timeout
         while True:
-            p = self.receive(max(0, end - time.monotonic()))
+            p = self.late.pop(0) if self.late else self.receive(max(0, end - time.monotonic()))
             assert p, f"no {what}"
             if wanted(p):
                 return p
