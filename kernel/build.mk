@@ -13,9 +13,9 @@ KERNEL_CFLAGS := -std=gnu11 -O2 -g $(WARN) -ffreestanding -fno-pic -fno-pie -mcm
 KERNEL_LDFLAGS := -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,max-page-size=4096 \
 	-Wl,-z,noexecstack -Wl,--no-warn-rwx-segments -Wl,--gc-sections -T kernel/arch/x86_64/kernel.lds
 
-# lwIP is built out of tree from its unmodified source. In ip4.c, ip6.c and tcp_out.c the
-# names of three functions are exchanged for ours, which call the real ones (net/tcp_table.h);
-# in tcp_in.c and tcp.c, resets and the cutting of segments (net/tcp_check.h, net/tcp_table.h).
+# lwIP is built out of tree from its unmodified source. The names of some functions are exchanged
+# for ours, most of which call the real ones: net/tcp_table.c, net/tcp_check.c, net/udp_socket.c,
+# net/link.c.
 LWIP := $(O)/lwip
 LWIP_NAMES := $(addprefix core/,def inet_chksum init ip mem memp netif pbuf raw tcp tcp_in tcp_out udp) \
 	$(addprefix core/ipv4/,dhcp etharp icmp igmp ip4 ip4_addr ip4_frag) \

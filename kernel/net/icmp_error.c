@@ -53,7 +53,8 @@ static void report(struct pbuf *p, unsigned at, unsigned protocol, const ip_addr
     if (protocol == IP_PROTO_UDP) {
         udp_peer_error(own, to, port, v->error);
     } else if (protocol == IP_PROTO_TCP) {
-        struct tcp_quote q = {own, port, *to, (u32_t)lwip_ntohs(udp.len) << 16 | lwip_ntohs(udp.chksum)};
+        struct tcp_quote q = {own, port, *to,
+                              (u32_t)lwip_ntohs(udp.len) << 16 | lwip_ntohs(udp.chksum)};
         if (v->error == EMSGSIZE)
             tcp_error_mtu(&q, v->mtu);
         else

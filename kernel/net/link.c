@@ -143,7 +143,8 @@ static struct net_offload offload_of(const struct link *l, const struct pbuf *p)
     return o;
 }
 
-/* TCP's packets say, as Linux' do, that they must not be fragmented on their way: see tcp_error.h. */
+/* TCP's packets say, as Linux' do, that they must not be fragmented on their way: see tcp_error.h.
+ */
 static void dont_fragment(const struct link *l, struct pbuf *p)
 {
     uint8_t *frame = p->payload;

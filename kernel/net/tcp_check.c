@@ -57,8 +57,8 @@ static bool timestamp(const struct pbuf *p, u32_t *value)
 static bool is_stale(const struct tcp_pcb *pcb, const struct pbuf *p)
 {
     u32_t value;
-    return pcb->flags & TF_TIMESTAMP && timestamp(p, &value) && (s32_t)(value - pcb->ts_recent) < 0 &&
-           (u32_t)(tcp_ticks - pcb->tmr) < STALE_TICKS;
+    return pcb->flags & TF_TIMESTAMP && timestamp(p, &value) &&
+           (s32_t)(value - pcb->ts_recent) < 0 && (u32_t)(tcp_ticks - pcb->tmr) < STALE_TICKS;
 }
 
 bool tcp_check_segment(struct tcp_pcb *pcb, struct pbuf *p, const struct netif *netif)
@@ -118,8 +118,8 @@ void tcp_check_reset_netif(struct netif *netif, u32_t seqno, u32_t ackno, const 
 void tcp_check_reset(const struct tcp_pcb *pcb, u32_t seqno, u32_t ackno, const ip_addr_t *local_ip,
                      const ip_addr_t *remote_ip, u16_t local_port, u16_t remote_port)
 {
-    struct netif *netif = pcb->netif_idx ? netif_get_by_index(pcb->netif_idx)
-                                         : ip_route(local_ip, remote_ip);
+    struct netif *netif =
+        pcb->netif_idx ? netif_get_by_index(pcb->netif_idx) : ip_route(local_ip, remote_ip);
     if (netif)
         reset_send(netif, seqno, ackno, local_ip, remote_ip, local_port, remote_port);
 }

@@ -57,7 +57,8 @@ void tcp_error_mtu(const struct tcp_quote *q, unsigned mtu)
     if (pcb && pcb->state >= ESTABLISHED && mtu - headers < tcp_table_mss(pcb)) {
         tcp_table_mss_lower(pcb, mtu - headers);
         tcp_rexmit_rto_prepare(pcb); /* what is under way is lost, at once */
-        queue_cut(pcb, (u16_t)(pcb->mss - (pcb->flags & TF_TIMESTAMP ? LWIP_TCP_OPT_LEN_TS_OUT : 0)));
+        queue_cut(pcb,
+                  (u16_t)(pcb->mss - (pcb->flags & TF_TIMESTAMP ? LWIP_TCP_OPT_LEN_TS_OUT : 0)));
         tcp_output(pcb);
     }
     tcp_table_leave();

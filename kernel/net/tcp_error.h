@@ -11,7 +11,8 @@ struct tcp_quote {
     u32_t seq;
 };
 
-/* It did not arrive: ends a connection that is beginning; else it is why one that times out does. */
+/* It did not arrive: ends a connection that is beginning; else it is why one that times out does.
+ */
 void tcp_error_report(const struct tcp_quote *q, int error);
 /* It was too long for the path, which takes packets of that size. */
 void tcp_error_mtu(const struct tcp_quote *q, unsigned mtu);

@@ -18,10 +18,10 @@
 #define PERSIST_TICKS                                                                              \
     (500 / TCP_SLOW_INTERVAL) /* lwIP's table of window probes counts half seconds */
 #define SYN_TICKS        (1000 / TCP_SLOW_INTERVAL)
-#define SYN_DOUBLINGS    7    /* at most: 128 s */
-#define SYN_LINEAR       4    /* so many times the same time passes before it doubles */
-#define MSS_LEAST        48u  /* whatever the peer says: segments of a few bytes cost us more than it */
-#define INITIAL_SEGMENTS 10   /* RFC 6928 */
+#define SYN_DOUBLINGS    7 /* at most: 128 s */
+#define SYN_LINEAR       4 /* so many times the same time passes before it doubles */
+#define MSS_LEAST        48u /* whatever the peer says: segments of a few bytes cost us more than it */
+#define INITIAL_SEGMENTS 10    /* RFC 6928 */
 #define TIME_WAITS       16384 /* more connections in TIME_WAIT push the oldest of their bucket out */
 
 struct bucket {
@@ -153,7 +153,8 @@ static void segment_size(struct tcp_pcb *pcb)
 static void pcb_adjust(struct tcp_pcb *pcb)
 {
     if (pcb->state == SYN_SENT) /* lwIP knows no longer times there */
-        pcb->rto = (s16_t)(SYN_TICKS << MIN(MAX(pcb->nrtx, SYN_LINEAR) - SYN_LINEAR, SYN_DOUBLINGS));
+        pcb->rto =
+            (s16_t)(SYN_TICKS << MIN(MAX(pcb->nrtx, SYN_LINEAR) - SYN_LINEAR, SYN_DOUBLINGS));
     if (pcb->state < ESTABLISHED)
         return;
     segment_size(pcb);
@@ -214,9 +215,27 @@ bool tcp_table_any(void)
     return connections || time_waits;
 }
 
+/*
+ * The window's probes end when nothing waits for it any more, or something is under way: lwIP
+ * forgets to end them when data that timed out into a closed window is acknowledged after all,
+ * and then takes it for impossible.
+ */
+static void persist_check(struct tcp_pcb *p)
+{
+    if (!p->persist_backoff || (p->unsent && !p->unacked))
+        return;
+    p->persist_backoff = 0;
+    p->persist_cnt = 0;
+    p->persist_probe = 0;
+    if (p->unacked && p->rtime < 0)
+        p->rtime = 0;
+}
+
 static void bucket_tick(struct bucket *b)
 {
     enter(b);
+    for (struct tcp_pcb *p = tcp_active_pcbs; p; p = p->next)
+        persist_check(p);
     for (struct tcp_pcb *p = tcp_active_pcbs; p; p = p->next)
         if (p->persist_backoff && p->persist_cnt && tcp_ticks % PERSIST_TICKS)
             p->persist_cnt--;

@@ -44,6 +44,10 @@ test_connections() { packets connections; }
 test_data() { packets data; }
 test_ip() { packets ip; }
 test_floods() { packets floods; }
+test_dhcp() {
+    [ -z "${PACKETS_HOST:-}" ] || skip "Linux leaves DHCP to a program"
+    packets dhcp
+}
 # Longer: PACKETS_SECONDS; the same again: PACKETS_SEED.
 test_fuzz() { packets fuzz "${PACKETS_SECONDS:-30}" "${PACKETS_SEED:-$RANDOM}"; }
 

@@ -210,10 +210,8 @@ static void test_too_much(void **state)
     for (unsigned i = 0; i < 4; i++) {
         net_start(FEATURES | MERGE);
         used(fill(1, 0, 0, 60), lengths[i]);
-        struct net_buffer *b = net->ops->receive(net);
-        assert_true(!b || b->len <= 4096);
-        if (b)
-            frame_end(b);
+        assert_null(net->ops->receive(net));
+        assert_true(dev->vdev.broken);
     }
 }
 

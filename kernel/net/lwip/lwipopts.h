@@ -24,7 +24,7 @@
 /* Link layer. */
 #define LWIP_ETHERNET                1
 #define LWIP_ARP                     1
-#define ARP_TABLE_SIZE               64
+#define ARP_TABLE_SIZE               512
 #define ARP_QUEUEING                 1
 #define ARP_QUEUE_LEN                16
 #define ETHARP_TRUST_IP_MAC          0

@@ -252,6 +252,31 @@ def test_window_cuts_fin(m):
     c.reset()
 
 
+def test_window_shut_on_lost_data(m):
+    """Data is lost, the window shuts on it, and all is acknowledged after all: probes end (lwIP asserts there)."""
+    c = Peer(m, 8080)
+    c.open()
+    assert c.ask("send", 500) == 500
+    c.expect(ACK, seq=c.ack, size=500)
+    c.push(b"x")
+    c.push(b"y", window=0)
+    for _ in range(4):  # acknowledgements, then the repetition or a probe
+        p = c.next()
+        if p.data:
+            break
+    c.ack += 500
+    c.send(ACK, window=0)
+    clock = Peer(m, 8080)
+    clock.syn()
+    clock.expect(SYN | ACK)  # again: a second has passed, and another two
+    clock.expect(SYN | ACK)
+    clock.send(RST)
+    c.send(ACK)
+    assert c.ask("recv", 2).split()[0] == "2"
+    c.alive()
+    c.reset()
+
+
 def test_shrinking_window(m):
     """A window that is taken back (RFC 9293 3.8.6): nothing breaks, and the data arrives when it opens."""
     c = Peer(m, 8080)

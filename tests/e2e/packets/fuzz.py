@@ -242,7 +242,7 @@ def main(arguments):
     mac = m.wire.guest_mac
     maker.me6 = socket.inet_ntop(socket.AF_INET6, bytes.fromhex("fe80000000000000") +
                                  bytes([mac[0] ^ 2, mac[1], mac[2], 255, 254, mac[3], mac[4], mac[5]]))
-    before = m.ask("memory")
+    before = s.memory()
     end = time.monotonic() + float(seconds)
     try:
         while time.monotonic() < end:

@@ -64,7 +64,8 @@ static void do_listen(int type, unsigned port, int backlog)
     struct sockaddr_in6 any = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
     int one = 1, fd = socket(AF_INET6, type, 0);
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    if (bind(fd, (struct sockaddr *)&any, sizeof any) || (type == SOCK_STREAM && listen(fd, backlog)))
+    if (bind(fd, (struct sockaddr *)&any, sizeof any) ||
+        (type == SOCK_STREAM && listen(fd, backlog)))
         answer(-1);
     else
         answer(fd);

@@ -203,7 +203,10 @@ def run(module, arguments):
     host = "--host" in arguments
     words = [a for a in arguments if a != "--host"]
     directory, names = words[0], words[1:]
-    m = Machine(host, directory, module.get("OPTIONS", ())).start()
+    m = Machine(host, directory, module.get("OPTIONS", ()))
+    if "prepare" in module:
+        module["prepare"](m)
+    m.start()
     failed = 0
     for name, function in list(module.items()):
         if not name.startswith("test_") or names and name[5:] not in names:

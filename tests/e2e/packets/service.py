@@ -11,9 +11,10 @@ STALL = 2.0  # seconds; or what fifty undisturbed rounds last, on a slow machine
 class Service:
     """Rounds of one echo connection, and victims: connections that the hostile frames may know."""
 
-    def __init__(self, m, victims=0):
-        self.m, self.wire = m, m.wire
-        self.client = self.open(CLIENT)
+    def __init__(self, m, victims=0, other=None):
+        """other: a service that goes on meanwhile."""
+        self.m, self.wire, self.other, self.limit = m, m.wire, other, None
+        self.client = self.open(CLIENT if not other else "10.0.2.5")
         self.sent = self.since = self.best = 0.0
         self.rounds, self.worst, self.got = 0, 0.0, b""
         self.victims = {}
@@ -28,7 +29,20 @@ class Service:
 
     def open(self, src):
         c = Peer(self.m, ECHO, src=src)
-        c.syn(MSS + SACK_OK)
+        c.send(SYN, ack=0, options=MSS + SACK_OK)
+        c.seq += 1
+        end, again = time.monotonic() + PATIENCE, time.monotonic() + 1
+        while not c.ack:
+            p = self.wire.receive(0.05)
+            if p and c.mine(p):
+                assert p.flags == SYN | ACK, p
+                c.ack = p.seq + 1
+            elif p and self.other:
+                self.other.take(p)
+            if time.monotonic() > again:  # as a client would
+                c.send(SYN, seq=c.seq - 1, ack=0, options=MSS + SACK_OK)
+                again += 1
+            assert time.monotonic() < end, "a new client is not let in"
         c.send(ACK)
         return c
 
@@ -52,7 +66,7 @@ class Service:
         if p.protocol != 6 or p.frag & 0x3FFF or p.sport != ECHO:
             return
         c = self.client
-        if p.dst == CLIENT and p.dport == c.port:
+        if c.mine(p):
             assert not p.flags & (RST | FIN), f"the client's connection ended: {p}"
             if p.data and p.seq == c.ack & 0xFFFFFFFF:
                 c.ack += len(p.data)
@@ -68,6 +82,8 @@ class Service:
                 v.ack = p.seq + len(p.data) + (1 if p.flags & (SYN | FIN) else 0)
                 if p.flags & SYN:
                     v.send(ACK)
+        elif self.other:
+            self.other.take(p)
 
     def turn(self, timeout=0.0):
         """Frames that are there are taken; the round goes on."""
@@ -75,6 +91,11 @@ class Service:
         while p:
             self.take(p)
             p = self.wire.receive(0)
+        self.advance()
+        if self.other:
+            self.other.advance()
+
+    def advance(self):
         now = time.monotonic()
         self.worst = max(self.worst, now - self.since)
         if self.got == self.data:
@@ -83,7 +104,7 @@ class Service:
             self.begin()
         elif now - self.sent > 0.25:
             self.repeat()
-        if hasattr(self, "limit"):
+        if self.limit:
             assert now - self.since < self.limit, \
                 f"no round ended for {self.limit:.1f} s" + self.ended()
 
@@ -96,6 +117,13 @@ class Service:
         for p in self.wire.ping():
             self.take(p)
 
+    def memory(self):
+        """What is free; KiB."""
+        n = self.m.ask("memory")
+        while self.wire.late:
+            self.take(self.wire.late.pop(0))
+        return n
+
 
 def memory_back(m, service, before, slack, patience=90):
     """What is free comes back, as timers run out."""
@@ -103,11 +131,7 @@ def memory_back(m, service, before, slack, patience=90):
     while True:
         for _ in range(10):
             service.turn(0.05)
-        lost = before - m.ask("memory")
-        for p in m.wire.late:
-            service.take(p)
-        m.wire.late = []
-        service.since = time.monotonic()
+        lost = before - service.memory()
         if lost <= slack:
             return lost
         assert time.monotonic() < end, f"{lost} KiB are gone"
