@@ -496,6 +496,7 @@ int ext4_mount(struct blkdev *dev, bool read_only, struct fs **out)
     fs->fs.read_only = true;
     fs->dev = dev;
     mutex_init(&fs->op);
+    mutex_init(&fs->reaping);
     mutex_init(&fs->load_lock);
     list_init(&fs->orphans);
     int err = super_load(fs, sb);
