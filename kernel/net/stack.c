@@ -63,16 +63,20 @@ static uint64_t next_deadline(uint64_t now)
     return CLOCK_NEVER;
 }
 
-/* The timers of lwIP that count seconds; those that only matter while something waits come with
- * them. */
+/*
+ * The timers of lwIP that count seconds. Those of multicast reports count tenths and are run
+ * ten at a time: an idle machine shall not wake for them, and a report may be a second late.
+ */
 static void second_passed(void)
 {
     etharp_tmr();
     ip_reass_tmr();
     nd6_tmr();
     ip6_reass_tmr();
-    igmp_tmr();
-    mld6_tmr();
+    for (unsigned i = 0; i < SECOND_MS / IGMP_TMR_INTERVAL; i++) {
+        igmp_tmr();
+        mld6_tmr();
+    }
     interface_tick();
     tcp_options_tick();
     tcp_listen_tick();

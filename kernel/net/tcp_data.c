@@ -82,15 +82,30 @@ void tcp_data_drop(struct tcp_socket *t)
     t->in_bytes = 0;
 }
 
-/* lwIP's window grows again by what was read. */
+/*
+ * lwIP's window grows again by what was read: at once where little of it is left, else in
+ * batches; first what it is larger than SO_RCVBUF allows is taken off. A peer that saw it
+ * (nearly) closed hears of it, however small it is; lwIP compares with pcb->mss, which is made
+ * real for that (tcp_table_leave() makes it long again).
+ */
 static void window_report(struct tcp_socket *t)
 {
-    if (!t->pcb || t->unreported < WINDOW_BATCH)
+    struct tcp_pcb *pcb = t->pcb;
+    size_t kept = MIN(t->unreported, t->window_excess);
+    t->window_excess -= kept;
+    t->unreported -= kept;
+    if (!pcb || !t->unreported || (t->unreported < WINDOW_BATCH && pcb->rcv_wnd > WINDOW_BATCH))
         return;
-    tcp_table_enter(t->pcb);
+    tcp_table_enter(pcb);
+    pcb->mss = (u16_t)tcp_table_mss(pcb);
+    bool closed = pcb->rcv_ann_wnd < pcb->mss;
     for (size_t n; t->unreported; t->unreported -= n) {
         n = MIN(t->unreported, (size_t)UINT16_MAX);
-        tcp_recved(t->pcb, (u16_t)n);
+        tcp_recved(pcb, (u16_t)n);
+    }
+    if (closed && pcb->rcv_ann_wnd >= pcb->mss) {
+        tcp_ack_now(pcb);
+        tcp_output(pcb);
     }
     tcp_table_leave();
 }

@@ -86,14 +86,21 @@ void tcp_options_tick(void)
     }
 }
 
-/* A window that SO_RCVBUF keeps smaller than lwIP's; it can only be cut before data comes. */
-static void window_cut(const struct tcp_socket *t, struct tcp_pcb *pcb)
+/*
+ * A window that SO_RCVBUF keeps smaller than lwIP's, before data comes. The SYN has announced up
+ * to 64 KiB, which is never taken back: the excess goes as the program reads.
+ */
+static void window_cut(struct tcp_socket *t, struct tcp_pcb *pcb)
 {
     if (!t->socket.receive_sized || t->bytes_in || pcb->state < ESTABLISHED)
         return;
-    tcpwnd_size_t size = MAX(t->socket.receive_size / 2, 2u * pcb->mss);
-    if (size < pcb->rcv_wnd)
-        pcb->rcv_wnd = pcb->rcv_ann_wnd = size;
+    tcpwnd_size_t size = MAX(t->socket.receive_size / 2, 2 * tcp_table_mss(pcb));
+    tcpwnd_size_t least = MAX(size, TCPWND_MIN16(TCP_WND));
+    if (least < pcb->rcv_wnd) {
+        pcb->rcv_wnd = pcb->rcv_ann_wnd = least;
+        pcb->rcv_ann_right_edge = pcb->rcv_nxt + least;
+    }
+    t->window_excess = size < pcb->rcv_wnd ? pcb->rcv_wnd - size : 0;
 }
 
 void tcp_options_apply(struct tcp_socket *t, struct tcp_pcb *pcb)

@@ -48,7 +48,8 @@ struct tcp_socket {
     u16_t peer_port;
     struct pbuf *in_first, *in_last;
     volatile size_t in_bytes;
-    size_t unreported; /* read, and lwIP's window does not know */
+    size_t unreported;    /* read, and lwIP's window does not know */
+    size_t window_excess; /* what lwIP's window is still larger than SO_RCVBUF allows */
     struct tcp_queue out;
     struct tcp_port *port; /* of a listener (tcp_listen.c), on whose list port_link is */
     struct list port_link;

@@ -63,7 +63,8 @@ long sys_socketpair(int family, unsigned type, int protocol, struct uptr fds)
     return err ? err : file_install_pair(end, fds, type & SOCK_CLOEXEC);
 }
 
-long sys_connect(int fd, struct uptr name, int len)
+static long with_name(int fd, struct uptr name, int len,
+                      int (*op)(struct socket *s, struct message *m))
 {
     struct message m = {.uio = NULL};
     struct file *f;
@@ -73,24 +74,24 @@ long sys_connect(int fd, struct uptr name, int len)
         return err;
     err = name_from_user(&m, name, len);
     if (!err)
-        err = socket_connect(s, &m);
+        err = op(s, &m);
     file_put(f);
     return err;
 }
 
+long sys_connect(int fd, struct uptr name, int len)
+{
+    return with_name(fd, name, len, socket_connect);
+}
+
+static int socket_bind(struct socket *s, struct message *m)
+{
+    return s->ops->bind ? s->ops->bind(s, m) : -EOPNOTSUPP;
+}
+
 long sys_bind(int fd, struct uptr name, int len)
 {
-    struct message m = {.uio = NULL};
-    struct file *f;
-    struct socket *s;
-    int err = socket_get(fd, &f, &s);
-    if (err)
-        return err;
-    err = name_from_user(&m, name, len);
-    if (!err)
-        err = s->ops->bind ? s->ops->bind(s, &m) : -EOPNOTSUPP;
-    file_put(f);
-    return err;
+    return with_name(fd, name, len, socket_bind);
 }
 
 long sys_listen(int fd, int backlog)

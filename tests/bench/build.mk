@@ -16,7 +16,8 @@ $(O)/bench/empty.elf: tests/bench/empty.S
 
 bench: all $(O)/bench/guest $(O)/bench/empty.elf ## figures beside a distribution's Linux under the same QEMU
 	$(Q)scripts/fetch-linux $(O) || [ $$? -eq 77 ]
-	$(Q)scripts/initramfs $(O)/bench/initramfs init=$(O)/bench/guest dev/console=c:5:1 dev/zero=c:1:5
+	$(Q)scripts/initramfs $(O)/bench/initramfs init=$(O)/bench/guest dev/console=c:5:1 dev/zero=c:1:5 \
+	    $$(for m in $(O)/linux/storage/*; do echo modules/$${m##*/}=$$m; done)
 	$(Q)tests/bench/run $(O)
 
 .PHONY: bench

@@ -45,6 +45,7 @@ static void content(unsigned cycle, unsigned file, unsigned n) { for (unsigned k
 static int one(unsigned cycle, unsigned i) /* 1: full */
 {
     char name[32];
+    sizes[i] = 0;
     snprintf(name, sizeof name, "f%u", i);
     if (i % 17 == 0) { snprintf(name, sizeof name, "d%u", i); sizes[i] = 0; if (!mkdir(name, 0755)) return 0; if (errno != ENOSPC) die("mkdir", i); return 1; }
     int fd = open(name, O_RDWR | O_CREAT | O_EXCL, 0644);

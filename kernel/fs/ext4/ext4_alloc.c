@@ -136,8 +136,7 @@ static int group_mark(struct ext4_fs *fs, const struct run *r, bool used)
             map.data[i / 8] ^= (uint8_t)(1 << i % 8);
         ext4_group_set(fs, &g, GD_FREE_BLOCKS, GD_FREE_BLOCKS_HI, 2,
                        used ? free - r->count : free + r->count);
-        ext4_block_bitmap_seal(fs, &g, &map);
-        ext4_group_seal(fs, &g);
+        ext4_block_bitmap_changed(fs, &g);
         fs->free_blocks += used ? -(uint64_t)r->count : r->count;
         fs->counts_changed = true;
     }

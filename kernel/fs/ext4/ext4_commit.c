@@ -41,8 +41,9 @@ static void copies_free(struct transaction *t)
 }
 
 /* The running transaction becomes the committing one; `op` is held. */
-static void freeze(struct ext4_journal *j)
+static void freeze(struct ext4_fs *fs)
 {
+    struct ext4_journal *j = fs->journal;
     struct transaction *r = &j->running, *c = &j->committing;
     uint64_t *revoked = c->revoked;
     unsigned room = c->revoke_room;
@@ -61,6 +62,9 @@ static void freeze(struct ext4_journal *j)
         b->running = false;
         b->committing = true;
         b->gone = b->dead;
+        if (b->seal)
+            b->seal(fs, b->seal_arg, b->data);
+        b->seal = NULL;
         list_add_tail(&c->blocks, &b->link);
     }
 }
@@ -142,14 +146,14 @@ int journal_commit(struct ext4_fs *fs)
     mutex_lock(&fs->op);
     if (j->aborted)
         err = -EIO;
-    else if (fs->counts_changed)
+    else if (!(err = ext4_groups_seal(fs)) && fs->counts_changed)
         err = ext4_super_store(fs, NULL);
     if (err || !j->running.count) {
         mutex_unlock(&fs->op);
         return err;
     }
     fs->counts_changed = false;
-    freeze(j);
+    freeze(fs);
     bool held = !j->size || !copies_make(fs);
     if (held)
         copies_free(&j->committing);

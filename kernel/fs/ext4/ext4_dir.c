@@ -37,16 +37,15 @@ bool dir_block_is_index(const struct ext4_inode *dir, uint64_t logical, const ui
 }
 
 /* An index block: {limit 2, count 2} in front of the entries, the checksum behind their limit. */
-static bool index_csum(const struct ext4_inode *dir, uint32_t at, const uint8_t *data,
+static bool index_csum(const struct ext4_fs *fs, uint32_t seed, uint32_t at, const uint8_t *data,
                        uint32_t *tail, uint32_t *out)
 {
-    uint32_t size = ext4_fs(&dir->v)->block_size;
     uint32_t limit = le16(data + at), count = le16(data + at + 2);
     static const uint8_t zero[4];
     *tail = at + limit * 8;
-    if (count > limit || *tail + 8 > size)
+    if (count > limit || *tail + 8 > fs->block_size)
         return false;
-    uint32_t c = crc32c(dir->seed, data, at + count * 8);
+    uint32_t c = crc32c(seed, data, at + count * 8);
     c = crc32c(c, data + *tail, 4);
     *out = crc32c(c, zero, 4);
     return true;
@@ -55,15 +54,31 @@ static bool index_csum(const struct ext4_inode *dir, uint32_t at, const uint8_t 
 static bool index_block_valid(const struct ext4_inode *dir, uint64_t logical, const uint8_t *data)
 {
     uint32_t tail, c;
-    return index_csum(dir, logical == 0 ? INDEX_ROOT : INDEX_NODE, data, &tail, &c) &&
+    return index_csum(ext4_fs(&dir->v), dir->seed, logical == 0 ? INDEX_ROOT : INDEX_NODE, data,
+                      &tail, &c) &&
            c == le32(data + tail + 4);
 }
 
-void dir_index_seal(const struct ext4_inode *dir, uint32_t at, uint8_t *data)
+static void index_seal(const struct ext4_fs *fs, uint32_t seed, uint32_t at, uint8_t *data)
 {
     uint32_t tail, c;
-    if (ext4_fs(&dir->v)->csum && index_csum(dir, at, data, &tail, &c))
+    if (index_csum(fs, seed, at, data, &tail, &c))
         put32(data + tail + 4, c);
+}
+
+static void root_seal(const struct ext4_fs *fs, uint32_t seed, uint8_t *data)
+{
+    index_seal(fs, seed, INDEX_ROOT, data);
+}
+
+static void node_seal(const struct ext4_fs *fs, uint32_t seed, uint8_t *data)
+{
+    index_seal(fs, seed, INDEX_NODE, data);
+}
+
+void dir_index_seal(struct ext4_inode *dir, uint32_t at, const struct ext4_block *b)
+{
+    ext4_block_seal(ext4_fs(&dir->v), b, at == INDEX_ROOT ? root_seal : node_seal, dir->seed);
 }
 
 uint32_t dir_leaf_size(const struct ext4_fs *fs)
@@ -71,17 +86,22 @@ uint32_t dir_leaf_size(const struct ext4_fs *fs)
     return fs->block_size - (fs->csum ? TAIL_SIZE : 0);
 }
 
-void dir_leaf_seal(const struct ext4_inode *dir, uint8_t *data)
+static void leaf_seal(const struct ext4_fs *fs, uint32_t seed, uint8_t *data)
 {
-    const struct ext4_fs *fs = ext4_fs(&dir->v);
-    uint8_t *t = data + dir_leaf_size(fs);
+    put32(data + dir_leaf_size(fs) + 8, crc32c(seed, data, dir_leaf_size(fs)));
+}
+
+void dir_leaf_seal(struct ext4_inode *dir, const struct ext4_block *b)
+{
+    struct ext4_fs *fs = ext4_fs(&dir->v);
+    uint8_t *t = b->data + dir_leaf_size(fs);
     if (!fs->csum)
         return;
     put32(t, 0);
     put16(t + 4, TAIL_SIZE);
     t[6] = 0;
     t[7] = TAIL_TYPE;
-    put32(t + 8, crc32c(dir->seed, data, dir_leaf_size(fs)));
+    ext4_block_seal(fs, b, leaf_seal, dir->seed);
 }
 
 static bool leaf_block_valid(const struct ext4_inode *dir, const uint8_t *data)
@@ -102,13 +122,15 @@ int ext4_dir_block(struct ext4_inode *dir, uint64_t logical, struct ext4_block *
     if (!run.mapped)
         return ext4_bad(fs, "hole in directory", dir->v.ino);
     err = ext4_block_get(fs, run.physical, out);
-    if (err || !fs->csum)
+    if (err || !fs->csum || ext4_block_known(fs, out))
         return err;
     bool valid = dir_block_is_index(dir, logical, out->data)
                      ? index_block_valid(dir, logical, out->data)
                      : leaf_block_valid(dir, out->data);
-    if (valid)
+    if (valid) {
+        ext4_block_set_known(fs, out);
         return 0;
+    }
     ext4_block_put(out);
     return ext4_bad(fs, "directory checksum, inode", dir->v.ino);
 }
@@ -120,7 +142,7 @@ int64_t ext4_dir_search(struct ext4_inode *dir, const uint8_t *data, uint32_t si
     for (uint32_t off = 0; off < size; off += e.length) {
         if (!dir_entry_decode(data, size, off, &e))
             return ext4_bad(ext4_fs(&dir->v), "directory entry, inode", dir->v.ino);
-        if (e.ino && e.name_len == name->len && !memcmp(e.name, name->text, name->len))
+        if (dir_entry_is(&e, name))
             return e.ino;
     }
     return 0;

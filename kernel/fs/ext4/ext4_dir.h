@@ -35,9 +35,15 @@ bool dir_entry_decode(const uint8_t *data, uint32_t size, uint32_t off, struct d
 bool dir_block_is_index(const struct ext4_inode *dir, uint64_t logical, const uint8_t *data);
 /* Bytes for entries in a leaf block. */
 uint32_t dir_leaf_size(const struct ext4_fs *fs);
-/* After the last change: checksums; `at`: where the index entries begin. */
-void dir_leaf_seal(const struct ext4_inode *dir, uint8_t *data);
-void dir_index_seal(const struct ext4_inode *dir, uint32_t at, uint8_t *data);
+/* A block of the operation was changed: its checksum; `at`: where the index entries begin. */
+void dir_leaf_seal(struct ext4_inode *dir, const struct ext4_block *b);
+void dir_index_seal(struct ext4_inode *dir, uint32_t at, const struct ext4_block *b);
+static inline bool dir_entry_is(const struct dir_entry *e, const struct vnode_name *name)
+{
+    return e->ino && e->name_len == name->len &&
+           e->name[name->len - 1] == name->text[name->len - 1] && /* where most names differ */
+           !memcmp(e->name, name->text, name->len);
+}
 static inline unsigned dir_entry_size(unsigned name_len)
 {
     return ALIGN_UP(ENTRY_HEADER + name_len, 4u);

@@ -45,7 +45,7 @@ int dir_leaf_insert(struct ext4_inode *dir, struct ext4_block *b, const struct v
         if (used)
             put16(b->data + off + 4, used);
         dir_entry_encode(fs, b->data + off + used, name, ino, mode, e.length - used);
-        dir_leaf_seal(dir, b->data);
+        dir_leaf_seal(dir, b);
         return 0;
     }
     return -ENOSPC;
@@ -108,7 +108,7 @@ static int append_insert(struct ext4_inode *dir, const struct vnode_name *name, 
     if (err)
         return err;
     dir_entry_encode(fs, b.data, name, ino, mode, dir_leaf_size(fs));
-    dir_leaf_seal(dir, b.data);
+    dir_leaf_seal(dir, &b);
     ext4_block_put(&b);
     return 0;
 }
@@ -162,7 +162,7 @@ static int place_find(struct ext4_inode *dir, const struct vnode_name *name, str
     if (err)
         return err;
     for (p->off = p->prev = 0; dir_entry_decode(p->b.data, fs->block_size, p->off, &p->e);) {
-        if (p->e.ino && p->e.name_len == name->len && !memcmp(p->e.name, name->text, name->len)) {
+        if (dir_entry_is(&p->e, name)) {
             err = ext4_block_change(fs, &p->b);
             if (err)
                 ext4_block_put(&p->b);
@@ -181,9 +181,9 @@ static int place_find(struct ext4_inode *dir, const struct vnode_name *name, str
 static void place_seal(struct ext4_inode *dir, struct place *p)
 {
     if (dir_block_is_index(dir, p->logical, p->b.data))
-        dir_index_seal(dir, INDEX_ROOT, p->b.data);
+        dir_index_seal(dir, INDEX_ROOT, &p->b);
     else
-        dir_leaf_seal(dir, p->b.data);
+        dir_leaf_seal(dir, &p->b);
 }
 
 int ext4_dir_remove(struct ext4_inode *dir, const struct vnode_name *name)
@@ -226,7 +226,7 @@ int ext4_dir_init(struct ext4_inode *dir, uint32_t parent)
         return err;
     dir_entry_encode(fs, b.data, &dot, (uint32_t)dir->v.ino, S_IFDIR, 12);
     dir_entry_encode(fs, b.data + 12, &dotdot, parent, S_IFDIR, dir_leaf_size(fs) - 12);
-    dir_leaf_seal(dir, b.data);
+    dir_leaf_seal(dir, &b);
     ext4_block_put(&b);
     return 0;
 }

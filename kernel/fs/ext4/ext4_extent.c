@@ -39,11 +39,16 @@ int extent_level_change(struct extent_path *p, unsigned level)
     return ext4_block_change(ext4_fs(&p->n->v), &p->level[level].b);
 }
 
-static void node_seal(struct ext4_inode *n, uint8_t *node)
+static void node_csum(const struct ext4_fs *fs, uint32_t seed, uint8_t *node)
 {
     uint32_t at = EXTENT_SIZE * (1 + le16(node + 4));
-    if (ext4_fs(&n->v)->csum)
-        put32(node + at, crc32c(n->seed, node, at));
+    (void)fs;
+    put32(node + at, crc32c(seed, node, at));
+}
+
+static void node_seal(struct ext4_inode *n, const struct ext4_block *b)
+{
+    ext4_block_seal(ext4_fs(&n->v), b, node_csum, n->seed);
 }
 
 void extent_level_done(struct extent_path *p, unsigned level)
@@ -51,7 +56,7 @@ void extent_level_done(struct extent_path *p, unsigned level)
     struct extent_level *l = &p->level[level];
     put16(l->node + 2, l->entries);
     if (level)
-        node_seal(p->n, l->node);
+        node_seal(p->n, &l->b);
 }
 
 int extent_keys_update(struct extent_path *p, unsigned level)
@@ -122,7 +127,7 @@ static int root_grow(struct extent_path *p)
     node_init(ext4_fs(&n->v), b.data, p->depth);
     put16(b.data + 2, root->entries);
     memcpy(b.data + EXTENT_SIZE, root->node + EXTENT_SIZE, root->entries * EXTENT_SIZE);
-    node_seal(n, b.data);
+    node_seal(n, &b);
     child_encode(extent_entry(root, 0), le32(extent_entry(root, 0)), b.number);
     put16(root->node + 2, 1);
     put16(root->node + 6, p->depth + 1);
@@ -147,7 +152,7 @@ static int node_split(struct extent_path *p, unsigned level, bool at_end)
     node_init(ext4_fs(&n->v), b.data, p->depth - level);
     put16(b.data + 2, moved);
     memcpy(b.data + EXTENT_SIZE, extent_entry(l, keep), moved * EXTENT_SIZE);
-    node_seal(n, b.data);
+    node_seal(n, &b);
     entries_open(up, up->at + 1);
     child_encode(extent_entry(up, up->at + 1), le32(extent_entry(l, keep)), b.number);
     l->entries = keep;

@@ -205,12 +205,14 @@ struct ext4_fs {
     bool touched;         /* the operation under way has changed something */
     bool counts_changed;
     uint32_t log_flex;
-    struct ext4_pending pending[2]; /* by the parity of the transaction */
-    uint64_t reserved;              /* blocks set aside for dirty pages; atomic */
-    uint32_t last_group;            /* where a block was found last */
-    uint32_t want_extra;            /* bytes behind the first 128 that new inodes use */
-    unsigned hash_version;          /* of new indexed directories */
-    struct mutex reaping;           /* held by whoever frees deleted files; before op */
+    struct ext4_pending pending[2];        /* by the parity of the transaction */
+    uint64_t reserved;                     /* blocks set aside for dirty pages; atomic */
+    uint32_t last_group;                   /* where a block was found last */
+    uint8_t *group_state;                  /* a byte a group, of ext4_group.c; atomic */
+    uint32_t unsealed_first, unsealed_end; /* groups that may lack checksums */
+    uint32_t want_extra;                   /* bytes behind the first 128 that new inodes use */
+    unsigned hash_version;                 /* of new indexed directories */
+    struct mutex reaping;                  /* held by whoever frees deleted files; before op */
     struct spinlock reap_lock;
     bool reap_busy;          /* one of them is not on the list any more, and not free yet */
     struct ext4_inode *reap; /* deleted and not in use any more: to be freed */
@@ -219,7 +221,6 @@ struct ext4_fs {
     uint32_t block_size, block_shift;
     uint64_t blocks;
     uint32_t first_data_block, blocks_per_group, groups;
-    uint8_t *groups_valid; /* a bit a group: its descriptor's checksum was right; atomic */
     uint32_t inodes, inodes_per_group, inode_size, first_ino;
     uint32_t desc_size, first_meta_bg, reserved_desc;
     uint32_t compat, incompat, ro_compat;
@@ -300,6 +301,16 @@ int ext4_abort(struct ext4_fs *fs, int err);
 int ext4_block_change(struct ext4_fs *fs, struct ext4_block *b);
 /* A block that was just allocated for metadata: zeroed, and part of the operation. */
 int ext4_block_new(struct ext4_fs *fs, uint64_t number, struct ext4_block *out);
+/*
+ * Checksums are compared once, when a block was read, and computed once, when the transaction
+ * that changed it is written. A block whose checksum is still to come is always "known".
+ */
+typedef void ext4_seal_fn(const struct ext4_fs *fs, uint32_t arg, uint8_t *data);
+bool ext4_block_known(const struct ext4_fs *fs, const struct ext4_block *b);
+void ext4_block_set_known(const struct ext4_fs *fs, const struct ext4_block *b);
+/* After ext4_block_change(): fn(fs, arg, data) is to be called before the block is written. */
+void ext4_block_seal(struct ext4_fs *fs, const struct ext4_block *b, ext4_seal_fn *fn,
+                     uint32_t arg);
 /* Metadata blocks were freed: what the journal has of them must not come back. */
 int ext4_block_revoke(struct ext4_fs *fs, uint64_t number, uint64_t count);
 /* The number of the running transaction; during an operation. */
@@ -340,13 +351,16 @@ uint64_t ext4_group_field(const struct ext4_fs *fs, const struct ext4_group *g, 
                           unsigned high, unsigned size);
 void ext4_group_set(const struct ext4_fs *fs, struct ext4_group *g, unsigned low, unsigned high,
                     unsigned size, uint64_t value);
-/* To be called after the last change: its checksum. */
-void ext4_group_seal(const struct ext4_fs *fs, struct ext4_group *g);
 /* The bitmap, checked; a group never used gets its bitmap made (in memory) here. */
 int ext4_block_bitmap(struct ext4_fs *fs, struct ext4_group *g, struct ext4_block *out);
 int ext4_inode_bitmap(struct ext4_fs *fs, struct ext4_group *g, struct ext4_block *out);
-void ext4_block_bitmap_seal(struct ext4_fs *fs, struct ext4_group *g, const struct ext4_block *b);
-void ext4_inode_bitmap_seal(struct ext4_fs *fs, struct ext4_group *g, const struct ext4_block *b);
+/* To be called when it and the descriptor were changed: checksums are for ext4_groups_seal(). */
+void ext4_block_bitmap_changed(struct ext4_fs *fs, const struct ext4_group *g);
+void ext4_inode_bitmap_changed(struct ext4_fs *fs, const struct ext4_group *g);
+/* Checksums of all that was changed, before the transaction is written; under op. */
+int ext4_groups_seal(struct ext4_fs *fs);
+int ext4_groups_init(struct ext4_fs *fs);
+void ext4_groups_forget(struct ext4_fs *fs); /* what was read is to be compared again */
 uint64_t ext4_group_first(const struct ext4_fs *fs, uint32_t group);
 uint32_t ext4_group_blocks(const struct ext4_fs *fs, uint32_t group);
 /* First block of a group's inode table. Needs no operation. */

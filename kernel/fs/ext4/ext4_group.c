@@ -7,6 +7,7 @@
 
 #include "fs/ext4/ext4_fs.h"
 #include "lib/crc.h"
+#include "mem/kmalloc.h"
 
 static bool power_of(uint32_t n, uint32_t base)
 {
@@ -71,42 +72,57 @@ static bool desc_csummed(const struct ext4_fs *fs)
     return fs->csum || (fs->ro_compat & RO_COMPAT_GDT_CSUM);
 }
 
-void ext4_group_seal(const struct ext4_fs *fs, struct ext4_group *g)
+/* Per group, in fs->group_state: as for blocks, checksums are compared once and computed late. */
+enum {
+    DESC_KNOWN = 1,
+    BLOCKS_CHANGED = 2, /* the checksum of that bitmap and the descriptor's are to be computed */
+    INODES_CHANGED = 4,
+};
+
+int ext4_groups_init(struct ext4_fs *fs)
 {
-    if (desc_csummed(fs))
-        put16(g->desc + GD_CHECKSUM, desc_csum(fs, g->number, g->desc));
+    fs->group_state = kzalloc(fs->groups);
+    return fs->group_state ? 0 : -ENOMEM;
 }
 
-static int group_read(struct ext4_fs *fs, uint32_t group, struct ext4_group *out)
+void ext4_groups_forget(struct ext4_fs *fs)
+{
+    memset(fs->group_state, 0, fs->groups);
+}
+
+static bool state_has(const struct ext4_fs *fs, uint32_t group, uint8_t bit)
+{
+    return __atomic_load_n(&fs->group_state[group], __ATOMIC_ACQUIRE) & bit;
+}
+
+static void state_add(struct ext4_fs *fs, uint32_t group, uint8_t bit)
+{
+    __atomic_fetch_or(&fs->group_state[group], bit, __ATOMIC_RELEASE);
+}
+
+/*
+ * Readers of the inode table's place come without `op`: one that found the checksum wrong because
+ * somebody else had just begun to change the descriptor sees that it is known now.
+ */
+static bool desc_valid(struct ext4_fs *fs, uint32_t group, const uint8_t *desc)
+{
+    if (state_has(fs, group, DESC_KNOWN))
+        return true;
+    if (desc_csummed(fs) && desc_csum(fs, group, desc) != le16(desc + GD_CHECKSUM))
+        return state_has(fs, group, DESC_KNOWN);
+    state_add(fs, group, DESC_KNOWN);
+    return true;
+}
+
+int ext4_group_get(struct ext4_fs *fs, uint32_t group, struct ext4_group *out)
 {
     int err = ext4_block_get(fs, desc_block(fs, group / desc_per_block(fs)), &out->b);
     if (err)
         return err;
     out->number = group;
     out->desc = out->b.data + (group % desc_per_block(fs)) * fs->desc_size;
-    return 0;
-}
-
-static bool group_valid(const struct ext4_fs *fs, const struct ext4_group *g)
-{
-    return !desc_csummed(fs) || desc_csum(fs, g->number, g->desc) == le16(g->desc + GD_CHECKSUM);
-}
-
-static bool group_was_valid(const struct ext4_fs *fs, uint32_t group)
-{
-    return __atomic_load_n(&fs->groups_valid[group / 8], __ATOMIC_ACQUIRE) >> group % 8 & 1;
-}
-
-int ext4_group_get(struct ext4_fs *fs, uint32_t group, struct ext4_group *out)
-{
-    int err = group_read(fs, group, out);
-    if (err)
-        return err;
-    if (group_valid(fs, out)) {
-        __atomic_fetch_or(&fs->groups_valid[group / 8], (uint8_t)(1u << group % 8),
-                          __ATOMIC_RELEASE);
+    if (desc_valid(fs, group, out->desc))
         return 0;
-    }
     ext4_block_put(&out->b);
     return ext4_bad(fs, "group descriptor checksum", group);
 }
@@ -148,15 +164,12 @@ void ext4_group_set(const struct ext4_fs *fs, struct ext4_group *g, unsigned low
 int ext4_inode_table(struct ext4_fs *fs, uint32_t group, uint64_t *out)
 {
     struct ext4_group g;
-    int err = group_read(fs, group, &g);
+    int err = ext4_group_get(fs, group, &g);
     if (err)
         return err;
-    /* An operation may be changing other fields just now; whoever does has checked all before. */
-    if (!group_was_valid(fs, group) && !group_valid(fs, &g) && !group_was_valid(fs, group))
-        err = ext4_bad(fs, "group descriptor checksum", group);
     *out = ext4_group_field(fs, &g, GD_INODE_TABLE, GD_INODE_TABLE_HI, 4);
     ext4_group_put(&g);
-    return err;
+    return 0;
 }
 
 static void bits_set(uint8_t *map, uint64_t from, uint64_t to)
@@ -203,87 +216,155 @@ static void block_bitmap_make(struct ext4_fs *fs, struct ext4_group *g, uint8_t 
     bits_set(map, blocks, fs->block_size * 8ull);
 }
 
-static uint32_t bitmap_csum(const struct ext4_fs *fs, const uint8_t *map, uint32_t bits)
+/* What differs between the two bitmaps of a group. */
+struct bitmap {
+    unsigned at, at_hi, csum, csum_hi; /* fields of the descriptor */
+    unsigned uninit;                   /* flag of the descriptor: nothing on the disk yet */
+    uint8_t changed;                   /* bit of the group's state */
+    const char *bad;
+};
+
+static const struct bitmap of_blocks = {.at = GD_BLOCK_BITMAP,
+                                        .at_hi = GD_BLOCK_BITMAP_HI,
+                                        .csum = GD_BLOCK_CSUM,
+                                        .csum_hi = GD_BLOCK_CSUM_HI,
+                                        .uninit = GROUP_BLOCK_UNINIT,
+                                        .changed = BLOCKS_CHANGED,
+                                        .bad = "block bitmap checksum, group"};
+static const struct bitmap of_inodes = {.at = GD_INODE_BITMAP,
+                                        .at_hi = GD_INODE_BITMAP_HI,
+                                        .csum = GD_INODE_CSUM,
+                                        .csum_hi = GD_INODE_CSUM_HI,
+                                        .uninit = GROUP_INODE_UNINIT,
+                                        .changed = INODES_CHANGED,
+                                        .bad = "inode bitmap checksum, group"};
+
+static uint32_t bitmap_csum(const struct ext4_fs *fs, const struct bitmap *kind, const uint8_t *map)
 {
+    uint32_t bits = kind == &of_blocks ? fs->blocks_per_group : fs->inodes_per_group;
     return crc32c(fs->seed, map, bits / 8);
 }
 
 /* Checksum fields are halves of 16 bits; short descriptors have only the lower one. */
-static bool bitmap_valid(const struct ext4_fs *fs, const struct ext4_group *g, unsigned low,
-                         unsigned high, uint32_t c)
+static bool bitmap_valid(struct ext4_fs *fs, const struct bitmap *kind, const struct ext4_group *g,
+                         const struct ext4_block *b)
 {
-    uint64_t stored = ext4_group_field(fs, g, low, high, 2);
-    return stored == (fs->desc_size >= 64 ? c : c & 0xffff);
+    if (ext4_block_known(fs, b))
+        return true;
+    if (fs->csum) {
+        uint32_t c = bitmap_csum(fs, kind, b->data);
+        if (ext4_group_field(fs, g, kind->csum, kind->csum_hi, 2) !=
+            (fs->desc_size >= 64 ? c : c & 0xffff))
+            return false;
+    }
+    ext4_block_set_known(fs, b);
+    return true;
 }
 
-static uint32_t block_bits(const struct ext4_fs *fs)
+static void bitmap_changed(struct ext4_fs *fs, const struct bitmap *kind,
+                           const struct ext4_group *g)
 {
-    return fs->blocks_per_group;
+    state_add(fs, g->number, kind->changed);
+    if (fs->unsealed_first == fs->unsealed_end)
+        fs->unsealed_first = fs->unsealed_end = g->number;
+    fs->unsealed_first = MIN(fs->unsealed_first, g->number);
+    fs->unsealed_end = MAX(fs->unsealed_end, g->number + 1);
 }
 
-void ext4_block_bitmap_seal(struct ext4_fs *fs, struct ext4_group *g, const struct ext4_block *b)
+/* The first use of a group's bitmap: made in memory, part of the operation under way. */
+static int bitmap_begin(struct ext4_fs *fs, const struct bitmap *kind, struct ext4_group *g,
+                        struct ext4_block *b)
 {
-    if (fs->csum)
-        ext4_group_set(fs, g, GD_BLOCK_CSUM, GD_BLOCK_CSUM_HI, 2,
-                       bitmap_csum(fs, b->data, block_bits(fs)));
-}
-
-void ext4_inode_bitmap_seal(struct ext4_fs *fs, struct ext4_group *g, const struct ext4_block *b)
-{
-    if (fs->csum)
-        ext4_group_set(fs, g, GD_INODE_CSUM, GD_INODE_CSUM_HI, 2,
-                       bitmap_csum(fs, b->data, fs->inodes_per_group));
-}
-
-int ext4_block_bitmap(struct ext4_fs *fs, struct ext4_group *g, struct ext4_block *out)
-{
-    bool fresh = desc_csummed(fs) && le16(g->desc + GD_FLAGS) & GROUP_BLOCK_UNINIT;
-    int err =
-        ext4_block_get(fs, ext4_group_field(fs, g, GD_BLOCK_BITMAP, GD_BLOCK_BITMAP_HI, 4), out);
+    int err = ext4_block_change(fs, b);
+    if (!err)
+        err = ext4_block_change(fs, &g->b);
     if (err)
         return err;
-    if (fresh) {
-        err = ext4_block_change(fs, out);
-        if (!err)
-            err = ext4_block_change(fs, &g->b);
-        if (!err) {
-            block_bitmap_make(fs, g, out->data);
-            put16(g->desc + GD_FLAGS, le16(g->desc + GD_FLAGS) & ~GROUP_BLOCK_UNINIT);
-            ext4_block_bitmap_seal(fs, g, out);
-            ext4_group_seal(fs, g);
-        }
-    } else if (fs->csum && !bitmap_valid(fs, g, GD_BLOCK_CSUM, GD_BLOCK_CSUM_HI,
-                                         bitmap_csum(fs, out->data, block_bits(fs)))) {
-        err = ext4_bad(fs, "block bitmap checksum, group", g->number);
+    if (kind == &of_blocks) {
+        block_bitmap_make(fs, g, b->data);
+    } else {
+        memset(b->data, 0, fs->block_size);
+        bits_set(b->data, fs->inodes_per_group, fs->block_size * 8ull);
     }
+    put16(g->desc + GD_FLAGS, le16(g->desc + GD_FLAGS) & ~kind->uninit);
+    ext4_block_set_known(fs, b);
+    bitmap_changed(fs, kind, g);
+    return 0;
+}
+
+static int bitmap_get(struct ext4_fs *fs, const struct bitmap *kind, struct ext4_group *g,
+                      struct ext4_block *out)
+{
+    bool fresh = desc_csummed(fs) && le16(g->desc + GD_FLAGS) & kind->uninit;
+    int err = ext4_block_get(fs, ext4_group_field(fs, g, kind->at, kind->at_hi, 4), out);
+    if (err)
+        return err;
+    if (fresh)
+        err = bitmap_begin(fs, kind, g, out);
+    else if (!bitmap_valid(fs, kind, g, out))
+        err = ext4_bad(fs, kind->bad, g->number);
     if (err)
         ext4_block_put(out);
     return err;
 }
 
+int ext4_block_bitmap(struct ext4_fs *fs, struct ext4_group *g, struct ext4_block *out)
+{
+    return bitmap_get(fs, &of_blocks, g, out);
+}
+
 int ext4_inode_bitmap(struct ext4_fs *fs, struct ext4_group *g, struct ext4_block *out)
 {
-    bool fresh = desc_csummed(fs) && le16(g->desc + GD_FLAGS) & GROUP_INODE_UNINIT;
-    int err =
-        ext4_block_get(fs, ext4_group_field(fs, g, GD_INODE_BITMAP, GD_INODE_BITMAP_HI, 4), out);
+    return bitmap_get(fs, &of_inodes, g, out);
+}
+
+void ext4_block_bitmap_changed(struct ext4_fs *fs, const struct ext4_group *g)
+{
+    bitmap_changed(fs, &of_blocks, g);
+}
+
+void ext4_inode_bitmap_changed(struct ext4_fs *fs, const struct ext4_group *g)
+{
+    bitmap_changed(fs, &of_inodes, g);
+}
+
+static int bitmap_seal(struct ext4_fs *fs, const struct bitmap *kind, struct ext4_group *g)
+{
+    struct ext4_block b;
+    if (!fs->csum || !state_has(fs, g->number, kind->changed))
+        return 0;
+    int err = ext4_block_get(fs, ext4_group_field(fs, g, kind->at, kind->at_hi, 4), &b);
     if (err)
         return err;
-    if (fresh) {
-        err = ext4_block_change(fs, out);
-        if (!err)
-            err = ext4_block_change(fs, &g->b);
-        if (!err) {
-            memset(out->data, 0, fs->block_size);
-            bits_set(out->data, fs->inodes_per_group, fs->block_size * 8ull);
-            put16(g->desc + GD_FLAGS, le16(g->desc + GD_FLAGS) & ~GROUP_INODE_UNINIT);
-            ext4_inode_bitmap_seal(fs, g, out);
-            ext4_group_seal(fs, g);
-        }
-    } else if (fs->csum && !bitmap_valid(fs, g, GD_INODE_CSUM, GD_INODE_CSUM_HI,
-                                         bitmap_csum(fs, out->data, fs->inodes_per_group))) {
-        err = ext4_bad(fs, "inode bitmap checksum, group", g->number);
-    }
+    ext4_group_set(fs, g, kind->csum, kind->csum_hi, 2, bitmap_csum(fs, kind, b.data));
+    ext4_block_put(&b);
+    return 0;
+}
+
+static int group_seal(struct ext4_fs *fs, uint32_t group)
+{
+    struct ext4_group g;
+    if (!desc_csummed(fs) || !state_has(fs, group, BLOCKS_CHANGED | INODES_CHANGED))
+        return 0;
+    int err = ext4_group_get(fs, group, &g);
     if (err)
-        ext4_block_put(out);
+        return err;
+    err = bitmap_seal(fs, &of_blocks, &g);
+    if (!err)
+        err = bitmap_seal(fs, &of_inodes, &g);
+    put16(g.desc + GD_CHECKSUM, desc_csum(fs, group, g.desc));
+    __atomic_fetch_and(&fs->group_state[group], (uint8_t) ~(BLOCKS_CHANGED | INODES_CHANGED),
+                       __ATOMIC_RELAXED);
+    ext4_group_put(&g);
+    return err;
+}
+
+int ext4_groups_seal(struct ext4_fs *fs)
+{
+    int err = 0;
+    for (uint32_t g = fs->unsealed_first; g < fs->unsealed_end && !err; g++)
+        err = group_seal(fs, g);
+    if (!err)
+        fs->unsealed_first = fs->unsealed_end = 0;
     return err;
 }

@@ -31,7 +31,7 @@ static void index_insert(struct htree *t, struct frame *f, uint32_t hash, uint64
     put32(at, hash);
     put32(at + 4, block);
     index_count_set(f, f->count + 1);
-    dir_index_seal(t->dir, f->offset, f->b.data);
+    dir_index_seal(t->dir, f->offset, &f->b);
 }
 
 static unsigned node_limit(const struct ext4_fs *fs, unsigned offset)
@@ -64,12 +64,12 @@ static int root_grow(struct htree *t)
     node_init(fs, b.data);
     memcpy(b.data + INDEX_NODE + 4, root->entries + 4, root->count * 8 - 4);
     put16(b.data + INDEX_NODE + 2, root->count);
-    dir_index_seal(t->dir, INDEX_NODE, b.data);
+    dir_index_seal(t->dir, INDEX_NODE, &b);
     ext4_block_put(&b);
     index_count_set(root, 1);
     put32(root->entries + 4, logical);
     root->b.data[ROOT_INFO + 6] = (uint8_t)(t->levels + 1);
-    dir_index_seal(t->dir, INDEX_ROOT, root->b.data);
+    dir_index_seal(t->dir, INDEX_ROOT, &root->b);
     return 0;
 }
 
@@ -92,9 +92,9 @@ static int node_split(struct htree *t, unsigned level)
         node_init(fs, b.data);
         memcpy(b.data + INDEX_NODE + 4, f->entries + keep * 8 + 4, moved * 8 - 4);
         put16(b.data + INDEX_NODE + 2, moved);
-        dir_index_seal(t->dir, INDEX_NODE, b.data);
+        dir_index_seal(t->dir, INDEX_NODE, &b);
         index_count_set(f, keep);
-        dir_index_seal(t->dir, INDEX_NODE, f->b.data);
+        dir_index_seal(t->dir, INDEX_NODE, &f->b);
         index_insert(t, up, hash, logical);
     }
     ext4_block_put(&b);
@@ -123,10 +123,11 @@ static int leaf_hashes(struct htree *t, const uint8_t *data, struct hashed *h)
     return n;
 }
 
-/* Writes entries of `from`, packed, over `to`; the last one gets all the room left. */
-static void leaf_pack(struct ext4_inode *dir, uint8_t *to, const uint8_t *from,
+/* Writes entries of `from`, packed, over the block; the last one gets all the room left. */
+static void leaf_pack(struct ext4_inode *dir, const struct ext4_block *b, const uint8_t *from,
                       const struct hashed *h, int n)
 {
+    uint8_t *to = b->data;
     uint32_t size = dir_leaf_size(ext4_fs(&dir->v)), at = 0;
     memset(to, 0, size);
     for (int i = 0; i < n; i++) {
@@ -137,7 +138,7 @@ static void leaf_pack(struct ext4_inode *dir, uint8_t *to, const uint8_t *from,
     }
     if (!n)
         put16(to + 4, size);
-    dir_leaf_seal(dir, to);
+    dir_leaf_seal(dir, b);
 }
 
 /* Where to part n entries: about half of the bytes on each side, none empty. */
@@ -173,8 +174,8 @@ static int leaf_split(struct htree *t, struct ext4_block *b)
         if (!err) {
             int at = split_point(h, n);
             uint32_t same = h[at].hash == h[at - 1].hash; /* the hash goes on in the new block */
-            leaf_pack(t->dir, fresh.data, old, h + at, n - at);
-            leaf_pack(t->dir, b->data, old, h, at);
+            leaf_pack(t->dir, &fresh, old, h + at, n - at);
+            leaf_pack(t->dir, b, old, h, at);
             index_insert(t, f, h[at].hash | same, logical);
         }
         ext4_block_put(&fresh);
@@ -226,9 +227,10 @@ int htree_insert(struct ext4_inode *dir, const struct vnode_name *name, uint32_t
 }
 
 /* The root of an index over one block. */
-static void root_init(struct ext4_inode *dir, uint8_t *data, uint64_t block)
+static void root_init(struct ext4_inode *dir, const struct ext4_block *b, uint64_t block)
 {
     struct ext4_fs *fs = ext4_fs(&dir->v);
+    uint8_t *data = b->data;
     memset(data + ROOT_INFO, 0, fs->block_size - ROOT_INFO);
     put16(data + 12 + 4, fs->block_size - 12);
     data[ROOT_INFO + 4] = (uint8_t)fs->hash_version;
@@ -236,7 +238,7 @@ static void root_init(struct ext4_inode *dir, uint8_t *data, uint64_t block)
     put16(data + INDEX_ROOT, node_limit(fs, INDEX_ROOT));
     put16(data + INDEX_ROOT + 2, 1);
     put32(data + INDEX_ROOT + 4, block);
-    dir_index_seal(dir, INDEX_ROOT, data);
+    dir_index_seal(dir, INDEX_ROOT, b);
 }
 
 /* Whether the block begins with "." (12 bytes) and "..". */
@@ -285,9 +287,9 @@ int htree_make(struct ext4_inode *dir)
         if (!err)
             err = entries_move(dir, root.data, leaf.data);
         if (!err) {
-            dir_leaf_seal(dir, leaf.data);
+            dir_leaf_seal(dir, &leaf);
             dir->flags |= INODE_INDEX;
-            root_init(dir, root.data, logical);
+            root_init(dir, &root, logical);
         }
         ext4_block_put(&leaf);
     }

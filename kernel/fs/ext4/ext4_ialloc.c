@@ -37,7 +37,9 @@ static uint32_t spread(struct ext4_fs *fs, uint32_t from)
 static uint32_t first_clear(const struct ext4_fs *fs, const uint8_t *map, uint32_t from)
 {
     for (uint32_t i = from; i < fs->inodes_per_group; i++) {
-        if (!(i & 7) && map[i / 8] == 0xff)
+        if (!(i & 63) && (le32(map + i / 8) & le32(map + i / 8 + 4)) == UINT32_MAX)
+            i += 63;
+        else if (!(i & 7) && map[i / 8] == 0xff)
             i += 7;
         else if (!(map[i / 8] >> i % 8 & 1))
             return i;
@@ -65,8 +67,7 @@ static int inode_mark(struct ext4_fs *fs, struct ext4_group *g, struct ext4_bloc
         uint64_t rest = fs->inodes_per_group - index - 1;
         ext4_group_set(fs, g, GD_UNUSED, GD_UNUSED_HI, 2, MIN(unused, rest));
     }
-    ext4_inode_bitmap_seal(fs, g, map);
-    ext4_group_seal(fs, g);
+    ext4_inode_bitmap_changed(fs, g);
     fs->free_inodes += used ? -1u : 1u;
     fs->counts_changed = true;
     return 0;

@@ -92,7 +92,7 @@ static int dir_fill(struct ext4_inode *n, const uint8_t *old, struct ext4_block 
     if (!err && n->inline_more)
         err = entries_copy(n, b->data, &at, &last, n->inline_more, n->inline_more_size);
     put16(b->data + last + 4, dir_leaf_size(fs) - last);
-    dir_leaf_seal(n, b->data);
+    dir_leaf_seal(n, b);
     return err;
 }
 

@@ -203,11 +203,40 @@ int ext4_block_new(struct ext4_fs *fs, uint64_t number, struct ext4_block *out)
     if (err)
         return err;
     err = ext4_block_change(fs, out);
-    if (err)
+    if (err) {
         ext4_block_put(out);
-    else
-        memset(out->data, 0, fs->block_size);
-    return err;
+        return err;
+    }
+    memset(out->data, 0, fs->block_size);
+    jblock_find(fs->journal, number)->seal = NULL; /* of its former use */
+    ext4_block_set_known(fs, out);
+    return 0;
+}
+
+/* The blocks of a page have a bit each in page.pad, which is 0 when the page was read. */
+static uint16_t known_bit(const struct ext4_fs *fs, const struct ext4_block *b)
+{
+    return (uint16_t)(1u << (b->number & ((PAGE_SIZE >> fs->block_shift) - 1)));
+}
+
+bool ext4_block_known(const struct ext4_fs *fs, const struct ext4_block *b)
+{
+    return __atomic_load_n(&b->page->pad, __ATOMIC_ACQUIRE) & known_bit(fs, b);
+}
+
+void ext4_block_set_known(const struct ext4_fs *fs, const struct ext4_block *b)
+{
+    __atomic_fetch_or(&b->page->pad, known_bit(fs, b), __ATOMIC_RELEASE);
+}
+
+void ext4_block_seal(struct ext4_fs *fs, const struct ext4_block *b, ext4_seal_fn *fn, uint32_t arg)
+{
+    struct jblock *jb = fs->csum ? jblock_find(fs->journal, b->number) : NULL;
+    if (!jb)
+        return;
+    jb->seal = fn;
+    jb->seal_arg = arg;
+    ext4_block_set_known(fs, b);
 }
 
 static int revoke_add(struct transaction *t, uint64_t number)

@@ -26,6 +26,8 @@ struct jblock {
     struct list saved_link; /* ext4_journal.saved */
     void *copy;             /* what is written to the log; NULL: `data` itself */
     uint32_t saved_tid;     /* the transaction that has its last copy */
+    ext4_seal_fn *seal;     /* computes its checksum; NULL: it has it */
+    uint32_t seal_arg;
     bool running, committing, saved;
     bool dead; /* freed by the running transaction: not written any more */
     bool gone; /* the same for the committing one */

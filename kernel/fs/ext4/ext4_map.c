@@ -23,9 +23,12 @@ static int level_check(struct ext4_inode *n, struct extent_level *l, uint32_t si
         return ext4_bad(fs, "extent node of inode", n->v.ino);
     if (size == IN_BLOCK_SIZE || !fs->csum)
         return 0;
+    if (ext4_block_known(fs, &l->b))
+        return 0;
     uint32_t at = EXTENT_SIZE * (1 + l->room);
     if (at + 4 > size || crc32c(n->seed, l->node, at) != le32(l->node + at))
         return ext4_bad(fs, "extent checksum of inode", n->v.ino);
+    ext4_block_set_known(fs, &l->b);
     return 0;
 }
 

@@ -442,7 +442,7 @@ static int mount_writable(struct ext4_fs *fs, uint8_t *sb)
     if (err || !dirty || fs->fs.read_only)
         return err;
     page_cache_drop(&fs->meta, 0, UINT64_MAX);
-    memset(fs->groups_valid, 0, (fs->groups + 7u) / 8);
+    ext4_groups_forget(fs);
     err = super_load(fs, sb);
     if (!err)
         err = super_write(fs, super_clean);
@@ -477,9 +477,9 @@ static void fs_free(struct ext4_fs *fs)
         kfree(fs->pending[i].bitmap);
     }
     ext4_journal_free(fs);
+    kfree(fs->group_state);
     if (fs->meta.ops)
         page_cache_fini(&fs->meta);
-    kfree(fs->groups_valid);
     kfree(fs);
 }
 
@@ -503,8 +503,9 @@ int ext4_mount(struct blkdev *dev, bool read_only, struct fs **out)
     if (err)
         goto free;
     page_cache_init(&fs->meta, &device_cache_ops, false);
-    fs->groups_valid = kzalloc((fs->groups + 7u) / 8);
-    err = fs->groups_valid ? mount_writable(fs, sb) : -ENOMEM;
+    err = ext4_groups_init(fs);
+    if (!err)
+        err = mount_writable(fs, sb);
     if (!err)
         err = mount_root(fs, sb);
     if (err)

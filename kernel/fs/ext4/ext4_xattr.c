@@ -95,15 +95,25 @@ static uint32_t block_csum(struct ext4_fs *fs, uint64_t number, const uint8_t *d
     return crc32c(c, data + BH_CHECKSUM + 4, fs->block_size - BH_CHECKSUM - 4);
 }
 
+static bool block_sealed(struct ext4_fs *fs, const struct ext4_block *b)
+{
+    return !fs->csum || block_csum(fs, b->number, b->data) == le32(b->data + BH_CHECKSUM);
+}
+
 static int block_get(struct ext4_inode *n, struct ext4_block *b)
 {
     struct ext4_fs *fs = ext4_fs(&n->v);
     int err = ext4_block_get(fs, n->xattr_block, b);
     if (err)
         return err;
+    bool again = fs->csum && !mutex_held(&fs->op) && !block_sealed(fs, b);
+    if (again) /* another inode may share it, and give it up just now */
+        mutex_lock(&fs->op);
     if (le32(b->data) != ATTR_MAGIC || le32(b->data + BH_BLOCKS) != 1 || !le32(b->data + BH_REFS) ||
-        (fs->csum && block_csum(fs, b->number, b->data) != le32(b->data + BH_CHECKSUM)))
+        !block_sealed(fs, b))
         err = ext4_bad(fs, "attribute block of inode", n->v.ino);
+    if (again)
+        mutex_unlock(&fs->op);
     if (err)
         ext4_block_put(b);
     return err;

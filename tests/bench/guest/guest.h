@@ -15,7 +15,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define ROUNDS 5
+#define ROUNDS      5
+#define SLOW_ROUNDS 2
 
 /*
  * Prints a row: run(n) does the operation n times. The best of ROUNDS rounds counts:
@@ -24,6 +25,8 @@
 void measure(const char *name, void (*run)(long n), long n);
 /* The same; before each round, outside the measurement, comes before(). */
 void measure_after(const char *name, void (*before)(void), void (*run)(long n), long n);
+/* The same with SLOW_ROUNDS and, in ticks, without the time in which the CPU had nothing to do. */
+void measure_slow(const char *name, void (*before)(void), void (*run)(long n), long n);
 /* Ends the program if the condition does not hold. */
 #define NEED(cond) ((cond) ? (void)0 : need_failed(__FILE__, __LINE__, #cond))
 _Noreturn void need_failed(const char *file, int line, const char *what);
@@ -41,5 +44,7 @@ void rows_file(void);
 void rows_time(void);
 /* On two CPUs; times only. */
 void rows_two_cpus(void);
+/* On the file system at /mnt. */
+void rows_disk(void);
 /* Interrupts a second, of a machine that sleeps. */
 void rows_idle(void);
