@@ -26,7 +26,7 @@
 #define LEAST_MEMORY (UINT64_C(2) << 20)   /* the kernel, its tables and a small program */
 #define RUN_MEMORY   (UINT64_C(256) << 20) /* the default: this, or more for large programs */
 #define RUN_CPUS_MAX 64
-#define Q35_VOLUMES  8 /* the kernel has 16 mounts, half of them its own */
+#define Q35_VOLUMES  8 /* and shares: more slots a small PCI bus should not be asked for */
 
 static const struct option run_rows[] = {
     LAUNCH_OPTIONS,
@@ -79,6 +79,11 @@ static const struct option run_rows[] = {
      .type = OPTION_FLAG,
      .offset = offsetof(struct request, read_only),
      .help = "the root filesystem cannot be written"},
+    {.name = "share",
+     .type = OPTION_LIST,
+     .offset = offsetof(struct request, shares),
+     .argument = "DIR:/path[:ro]",
+     .help = "mount a directory of this host there, live"},
     {.name = "smp",
      .type = OPTION_TEXT,
      .offset = offsetof(struct request, cpus),
@@ -286,6 +291,19 @@ static size_t volumes_most(bool q35, const struct network *n)
     return q35 ? Q35_VOLUMES : n->kind == NETWORK_NONE ? 5 : 4;
 }
 
+/* Volumes and shares take the machine's slots together. */
+static bool mounts_take(struct plan *p, const struct request *r, size_t most, const char *qemu,
+                        struct err *err)
+{
+    size_t shares = p->shares.count;
+    if (shares > most || (shares && shares + p->mounts.count > most))
+        return err_set(err, OPS_EXIT_USAGE, "--machine q35 has room for more",
+                       "this machine has room for %zu volumes and shares, not %zu", most,
+                       shares + p->mounts.count);
+    return mounts_attach(&p->mounts, &p->manifest.mount, most, err) &&
+           (!shares || r->dry_run || qemu_can_share(qemu, err));
+}
+
 static bool plan_run(struct plan *p, const struct request *r, int *status, struct err *err)
 {
     static const char *const machines[] = {"microvm", "q35"};
@@ -295,12 +313,12 @@ static bool plan_run(struct plan *p, const struct request *r, int *status, struc
     struct network network = {0};
     char *qemu = NULL, *kernel = NULL, *manifest = NULL;
     size_t machine;
-    bool ok =
-        choice("machine", r->machine, machines, 2, &machine, err) && size_choose(&m, r, p, err) &&
-        network_choose(&network, p, r, err) && (kernel = launch_kernel(r, err)) &&
-        (qemu = qemu_find(err)) && accel_choose(&m, r, err) &&
-        mounts_attach(&p->mounts, &p->manifest.mount, volumes_most(machine == 1, &network), err) &&
-        image_take(p, r, &image, err) && manifest_place(p, &manifest, err);
+    bool ok = choice("machine", r->machine, machines, 2, &machine, err) &&
+              size_choose(&m, r, p, err) && network_choose(&network, p, r, err) &&
+              (kernel = launch_kernel(r, err)) && (qemu = qemu_find(err)) &&
+              accel_choose(&m, r, err) &&
+              mounts_take(p, r, volumes_most(machine == 1, &network), qemu, err) &&
+              image_take(p, r, &image, err) && manifest_place(p, &manifest, err);
     if (ok) {
         m.q35 = machine == 1;
         m.qemu = qemu;
@@ -310,6 +328,7 @@ static bool plan_run(struct plan *p, const struct request *r, int *status, struc
         m.manifest = manifest;
         m.network = &network;
         m.mounts = &p->mounts;
+        m.shares = &p->shares;
         ok = debug_prepare(&debug, p, kernel, r, &m, err) && machine_run(&m, p, r, status, err);
         debug_end(&debug, p->program, stderr);
     }
@@ -340,6 +359,7 @@ static bool run(const struct command *self, char **words, int *status, struct er
     strlist_free(&r.env);
     strlist_free(&r.exclude);
     strlist_free(&r.mounts);
+    strlist_free(&r.shares);
     strlist_free(&r.ports);
     strlist_free(&r.udp_ports);
     return ok;

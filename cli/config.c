@@ -27,6 +27,7 @@ enum key_type {
     KEY_ENV,
     KEY_MAP,
     KEY_MOUNTS,
+    KEY_SHARES,
     KEY_TABLE
 };
 
@@ -48,6 +49,7 @@ static const char *const expected[] = {
     [KEY_ENV] = "an object of strings: {\"NAME\": \"value\", ...}",
     [KEY_MAP] = "an object of strings: {\"host directory\": \"/guest/directory\", ...}",
     [KEY_MOUNTS] = "an object of strings: {\"volume\": \"/guest/directory\", ...}",
+    [KEY_SHARES] = "an object of strings: {\"host directory\": \"/guest/directory\", ...}",
     [KEY_TABLE] = "an object: {...}",
 };
 
@@ -81,6 +83,7 @@ static const struct key top_keys[] = {
     {"Program", KEY_PATH, offsetof(struct config, program), NULL},
     {"ReadonlyRootfs", KEY_BOOL, offsetof(struct config, readonly_rootfs), NULL},
     {"RunConfig", KEY_TABLE, 0, run_keys},
+    {"Shares", KEY_SHARES, offsetof(struct config, shares), NULL},
     {"Uid", KEY_NUMBER, offsetof(struct config, uid), NULL},
     {0},
 };
@@ -162,10 +165,12 @@ static bool read_member(struct reader *r, const struct key *k, struct strlist *l
         strlist_add(list, guest);
         break;
     case KEY_MOUNTS:
+    case KEY_SHARES:
         if (v->valuestring[0] != '/')
             return json_error(&r->text, &r->place, false, r->err,
                               "the mount point must start with a slash");
-        path = strchr(v->string, '/') ? path_of(r, v->string) : alloc_string(v->string);
+        path = k->type == KEY_SHARES || strchr(v->string, '/') ? path_of(r, v->string)
+                                                               : alloc_string(v->string);
         strlist_addf(list, "%s:%s", path, v->valuestring);
         break;
     case KEY_ENV:
@@ -186,7 +191,8 @@ static bool read_member(struct reader *r, const struct key *k, struct strlist *l
 static bool read_list(struct reader *r, const struct key *k, const cJSON *v)
 {
     struct strlist *list = (struct strlist *)((char *)r->config + k->offset);
-    bool object = k->type == KEY_ENV || k->type == KEY_MAP || k->type == KEY_MOUNTS;
+    bool object =
+        k->type == KEY_ENV || k->type == KEY_MAP || k->type == KEY_MOUNTS || k->type == KEY_SHARES;
     if (object ? !cJSON_IsObject(v) : !cJSON_IsArray(v))
         return wrong_type(r, k);
     size_t index = 0;
@@ -294,6 +300,7 @@ void config_free(struct config *c)
     strlist_free(&c->dirs);
     strlist_free(&c->map_dirs);
     strlist_free(&c->mounts);
+    strlist_free(&c->shares);
     strlist_free(&c->name_servers);
     strlist_free(&c->ports);
     strlist_free(&c->udp_ports);

@@ -22,6 +22,7 @@ struct config {
     struct strlist map_dirs; /* pairs: absolute host path or pattern, guest directory */
     struct strlist name_servers;
     struct strlist mounts;           /* NAME:/path[:ro] */
+    struct strlist shares;           /* HOST:/path[:ro] */
     struct strlist ports, udp_ports; /* as network_parse() reads them */
     char *hostname;
     char *cwd;

@@ -15,20 +15,20 @@
 
 #define MOUNT_PATH_MAX 255
 
-static bool path_check(const char *word, const char *path, struct err *err)
+bool mount_path_check(const char *option, const char *word, const char *path, struct err *err)
 {
     static const char *const taken[] = {"/dev", "/proc", "/sys", "/tmp"};
     if (strcmp(path, "/") == 0)
         return err_set(err, OPS_EXIT_USAGE, "choose a directory below it",
-                       "--mounts %s: the root cannot be replaced", word);
+                       "%s %s: the root cannot be replaced", option, word);
     for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++) {
         size_t n = strlen(taken[i]);
         if (strncmp(path, taken[i], n) == 0 && (path[n] == 0 || path[n] == '/'))
             return err_set(err, OPS_EXIT_USAGE, "choose another directory",
-                           "--mounts %s: the kernel mounts its own on %s", word, taken[i]);
+                           "%s %s: the kernel mounts its own on %s", option, word, taken[i]);
     }
     if (strlen(path) > MOUNT_PATH_MAX)
-        return err_set(err, OPS_EXIT_USAGE, NULL, "--mounts %s: the path is longer than %d bytes",
+        return err_set(err, OPS_EXIT_USAGE, NULL, "%s %s: the path is longer than %d bytes", option,
                        word, MOUNT_PATH_MAX);
     return true;
 }
@@ -49,7 +49,7 @@ static bool word_parse(struct mount *one, const char *word, struct err *err)
     one->name = alloc_bytes(word, (size_t)(colon - word));
     one->path = path_normal(path);
     free(path);
-    return path_check(word, one->path, err);
+    return mount_path_check("--mounts", word, one->path, err);
 }
 
 static bool twice_check(const struct mounts *m, const struct mount *one, struct err *err)

@@ -25,6 +25,9 @@ struct mounts {
     size_t count;
 };
 
+/* Whether something may be mounted there. Errors (OPS_EXIT_USAGE) name the option's word. */
+bool mount_path_check(const char *option, const char *word, const char *path, struct err *err);
+
 /* Reads the words and adds the mount points to the tree. Errors (OPS_EXIT_USAGE): no absolute
  * path, a path that the kernel needs itself, a path or a volume twice. */
 bool mounts_parse(struct mounts *m, const struct strlist *words, struct tree *t, struct err *err);

@@ -186,15 +186,32 @@ static bool files_add(struct plan *p, const struct request *r, struct err *err)
     return ok && deps_finish(&p->deps, err);
 }
 
-/* Volumes of the configuration and of the command line. */
+/* A directory among the volumes means a share. */
+static void mounts_sort(const struct strlist *words, struct strlist *volumes,
+                        struct strlist *shares)
+{
+    for (size_t i = 0; i < words->count; i++)
+        strlist_add(share_meant(words->items[i]) ? shares : volumes, words->items[i]);
+}
+
+/* Volumes and shares of the configuration and of the command line. */
 static bool mounts_make(struct plan *p, const struct request *r, bool portable, struct err *err)
 {
-    struct strlist words = {0};
-    strlist_add_all(&words, &p->config.mounts);
-    strlist_add_all(&words, &r->mounts);
-    bool ok = mounts_parse(&p->mounts, &words, &p->tree, err) &&
+    struct strlist volumes = {0}, shares = {0};
+    mounts_sort(&p->config.mounts, &volumes, &shares);
+    mounts_sort(&r->mounts, &volumes, &shares);
+    strlist_add_all(&shares, &p->config.shares);
+    strlist_add_all(&shares, &r->shares);
+    bool ok = mounts_parse(&p->mounts, &volumes, &p->tree, err) &&
+              shares_parse(&p->shares, &shares, &p->mounts, &p->tree, err) &&
               (!portable || mounts_declare(&p->mounts, &p->manifest.mount, err));
-    strlist_free(&words);
+    if (ok && portable && p->shares.count)
+        ok = err_set(err, OPS_EXIT_USAGE, "MapDirs puts a copy into the image",
+                     "a disk cannot share %s: that is here and not where it runs",
+                     p->shares.items[0].host);
+    shares_declare(&p->shares, &p->manifest.share);
+    strlist_free(&volumes);
+    strlist_free(&shares);
     return ok;
 }
 
@@ -242,6 +259,7 @@ void plan_free(struct plan *p)
 {
     config_free(&p->config);
     mounts_free(&p->mounts);
+    shares_free(&p->shares);
     tree_free(&p->tree);
     deps_free(&p->deps);
     manifest_free(&p->manifest);

@@ -18,6 +18,7 @@
 #include "err.h"
 #include "manifest_text.h"
 #include "mounts.h"
+#include "shares.h"
 #include "strlist.h"
 #include "tree.h"
 
@@ -27,6 +28,7 @@ struct request {
     struct strlist env;     /* NAME=value, or NAME to take it from the host */
     struct strlist exclude; /* patterns of files not to add by itself */
     struct strlist mounts;  /* NAME:/path[:ro] */
+    struct strlist shares;  /* HOST:/path[:ro] */
     const char *memory;
     const char *cpus;
     const char *accel;
@@ -54,6 +56,7 @@ struct plan {
     struct deps deps;
     struct manifest manifest;
     struct mounts mounts;
+    struct shares shares;
     char *program;          /* host path */
     char *guest_program;    /* backs manifest.program */
     uint64_t program_bytes; /* memory that the program and its libraries load into */

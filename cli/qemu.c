@@ -131,6 +131,40 @@ static void volume_arguments(const struct machine *m, const char *bus, struct st
     }
 }
 
+/* Files that the program makes belong to who runs QEMU, unless that is root, who may give them to
+ * the program's user (`none`: as passthrough, but where that fails it does not matter). */
+static void share_arguments(const struct machine *m, const char *bus, struct strlist *argv)
+{
+    for (size_t i = 0; i < m->shares->count; i++) {
+        const struct share *s = &m->shares->items[i];
+        char *host = comma_escape(s->host);
+        strlist_add(argv, "-fsdev");
+        strlist_addf(argv,
+                     "local,id=" SHARE_TAG "%zu,security_model=none,multidevs=remap,%spath=%s", i,
+                     s->read_only ? "readonly=on," : "", host);
+        strlist_add(argv, "-device");
+        strlist_addf(argv, "virtio-9p-%s,fsdev=" SHARE_TAG "%zu,mount_tag=" SHARE_TAG "%zu", bus, i,
+                     i);
+        free(host);
+    }
+}
+
+bool qemu_can_share(const char *qemu, struct err *err)
+{
+    struct strlist argv = {0};
+    struct buf said = {0};
+    struct err why = {0};
+    strlist_add(&argv, qemu);
+    strlist_split(&argv, "-device virtio-9p-device,help", " ");
+    bool ok = child_collect(&argv, NULL, 0, &said, &why) ||
+              err_set(err, OPS_EXIT_FAILED, "install one with virtio-9p, or name it with OPS_QEMU",
+                      "this QEMU cannot share directories (%s)", qemu);
+    err_free(&why);
+    buf_free(&said);
+    strlist_free(&argv);
+    return ok;
+}
+
 void qemu_command(const struct machine *m, struct strlist *argv)
 {
     const char *bus = m->q35 ? "pci" : "device";
@@ -149,6 +183,7 @@ void qemu_command(const struct machine *m, struct strlist *argv)
     strlist_add(argv, "-device");
     strlist_addf(argv, "virtio-blk-%s,drive=root", bus);
     volume_arguments(m, bus, argv);
+    share_arguments(m, bus, argv);
     strlist_add(argv, "-device");
     strlist_addf(argv, "virtio-rng-%s", bus);
     network_arguments(m->network, bus, argv);

@@ -11,6 +11,7 @@
 #include "err.h"
 #include "mounts.h"
 #include "network.h"
+#include "shares.h"
 #include "strlist.h"
 
 enum stream {
@@ -36,6 +37,7 @@ struct machine {
     uint64_t memory; /* bytes, a multiple of 1 MiB */
     const struct network *network;
     const struct mounts *mounts;
+    const struct shares *shares;
     int fds[STREAM_COUNT];
 };
 
@@ -44,6 +46,9 @@ char *qemu_find(struct err *err);
 
 /* First line of `QEMU --version`, freed with free(); NULL when it does not run. */
 char *qemu_version(const char *qemu);
+
+/* Whether it can share directories; false: see err. Runs it. */
+bool qemu_can_share(const char *qemu, struct err *err);
 
 void qemu_command(const struct machine *m, struct strlist *argv);
 

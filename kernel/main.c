@@ -23,6 +23,7 @@
 #include "dev/wallclock.h"
 #include "fs/mount.h"
 #include "fs/procfs.h"
+#include "fs/share.h"
 #include "fs/volume.h"
 #include "lib/string.h"
 #include "mem/kmalloc.h"
@@ -161,6 +162,19 @@ static void volumes_mount(void)
     }
 }
 
+/* Nor without a directory of the host. */
+static void shares_mount(void)
+{
+    const char *why;
+    for (unsigned i = 0; i < manifest.share.count; i++) {
+        int err = share_mount(manifest.share.item[i], (uint32_t)manifest.uid, &why);
+        if (err) {
+            log_error("cannot mount share %s: %s (error %d)", manifest.share.item[i], why, -err);
+            process_exit(127);
+        }
+    }
+}
+
 static void terminate(void)
 {
     signal_kernel(SIGTERM);
@@ -195,6 +209,7 @@ static void kernel_init(void *arg)
         panic("no memory for /sys");
     trace_init(manifest.trace);
     volumes_mount(); /* the manifest's `mount` */
+    shares_mount();  /* and `share` */
     exec_program();  /* load it and start its first thread */
     thread_exit();
 }

@@ -29,6 +29,7 @@
     X(STR, root, "ops-root")        /* volume label of the ext4 root filesystem */                 \
     X(BOOL, readonly_rootfs, false) /* it is mounted so that nothing changes it */                 \
     X(LIST, mount, )     /* a volume each: LABEL:/path or UUID:/path, `:ro` behind: not written */ \
+    X(LIST, share, )     /* a directory of the host each: TAG:/path, `:ro` behind likewise */      \
     X(NUM, uid, 0)       /* user id the program runs with, real = effective = saved */             \
     X(NUM, gid, 0)       /* group id likewise */                                                   \
     X(BOOL, aslr, true)  /* randomise program, interpreter, stack, brk, mmap and vDSO */           \

@@ -13,8 +13,9 @@
 #include "fs/inotify.h"
 #include "sched/clock.h"
 
-#define UNNAMED   (O_TMPFILE & ~O_DIRECTORY)
-#define OPEN_ONCE (O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC)
+#define UNNAMED     (O_TMPFILE & ~O_DIRECTORY)
+#define STALE_TRIES 4 /* a name that others give to ever new files meanwhile */
+#define OPEN_ONCE   (O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC)
 
 /* New entry `child->name` in a locked directory; *child (without vnode) is replaced by its node. */
 static int make_locked(struct fs_context *ctx, struct path *dir, struct path **child,
@@ -101,7 +102,7 @@ static int open_create(struct fs_context *ctx, struct path *start, const char *n
     struct path_last last;
     struct path *child = NULL;
     bool follow = !(flags & (O_NOFOLLOW | O_EXCL));
-    struct vnode_new what = {.mode = S_IFREG | (mode & 07777 & ~ctx->umask)};
+    struct vnode_new what = {.mode = S_IFREG | (mode & 07777 & ~ctx->umask), .opens = true};
     int err = path_walk_parent(ctx, start, name, walk | (follow ? 0 : WALK_NOFOLLOW), &last);
     if (err)
         return err;
@@ -116,6 +117,8 @@ static int open_create(struct fs_context *ctx, struct path *start, const char *n
     else if (!err) {
         err = make_locked(ctx, last.dir, &child, &what);
         *created = !err;
+        if (err == -EEXIST && !(flags & O_EXCL))
+            err = -ESTALE; /* made by somebody else after it was looked for */
     }
     mutex_unlock(&last.dir->vnode->lock);
     if (err) {
@@ -182,8 +185,10 @@ static int open_found(struct fs_context *ctx, struct path *p, uint32_t flags, bo
         return -ENOTDIR;
     if (vnode_is_link(v) && !(flags & O_PATH) && ((flags & O_NOFOLLOW) || !v->ops->open))
         return -ELOOP;
-    if (!(flags & O_PATH) && !vnode_is_link(v) && !created)
-        err = open_check(v, &ctx->cred, flags);
+    if (!(flags & O_PATH) && !vnode_is_link(v) && !created) {
+        err = vnode_refresh(v);
+        err = err ? err : open_check(v, &ctx->cred, flags);
+    }
     if (!err && (flags & O_TRUNC) && !created && vnode_is_regular(v) && v->ops->truncate)
         err = vnode_truncate(v, 0);
     if (err)
@@ -230,8 +235,8 @@ int fs_open_path(struct fs_context *ctx, struct path *p, uint32_t flags, struct 
     return open_found(ctx, p, flags, false, out);
 }
 
-int fs_open(struct fs_context *ctx, struct path *start, const char *name, uint32_t flags,
-            uint32_t mode, unsigned walk, struct file **out)
+static int open_once(struct fs_context *ctx, struct path *start, const char *name, uint32_t flags,
+                     uint32_t mode, unsigned walk, struct file **out)
 {
     struct path *p;
     bool created = false;
@@ -259,15 +264,27 @@ int fs_open(struct fs_context *ctx, struct path *start, const char *name, uint32
     return err;
 }
 
+int fs_open(struct fs_context *ctx, struct path *start, const char *name, uint32_t flags,
+            uint32_t mode, unsigned walk, struct file **out)
+{
+    int err = -ESTALE;
+    for (unsigned i = 0; err == -ESTALE && i < STALE_TRIES; i++)
+        err = open_once(ctx, start, name, flags, mode, walk, out);
+    return err;
+}
+
 int fs_stat_path(struct path *p, bool followed, struct file_stat *st)
 {
     struct vnode *v = p->vnode;
     struct file *f;
+    int err = vnode_refresh(v);
+    if (err)
+        return err;
     if (!followed || !vnode_is_link(v) || !v->ops->follow || !v->ops->open) {
         vnode_stat(v, st);
         return 0;
     }
-    int err = v->ops->open(v, 0, &f); /* a descriptor's link: what is open there */
+    err = v->ops->open(v, 0, &f); /* a descriptor's link: what is open there */
     if (err)
         return err;
     err = file_stat(f, st);
@@ -279,11 +296,14 @@ int fs_stat(struct fs_context *ctx, struct path *start, const char *name, unsign
             struct file_stat *st)
 {
     struct path *p;
-    int err = path_walk(ctx, start, name, walk, NULL, &p);
-    if (err)
-        return err;
-    err = fs_stat_path(p, !(walk & WALK_NOFOLLOW), st);
-    path_put(p);
+    int err = -ESTALE;
+    for (unsigned i = 0; err == -ESTALE && i < STALE_TRIES; i++) {
+        err = path_walk(ctx, start, name, walk, NULL, &p);
+        if (err)
+            return err;
+        err = fs_stat_path(p, !(walk & WALK_NOFOLLOW), st);
+        path_put(p);
+    }
     return err;
 }
 
@@ -311,7 +331,9 @@ int fs_access(struct fs_context *ctx, struct path *start, const char *name, unsi
     if (err)
         return err;
     struct vnode *v = p->vnode;
-    err = vnode_access(v, cred ? cred : &ctx->cred, may);
+    err = vnode_refresh(v);
+    if (!err)
+        err = vnode_access(v, cred ? cred : &ctx->cred, may);
     if (!err && (may & MAY_WRITE) && v->fs->read_only && !S_ISCHR(v->mode))
         err = -EROFS;
     path_put(p);
@@ -356,6 +378,9 @@ int fs_setattr(struct fs_context *ctx, struct vnode *v, const struct vnode_attr 
     struct vnode_attr change = *a;
     if (v->fs->read_only)
         return -EROFS;
+    int err = vnode_refresh(v);
+    if (err)
+        return err;
     if ((a->mask & ATTR_MODE) && !vnode_owned(v, cred))
         return -EPERM;
     if ((a->mask & ATTR_UID) && a->uid != v->uid && cred->uid)
@@ -366,7 +391,7 @@ int fs_setattr(struct fs_context *ctx, struct vnode *v, const struct vnode_attr 
     if ((a->mask & (ATTR_ATIME | ATTR_MTIME)) && !vnode_owned(v, cred)) {
         if (!(a->mask & ATTR_NOW))
             return -EPERM;
-        int err = vnode_access(v, cred, MAY_WRITE);
+        err = vnode_access(v, cred, MAY_WRITE);
         if (err)
             return err;
     }
@@ -376,7 +401,7 @@ int fs_setattr(struct fs_context *ctx, struct vnode *v, const struct vnode_attr 
         change.mask |= ATTR_MODE;
         change.mode = v->mode & 07777 & (v->mode & 010 ? ~06000u : ~04000u);
     }
-    int err = vnode_setattr(v, &change);
+    err = vnode_setattr(v, &change);
     if (!err)
         inotify_vnode(v, IN_ATTRIB);
     return err;
@@ -386,6 +411,8 @@ int fs_truncate(struct fs_context *ctx, struct vnode *v, uint64_t size)
 {
     if (vnode_is_dir(v))
         return -EISDIR;
-    int err = vnode_access(v, &ctx->cred, MAY_WRITE);
+    int err = vnode_refresh(v);
+    if (!err)
+        err = vnode_access(v, &ctx->cred, MAY_WRITE);
     return err ? err : vnode_truncate(v, size);
 }

@@ -42,5 +42,11 @@ int fs_truncate(struct fs_context *ctx, struct vnode *v, uint64_t size);
 int vnode_file_create(struct vnode *v, struct path *p, uint32_t flags, struct file **out);
 /* Makes a file of another kind (device, /proc) known as the vnode's: its own references. */
 void vnode_file_attach(struct file *f, struct vnode *v, struct path *p);
+/* Operations of the generic file, for those that replace some of the others. */
+int64_t vnode_file_seek(struct file *f, int64_t off, int whence);
+int vnode_file_mmap(struct file *f, struct vm_object **out);
+void vnode_file_release(struct file *f);
+/* Names in a directory that are mount points only; the first has position `first`. */
+int vnode_file_list_mounts(struct file *f, uint64_t first, dirent_fn *fn, void *arg);
 /* For device files: stat of the vnode they were opened through. */
 int vnode_file_stat(struct file *f, struct file_stat *st);

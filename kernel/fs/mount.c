@@ -18,7 +18,27 @@
 #include "lib/string.h"
 #include "mem/kmalloc.h"
 
-#define MOUNTS 16
+#define MOUNTS 32
+
+bool mount_spec_parse(const char *text, struct mount_spec *s)
+{
+    const char *colon = strchr(text, ':');
+    while (colon && colon[1] != '/')
+        colon = strchr(colon + 1, ':');
+    if (!colon || colon == text || (size_t)(colon - text) >= sizeof s->name)
+        return false;
+    const char *path = colon + 1;
+    size_t name = (size_t)(colon - text), n = strlen(path);
+    s->read_only = n > 3 && !strcmp(path + n - 3, ":ro");
+    n -= s->read_only ? 3 : 0;
+    if (n >= sizeof s->at)
+        return false;
+    memcpy(s->name, text, name);
+    s->name[name] = '\0';
+    memcpy(s->at, path, n);
+    s->at[n] = '\0';
+    return true;
+}
 
 struct mount {
     struct fs *fs;

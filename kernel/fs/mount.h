@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The mounts: ext4 root, volumes (volume.h), tmpfs on /tmp and /dev/shm, devfs on /dev, procfs on
- * /proc. A mount point need not exist on the file system it covers: its name
- * is then kept by the name cache alone and listed by readdir.
- * Lock: mounts are made at boot and by one mutex; the list only grows.
+ * The mounts: ext4 root, volumes (volume.h), shares (share.h), tmpfs on /tmp and /dev/shm, devfs on
+ * /dev, procfs on /proc. A mount point need not exist on the file system it covers: its name is
+ * then kept by the name cache alone and listed by readdir. Lock: mounts are made at boot and by one
+ * mutex; the list only grows.
  */
 #pragma once
 
@@ -20,6 +20,14 @@ struct blkdev;
  * block devices. May sleep.
  */
 int fs_init(const char *root_label, bool read_only);
+/* NAME:/path[:ro], as the manifest says what is to be mounted where. */
+struct mount_spec {
+    char name[40]; /* a UUID as text is the longest */
+    char at[256];
+    bool read_only;
+};
+/* False: the text is none. */
+bool mount_spec_parse(const char *text, struct mount_spec *s);
 /* Hangs fs on an absolute path; its parent directory must exist. -EBUSY, -ENOENT, -ENOMEM. */
 int mount_add(struct fs *fs, const char *source, const char *at, const char *options);
 /* The root of everything, referenced; NULL before fs_init(). */

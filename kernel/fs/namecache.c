@@ -271,7 +271,7 @@ int path_attach(struct path *dir, const char *name, size_t len, struct vnode *v,
         path_unhash(old);
         path_release_locked(old, &dead);
     }
-    if (!(dir->vnode->flags & VNODE_DYNAMIC))
+    if (!(dir->vnode->flags & VNODE_DYNAMIC) && dir->vnode->nlink) /* not if it is deleted */
         path_hash_in(p);
     if (v)
         list_add_tail(&v->aliases, &p->alias_link);

@@ -301,7 +301,8 @@ void page_cache_dirty(struct page_cache *c, struct page *p)
     dirty_enter(c, p, 0);
 }
 
-size_t page_cache_drop(struct page_cache *c, uint64_t from, uint64_t to)
+/* Forgets the pages from..to-1, dirty ones only if `dirty`. */
+static size_t cache_drop(struct page_cache *c, uint64_t from, uint64_t to, bool dirty)
 {
     size_t dropped = 0;
     for (uint64_t key = from;; key++) {
@@ -310,6 +311,10 @@ size_t page_cache_drop(struct page_cache *c, uint64_t from, uint64_t to)
         if (!p || key >= to) {
             spin_unlock(&c->lock);
             return dropped;
+        }
+        if (p->flags & PAGE_DIRTY && !dirty) {
+            spin_unlock(&c->lock);
+            continue;
         }
         radix_remove(&c->pages, key, kfree);
         c->count--;
@@ -323,6 +328,16 @@ size_t page_cache_drop(struct page_cache *c, uint64_t from, uint64_t to)
         page_put(p);
         dropped++;
     }
+}
+
+size_t page_cache_drop(struct page_cache *c, uint64_t from, uint64_t to)
+{
+    return cache_drop(c, from, to, true);
+}
+
+void page_cache_drop_clean(struct page_cache *c)
+{
+    cache_drop(c, 0, UINT64_MAX, false);
 }
 
 size_t page_cache_fini(struct page_cache *c)

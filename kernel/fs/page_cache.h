@@ -15,10 +15,10 @@
 
 #include "core/spinlock.h"
 #include "lib/radix.h"
+#include "mem/page.h"
 #include "sched/mutex.h"
 #include "vm/object.h"
 
-struct page;
 struct page_cache;
 
 #define PAGE_CACHE_BATCH 64 /* most pages read at once: 256 KiB */
@@ -29,11 +29,11 @@ struct page_cache_ops {
     /* See vnode_ops. NULL: -EROFS. */
     int (*write_page)(struct page_cache *c, uint64_t index, struct page *fresh, struct page **out);
     /*
-     * Writes n consecutive pages, which are clean already; 0 or -errno for all of
-     * them; -ENOMEM and -EAGAIN make them dirty again. What was set
+     * Writes n pages, in runs of consecutive ones (page_run()), which are clean already; 0 or
+     * -errno for all of them; -ENOMEM and -EAGAIN make them dirty again. What was set
      * aside for them is in page_cache.taken, and used up in any case. NULL: pages are never dirty.
      */
-    int (*write_pages)(struct page_cache *c, uint64_t index, struct page **pages, unsigned n);
+    int (*write_pages)(struct page_cache *c, struct page **pages, unsigned n);
     /* A dirty page is dropped unwritten. No sleep: the cache is locked. NULL: nothing to do. */
     void (*forget)(struct page_cache *c, struct page *p);
     /* The first page became dirty. No sleep: the cache is locked. */
@@ -65,6 +65,15 @@ struct page_cache {
     int error;         /* of the last write-back that failed */
     uint32_t errors;   /* failures so far, and whether the last one was told to anybody */
 };
+
+/* How many of n > 0 pages follow the first one without a gap, that one included. */
+static inline unsigned page_run(struct page *const *pages, unsigned n)
+{
+    unsigned run = 1;
+    while (run < n && pages[run]->index == pages[0]->index + run)
+        run++;
+    return run;
+}
 
 void page_cache_init(struct page_cache *c, const struct page_cache_ops *ops, bool keep);
 /* The page is newer than the disk. Harmless when it has left the cache. No sleep. */
@@ -101,6 +110,8 @@ struct page *page_cache_find(struct page_cache *c, uint64_t index);
 int page_cache_add(struct page_cache *c, uint64_t index, struct page *p);
 /* Forgets the pages from..to-1; pages in use elsewhere live on unattached. Returns how many. */
 size_t page_cache_drop(struct page_cache *c, uint64_t from, uint64_t to);
+/* Forgets all pages that are not dirty, because what they were read from has changed. */
+void page_cache_drop_clean(struct page_cache *c);
 /* Drops everything; the cache is not used any more. Returns the pages dropped. */
 size_t page_cache_fini(struct page_cache *c);
 /* Registers with page_set_reclaim(). */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Write-back of one page cache: see page_cache.h. A batch is a run of
+ * Write-back of one page cache: see page_cache.h. A batch is some runs of
  * consecutive dirty pages: they are marked clean, made read-only in every
  * mapping (a later write makes them dirty again) and given to the owner.
- * page_cache.writing is held all the time.
+ * page_cache.writing is held all the time; who had to wait for it writes
+ * everything, so that many writers of single pages need few batches.
  */
 #include <linux/errno.h>
 
@@ -28,58 +29,67 @@ static struct page *dirty_at(struct page_cache *c, uint64_t index)
     return p && p->flags & PAGE_DIRTY ? p : NULL;
 }
 
-/* Takes the dirty pages around `index`, which is dirty, within from..to-1; the cache is locked. */
+/* Takes the page and the dirty pages around it, within from..to-1; the cache is locked. */
 static void batch_gather(struct page_cache *c, struct write_batch *b, uint64_t index, uint64_t from,
                          uint64_t to)
 {
     uint64_t first = index;
     struct page *p;
-    while (first > from && index - first < b->most - 1 && dirty_at(c, first - 1))
+    while (first > from && index - first < b->most - b->count - 1 && dirty_at(c, first - 1))
         first--;
-    b->count = 0;
-    c->taken = 0;
-    while (b->count < b->most && first + b->count < to && (p = dirty_at(c, first + b->count))) {
+    for (; b->count < b->most && first < to && (p = dirty_at(c, first)); first++) {
         page_get(p);
         page_cache_clean(c, p);
         b->pages[b->count++] = p;
     }
 }
 
+static void batch_begin(struct page_cache *c, struct write_batch *b)
+{
+    spin_lock(&c->lock);
+    b->count = 0;
+    c->taken = 0;
+}
+
+static bool batch_end(struct page_cache *c, const struct write_batch *b)
+{
+    spin_unlock(&c->lock);
+    return b->count;
+}
+
 /* The next batch of the range: by index from *at on. */
 static bool batch_by_index(struct page_cache *c, struct write_batch *b, uint64_t *at, uint64_t to)
 {
-    bool found = false;
-    spin_lock(&c->lock);
-    for (struct page *p; *at < to && c->dirty_count && (p = radix_next(&c->pages, at)); ++*at)
-        if (*at < to && p->flags & PAGE_DIRTY) {
-            batch_gather(c, b, *at, *at, to);
-            *at += b->count;
-            found = true;
+    batch_begin(c, b);
+    while (b->count < b->most && *at < to && c->dirty_count) {
+        const struct page *p = radix_next(&c->pages, at);
+        unsigned before = b->count;
+        if (!p || *at >= to)
             break;
-        }
-    spin_unlock(&c->lock);
-    return found;
+        if (p->flags & PAGE_DIRTY)
+            batch_gather(c, b, *at, *at, to);
+        *at += MAX(b->count - before, 1u);
+    }
+    return batch_end(c, b);
 }
 
-/* The batch around the oldest dirty page, if that is older than the mark. */
+/* The batch of the oldest dirty pages, those behind the mark left out, and their neighbours. */
 static bool batch_by_age(struct page_cache *c, struct write_batch *b, const struct list *mark)
 {
-    bool found = false;
-    spin_lock(&c->lock);
-    if (c->dirty.next != mark) {
-        const struct page *p = LIST_ENTRY(c->dirty.next, struct page, link);
-        batch_gather(c, b, p->index, 0, UINT64_MAX);
-        found = true;
-    }
-    spin_unlock(&c->lock);
-    return found;
+    batch_begin(c, b);
+    while (b->count < b->most && c->dirty.next != mark)
+        batch_gather(c, b, LIST_ENTRY(c->dirty.next, struct page, link)->index, 0, UINT64_MAX);
+    return batch_end(c, b);
 }
 
 static int batch_write(struct page_cache *c, struct write_batch *b)
 {
-    uint64_t first = b->pages[0]->index;
-    vm_protect_object(&c->object, first, first + b->count);
-    int err = c->ops->write_pages(c, first, b->pages, b->count);
+    for (unsigned i = 0, run; i < b->count; i += run) {
+        uint64_t first = b->pages[i]->index;
+        run = page_run(b->pages + i, b->count - i);
+        vm_protect_object(&c->object, first, first + run);
+    }
+    int err = c->ops->write_pages(c, b->pages, b->count);
     bool again = err == -ENOMEM || err == -EAGAIN;
     for (unsigned i = 0; i < b->count; i++) {
         if (again)
@@ -113,6 +123,17 @@ static int write_all(struct page_cache *c, struct write_batch *b)
     return err;
 }
 
+/* Whether something of a short range is dirty (still). */
+static bool range_dirty(struct page_cache *c, uint64_t from, uint64_t to)
+{
+    bool dirty = to - from > WRITE_LEAST;
+    spin_lock(&c->lock);
+    for (uint64_t i = from; i < to && !dirty; i++)
+        dirty = dirty_at(c, i);
+    spin_unlock(&c->lock);
+    return dirty;
+}
+
 int page_cache_write(struct page_cache *c, uint64_t from, uint64_t to)
 {
     struct page *few[WRITE_LEAST];
@@ -120,13 +141,17 @@ int page_cache_write(struct page_cache *c, uint64_t from, uint64_t to)
     int err = 0;
     if (!c->ops->write_pages)
         return 0;
-    mutex_lock(&c->writing);
+    bool all = from == 0 && to >= UINT64_MAX >> PAGE_SHIFT;
+    if (!mutex_trylock(&c->writing)) {
+        mutex_lock(&c->writing);
+        all |= range_dirty(c, from, to);
+    }
     if (!__atomic_load_n(&c->dirty_count, __ATOMIC_RELAXED))
         goto unlock;
     b.pages = kmalloc(WRITE_BATCH * sizeof(struct page *));
     if (!b.pages)
         b = (struct write_batch){few, WRITE_LEAST, 0};
-    if (from == 0 && to >= UINT64_MAX >> PAGE_SHIFT)
+    if (all)
         err = write_all(c, &b);
     else
         for (uint64_t at = from; batch_by_index(c, &b, &at, to);) {

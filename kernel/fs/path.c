@@ -58,16 +58,20 @@ int path_child_locked(struct path *dir, const char *name, size_t len, struct pat
 {
     struct vnode *v = NULL, *d = dir->vnode;
     struct path *p = path_find(dir, name, len);
-    if (p) {
+    if (p && (p->mounted || !(d->flags & VNODE_LIVE))) {
         *out = p;
         return 0;
     }
-    if (!d->ops->lookup)
-        return -ENOTDIR;
-    int err = d->ops->lookup(d, &(struct vnode_name){name, len}, &v);
-    if (err && err != -ENOENT)
-        return err;
-    err = path_attach(dir, name, len, v, out);
+    int err = d->ops->lookup ? d->ops->lookup(d, &(struct vnode_name){name, len}, &v) : -ENOTDIR;
+    if (err == -ENOENT)
+        err = 0;
+    if (!err && p && p->vnode == v) {
+        *out = p; /* as it was */
+        p = NULL;
+    } else if (!err) {
+        err = path_attach(dir, name, len, v, out);
+    }
+    path_put(p);
     if (v)
         vnode_put(v);
     return err;
@@ -75,7 +79,7 @@ int path_child_locked(struct path *dir, const char *name, size_t len, struct pat
 
 int path_child(struct path *dir, const char *name, size_t len, struct path **out)
 {
-    *out = path_find(dir, name, len);
+    *out = dir->vnode->flags & VNODE_LIVE ? NULL : path_find(dir, name, len);
     if (*out)
         return 0;
     mutex_lock(&dir->vnode->lock);
@@ -192,7 +196,7 @@ static int walk_child(struct walk *w, const char *name, size_t len, struct path 
 {
     if (!(w->flags & WALK_CACHED))
         return path_child(w->cur, name, len, out);
-    *out = path_find(w->cur, name, len);
+    *out = w->cur->vnode->flags & VNODE_LIVE ? NULL : path_find(w->cur, name, len);
     return *out ? 0 : -EAGAIN;
 }
 
@@ -231,7 +235,8 @@ static int walk_may_search(struct walk *w)
 {
     if (!vnode_is_dir(w->cur->vnode))
         return -ENOTDIR;
-    return vnode_access(w->cur->vnode, w->cred, MAY_EXEC);
+    int err = w->cred->uid ? vnode_refresh(w->cur->vnode) : 0; /* uid 0 may, whatever the mode */
+    return err ? err : vnode_access(w->cur->vnode, w->cred, MAY_EXEC);
 }
 
 /* Describes the final component instead of taking it. */

@@ -80,11 +80,10 @@ static int vnode_cache_write(struct page_cache *c, uint64_t index, struct page *
     return v->ops->write_page(v, index, fresh, out);
 }
 
-static int vnode_cache_write_pages(struct page_cache *c, uint64_t index, struct page **pages,
-                                   unsigned n)
+static int vnode_cache_write_pages(struct page_cache *c, struct page **pages, unsigned n)
 {
     struct vnode *v = vnode_of_cache(c);
-    return v->ops->write_pages(v, index, pages, n);
+    return v->ops->write_pages(v, pages, n);
 }
 
 static void vnode_cache_forget(struct page_cache *c, struct page *p)
@@ -111,7 +110,11 @@ static void vnode_cache_get(struct page_cache *c)
 
 static void vnode_cache_put(struct page_cache *c)
 {
-    vnode_put(vnode_of_cache(c));
+    struct vnode *v = vnode_of_cache(c);
+    if (v->flags & VNODE_LIVE && list_empty(&c->object.mappings) &&
+        __atomic_load_n(&c->dirty_count, __ATOMIC_RELAXED))
+        fs_set_dirty(v->fs, true); /* others shall see what was changed through mappings */
+    vnode_put(v);
 }
 
 static int vnode_cache_describe(struct page_cache *c, char *buf, size_t n, uint64_t *dev,
@@ -233,6 +236,18 @@ struct vnode *vnode_publish(struct vnode *v)
         return v;
     vnode_put(v);
     return other;
+}
+
+void vnode_unpublish(struct vnode *v)
+{
+    spin_lock(&table.lock);
+    list_remove(&v->hash_link);
+    spin_unlock(&table.lock);
+}
+
+int vnode_refresh(struct vnode *v)
+{
+    return v->ops->refresh ? v->ops->refresh(v) : 0;
 }
 
 bool cred_in_group(const struct cred *c, uint32_t gid)
@@ -496,8 +511,7 @@ static int vnode_write_page(struct vnode *v, struct uio *u, uint64_t *pos)
     return err;
 }
 
-/* Cuts the transfer at RLIMIT_FSIZE; -EFBIG when nothing of it is below. */
-static int write_limit(struct vnode *v, struct uio *u, uint64_t pos)
+int vnode_limit_write(struct vnode *v, struct uio *u, uint64_t pos)
 {
     uint64_t limit = __atomic_load_n(&vnode_size_limit, __ATOMIC_RELAXED);
     if (limit == UINT64_MAX || !vnode_is_regular(v) || !u->left)
@@ -520,7 +534,7 @@ ssize_t vnode_write(struct vnode *v, struct uio *u, uint64_t *pos, bool append)
     if (u->left && (*pos > INT64_MAX || u->left > INT64_MAX - *pos))
         err = -EFBIG;
     if (!err)
-        err = write_limit(v, u, *pos);
+        err = vnode_limit_write(v, u, *pos);
     if (!err && v->seals && u->left)
         err = vnode_check_seals(v, true, *pos + u->left);
     while (u->left && !err)

@@ -41,6 +41,7 @@ struct vnode_new {
     uint32_t uid, gid;
     uint64_t rdev;      /* S_IFCHR, S_IFBLK */
     const char *target; /* S_IFLNK, terminated */
+    bool opens;         /* the same call opens it next */
 };
 
 #define ATTR_MODE  1
@@ -96,7 +97,7 @@ struct vnode_ops {
      */
     int (*write_page)(struct vnode *v, uint64_t index, struct page *fresh, struct page **out);
     /* See page_cache_ops. No lock held but page_cache.writing. NULL: pages are never dirty. */
-    int (*write_pages)(struct vnode *v, uint64_t index, struct page **pages, unsigned n);
+    int (*write_pages)(struct vnode *v, struct page **pages, unsigned n);
     void (*forget)(struct vnode *v, struct page *p);
     /*
      * Attributes (times, mode, owner) were changed in memory: stores them. No lock
@@ -123,6 +124,11 @@ struct vnode_ops {
     int (*fsync)(struct vnode *v, bool data_only); /* no lock held [0] */
     /* A file of its own kind instead of the generic one. No lock held. */
     int (*open)(struct vnode *v, uint32_t flags, struct file **out);
+    /*
+     * Somebody else changes the file too: sets the fields to what they are now. -ESTALE:
+     * it is another file now, the name must be looked up again. No lock held. [0]
+     */
+    int (*refresh)(struct vnode *v);
     /* Adjusts what vnode_stat() made of the fields. */
     void (*stat)(struct vnode *v, struct file_stat *st);
     /*
@@ -138,10 +144,11 @@ struct vnode_ops {
     void (*destroy)(struct vnode *v, size_t pages);
 };
 
-#define VNODE_DYNAMIC 1 /* directory whose entries come and go: names are not cached */
-#define VNODE_STREAM  2 /* files of it have no size to check reads against */
-#define VNODE_SEALS   4 /* F_ADD_SEALS is known here (tmpfs) */
-#define VNODE_LINK    8 /* has no name yet, but may get one: under lock once it is known */
+#define VNODE_DYNAMIC 1  /* directory whose entries come and go: names are not cached */
+#define VNODE_STREAM  2  /* files of it have no size to check reads against */
+#define VNODE_SEALS   4  /* F_ADD_SEALS is known here (tmpfs) */
+#define VNODE_LIVE    16 /* others change it too: names in it are looked up each time */
+#define VNODE_LINK    8  /* has no name yet, but may get one: under lock once it is known */
 
 struct vnode {
     const struct vnode_ops *ops;
@@ -210,6 +217,11 @@ struct vnode *vnode_find(struct fs *fs, uint64_t ino);
 /* Makes it findable; when another thread was faster returns that one, referenced, and drops v. */
 struct vnode *vnode_publish(struct vnode *v);
 
+/* No look-up by number finds it any more: the number is another file's now. */
+void vnode_unpublish(struct vnode *v);
+/* See vnode_ops.refresh. */
+int vnode_refresh(struct vnode *v);
+
 bool cred_in_group(const struct cred *c, uint32_t gid);
 /* 0 or -EACCES. MAY_* bits. */
 int vnode_access(const struct vnode *v, const struct cred *cred, unsigned may);
@@ -236,6 +248,8 @@ extern bool vnode_writer_privileged;
 extern void (*vnode_limit_exceeded)(void);
 /* -EFBIG, told, when a file of `old` bytes may not have `size`. */
 int vnode_check_limit(uint64_t old, uint64_t size);
+/* Cuts the transfer at RLIMIT_FSIZE; -EFBIG when nothing of it is below. Locked. */
+int vnode_limit_write(struct vnode *v, struct uio *u, uint64_t pos);
 /* It was read now: atime follows as with "relatime", unless the file was opened O_NOATIME. */
 void vnode_accessed(struct vnode *v);
 /* Kernel memory from a file (exec, loaders): bytes read, less than n only at the end. */

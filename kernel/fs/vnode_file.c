@@ -48,6 +48,15 @@ static int vfile_fsync(struct file *f, bool data_only)
     return seen ? seen : err ? err : failed;
 }
 
+/* What an O_DIRECT write left in the cache goes to the disk; perhaps by the hand of another. */
+static int direct_write_back(struct file *f, uint64_t from, uint64_t to)
+{
+    struct page_cache *c = &f->vnode->cache;
+    int err = page_cache_write(c, from >> PAGE_SHIFT, (to + PAGE_SIZE - 1) >> PAGE_SHIFT);
+    int seen = page_cache_error(c, &f->errors_seen);
+    return seen ? seen : err;
+}
+
 static ssize_t vfile_write(struct file *f, struct uio *u, uint64_t *pos)
 {
     struct vnode *v = f->vnode;
@@ -62,15 +71,14 @@ static ssize_t vfile_write(struct file *f, struct uio *u, uint64_t *pos)
     if (sync || f->flags & O_DSYNC || u->flags & UIO_DSYNC)
         err = vfile_fsync(f, !sync);
     else if (f->flags & O_DIRECT)
-        err = page_cache_write(&v->cache, (*pos - (uint64_t)n) >> PAGE_SHIFT,
-                               (*pos + PAGE_SIZE - 1) >> PAGE_SHIFT);
+        err = direct_write_back(f, *pos - (uint64_t)n, *pos);
     if (!err)
         return n;
     u->done -= (size_t)n; /* it is not where it was to be: that is the answer, not a count */
     return err == -EAGAIN ? -ENOMEM : err;
 }
 
-static int64_t vfile_seek(struct file *f, int64_t off, int whence)
+int64_t vnode_file_seek(struct file *f, int64_t off, int whence)
 {
     uint64_t size = f->vnode->size, limit = f->vnode->fs->size_limit, old = f->pos;
     if (whence == SEEK_DATA || whence == SEEK_HOLE) {
@@ -109,8 +117,13 @@ static int vfile_readdir(struct file *f, dirent_fn *fn, void *arg)
             return 0;
         f->pos = POS_SYNTHETIC;
     }
+    return vnode_file_list_mounts(f, POS_SYNTHETIC, fn, arg);
+}
+
+int vnode_file_list_mounts(struct file *f, uint64_t first, dirent_fn *fn, void *arg)
+{
     struct path *p;
-    while (f->path && (p = mount_synthetic_child(f->path, (unsigned)(f->pos - POS_SYNTHETIC)))) {
+    while (f->path && (p = mount_synthetic_child(f->path, (unsigned)(f->pos - first)))) {
         if (fn(arg, p->name, p->len, p->mounted->vnode->ino, S_IFDIR >> 12, f->pos + 1))
             return 0;
         f->pos++;
@@ -122,11 +135,15 @@ int vnode_file_stat(struct file *f, struct file_stat *st)
 {
     if (!f->vnode)
         return -EBADF;
-    vnode_stat(f->vnode, st);
-    return 0;
+    int err = vnode_refresh(f->vnode);
+    if (!err || err == -ESTALE) { /* it was that file when it was opened */
+        vnode_stat(f->vnode, st);
+        err = 0;
+    }
+    return err;
 }
 
-static int vfile_mmap(struct file *f, struct vm_object **out)
+int vnode_file_mmap(struct file *f, struct vm_object **out)
 {
     if (!vnode_is_regular(f->vnode))
         return -ENODEV;
@@ -142,20 +159,20 @@ static int vfile_truncate(struct file *f, uint64_t size)
     return vnode_is_regular(f->vnode) ? vnode_truncate(f->vnode, size) : -EINVAL;
 }
 
-static void vfile_release(struct file *f)
+void vnode_file_release(struct file *f)
 {
     if (!(f->flags & O_PATH))
         inotify_vnode(f->vnode, file_writable(f) ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE);
 }
 
 static const struct file_ops vnode_file_ops = {
-    .release = vfile_release,
+    .release = vnode_file_release,
     .read = vfile_read,
     .write = vfile_write,
-    .seek = vfile_seek,
+    .seek = vnode_file_seek,
     .readdir = vfile_readdir,
     .stat = vnode_file_stat,
-    .mmap = vfile_mmap,
+    .mmap = vnode_file_mmap,
     .truncate = vfile_truncate,
     .fsync = vfile_fsync,
 };

@@ -11,32 +11,6 @@
 #include "lib/fmt.h"
 #include "lib/string.h"
 
-struct volume_spec {
-    char name[40]; /* a UUID as text is the longest */
-    char at[256];
-    bool read_only;
-};
-
-static bool spec_parse(const char *text, struct volume_spec *s)
-{
-    const char *colon = strchr(text, ':');
-    while (colon && colon[1] != '/')
-        colon = strchr(colon + 1, ':');
-    if (!colon || colon == text || (size_t)(colon - text) >= sizeof s->name)
-        return false;
-    const char *path = colon + 1;
-    size_t name = (size_t)(colon - text), n = strlen(path);
-    s->read_only = n > 3 && !strcmp(path + n - 3, ":ro");
-    n -= s->read_only ? 3 : 0;
-    if (n >= sizeof s->at)
-        return false;
-    memcpy(s->name, text, name);
-    s->name[name] = '\0';
-    memcpy(s->at, path, n);
-    s->at[n] = '\0';
-    return true;
-}
-
 /* Whether `text` is this UUID: 32 hexadecimal digits, dashes anywhere. */
 static bool uuid_is(const uint8_t uuid[16], const char *text)
 {
@@ -79,10 +53,10 @@ static int mounted_from(void *arg, const char *source, const char *at, const str
 
 int volume_mount(const char *spec, const char **why)
 {
-    struct volume_spec v;
+    struct mount_spec v;
     struct fs *fs;
     *why = "it must be LABEL:/path or UUID:/path";
-    if (!spec_parse(spec, &v))
+    if (!mount_spec_parse(spec, &v))
         return -EINVAL;
     struct search s = {.name = v.name};
     blkdev_for_each(search_probe, &s);

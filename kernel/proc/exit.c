@@ -5,6 +5,7 @@
 #include <linux/fcntl.h>
 
 #include "dev/power.h"
+#include "file/fdtable.h"
 #include "fs/mount.h"
 #include "fs/path.h"
 #include "fs/vnode.h"

@@ -301,6 +301,14 @@ void vm_forget_hole(const struct vm_object *obj, uint64_t from, uint64_t to)
     forget(obj, from, to, false);
 }
 
+bool vm_object_mapped(const struct vm_object *obj)
+{
+    mutex_lock(&vm.lock);
+    bool mapped = !list_empty(&obj->mappings);
+    mutex_unlock(&vm.lock);
+    return mapped;
+}
+
 bool vm_object_writable(const struct vm_object *obj)
 {
     bool found = false;

@@ -39,6 +39,8 @@ void vm_forget_hole(const struct vm_object *obj, uint64_t from, uint64_t to);
 void vm_protect_object(const struct vm_object *obj, uint64_t from, uint64_t to);
 /* True if a shared mapping may change, or may be made to change, the object. */
 bool vm_object_writable(const struct vm_object *obj);
+/* True if anything maps it. */
+bool vm_object_mapped(const struct vm_object *obj);
 /* The mapping that holds addr as it is now: false if none. For reports. */
 bool vm_lookup(uint64_t addr, struct vma *out);
 

@@ -76,13 +76,14 @@ __attribute__((unused)) static const char *data_path(const char *name)
     return p;
 }
 
-/* A path in /tmp of this process's own; likewise. */
+/* A path in /tmp (or GUEST_TMP) of this process's own; likewise. */
 __attribute__((unused)) static const char *tmp_path(const char *name)
 {
     static char buf[4][128];
     static unsigned turn;
     char *p = buf[turn++ % 4];
-    snprintf(p, sizeof buf[0], "/tmp/guest-%d-%s", (int)getpid(), name);
+    const char *dir = getenv("GUEST_TMP");
+    snprintf(p, sizeof buf[0], "%s/guest-%d-%s", dir ? dir : "/tmp", (int)getpid(), name);
     return p;
 }
 

@@ -414,6 +414,56 @@ TEST(linger_waits)
     close(s);
 }
 
+/* A reader with a small buffer, and the other way at once: neither stands still. */
+static void *swallow_and_answer(void *arg)
+{
+    static char buf[3000];
+    int fd = *(int *)arg;
+    size_t got = 0;
+    ssize_t n;
+    while (got < 400000 && (n = read(fd, buf, sizeof buf)) > 0) {
+        got += (size_t)n;
+        if (write(fd, buf, (size_t)n) != n)
+            break;
+    }
+    return (void *)got;
+}
+
+TEST(small_receive_buffers)
+{
+    static char data[400000];
+    const int size = 2000;
+    unsigned port;
+    pthread_t t;
+    void *got;
+    size_t back = 0;
+    ssize_t n;
+    int l = socket(AF_INET, SOCK_STREAM, 0), c = socket(AF_INET, SOCK_STREAM, 0);
+    CHECK(setsockopt(l, SOL_SOCKET, SO_RCVBUF, &size, sizeof size) == 0);
+    CHECK(setsockopt(c, SOL_SOCKET, SO_RCVBUF, &size, sizeof size) == 0);
+    port = bind_any(l);
+    CHECK(listen(l, 1) == 0 && do_connect(c, port) == 0);
+    int s = accept(l, NULL, NULL);
+    CHECK(s >= 0);
+    CHECK(pthread_create(&t, NULL, swallow_and_answer, &s) == 0);
+    for (size_t sent = 0; back < sizeof data;) {
+        if (sent < sizeof data) {
+            n = send(c, data + sent, sizeof data - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+            CHECK(n > 0 || errno == EAGAIN);
+            sent += n > 0 ? (size_t)n : 0;
+        }
+        wait_for(c, sent < sizeof data ? POLLIN | POLLOUT : POLLIN);
+        n = recv(c, data, 3000, MSG_DONTWAIT);
+        CHECK(n > 0 || errno == EAGAIN);
+        back += n > 0 ? (size_t)n : 0;
+    }
+    pthread_join(t, &got);
+    CHECK((size_t)got == sizeof data);
+    close(s);
+    close(c);
+    close(l);
+}
+
 TEST(low_water)
 {
     int c, s;

@@ -17,5 +17,5 @@ CLI_EXT4 := cli/ext4file.c cli/ext4tools.c cli/ext4tree.c cli/ext4copy.c cli/ext
 	cli/gpt_table.c cli/child.c cli/script.c cli/hold.c cli/tempfile.c cli/nearest.c cli/volume_store.c $(CLI_BASE)
 UNIT_cli_ext4 := $(CLI_EXT4)
 UNIT_LIBS_cli_ext4 := -lext2fs -lcom_err
-UNIT_cli_mounts := cli/mounts.c cli/verbs.c cli/options.c $(CLI_EXT4)
+UNIT_cli_mounts := cli/mounts.c cli/shares.c cli/verbs.c cli/options.c $(CLI_EXT4)
 UNIT_LIBS_cli_mounts := -lcjson -lext2fs -lcom_err

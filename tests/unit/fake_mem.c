@@ -82,6 +82,11 @@ struct page *page_alloc_zero(unsigned order)
     return p;
 }
 
+struct page *page_alloc_free(unsigned order)
+{
+    return page_alloc(order);
+}
+
 void page_put(struct page *p)
 {
     if (--p->refs)

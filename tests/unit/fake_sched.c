@@ -75,6 +75,7 @@ void waitq_wake_one(struct waitq *q, uint32_t events)
 
 /* What happens while the thread sleeps: an interrupt, another thread; NULL: nothing does. */
 void (*fake_block)(void);
+int fake_block_answer; /* what that sleep answers then */
 
 /* A test that would sleep for ever is wrong. */
 int thread_block(uint64_t deadline, bool interruptible)
@@ -82,7 +83,9 @@ int thread_block(uint64_t deadline, bool interruptible)
     (void)interruptible;
     if (fake_block) {
         fake_block();
-        return 0;
+        int err = fake_block_answer;
+        fake_block_answer = 0;
+        return err;
     }
     if (deadline == CLOCK_NEVER)
         abort();

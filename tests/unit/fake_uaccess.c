@@ -59,6 +59,12 @@ void vm_protect_object(const struct vm_object *obj, uint64_t from, uint64_t to)
     (void)obj, (void)from, (void)to;
 }
 
+bool vm_object_mapped(const struct vm_object *obj)
+{
+    (void)obj;
+    return false;
+}
+
 bool vm_object_writable(const struct vm_object *obj)
 {
     (void)obj;

@@ -4,16 +4,19 @@
 
 #include "mounts.h"
 #include "ops/exit.h"
+#include "shares.h"
 #include "verbs.h"
 
 static struct err err;
 static struct mounts m;
+static struct shares s;
 static struct tree t;
 
 static int teardown(void **state)
 {
     (void)state;
     mounts_free(&m);
+    shares_free(&s);
     tree_free(&t);
     err_free(&err);
     return 0;
@@ -50,6 +53,65 @@ static void test_words(void **state)
     assert_string_equal(m.items[1].name, "data");
     assert_true(m.items[1].read_only);
     assert_int_equal(tree_find(&t, "/b/c")->kind, TREE_DIR);
+}
+
+static bool share(const char *first, const char *second)
+{
+    struct strlist words = {0};
+    strlist_add(&words, first);
+    if (second)
+        strlist_add(&words, second);
+    bool ok = shares_parse(&s, &words, &m, &t, &err);
+    strlist_free(&words);
+    return ok;
+}
+
+static void refuse_share(const char *first, const char *second, int status, const char *text)
+{
+    assert_false(share(first, second));
+    assert_err(&err, status, text);
+    shares_free(&s);
+    tree_free(&t);
+}
+
+static void test_shares(void **state)
+{
+    struct strlist manifest = {0};
+    (void)state;
+    assert_true(share("/usr/./lib:/b//c/:ro", "/tmp:/b"));
+    assert_int_equal(s.count, 2);
+    assert_string_equal(s.items[0].path, "/b"); /* parents first */
+    assert_string_equal(s.items[0].host, "/tmp");
+    assert_false(s.items[0].read_only);
+    assert_string_equal(s.items[1].path, "/b/c");
+    assert_string_equal(s.items[1].host, "/usr/lib");
+    assert_true(s.items[1].read_only);
+    shares_declare(&s, &manifest);
+    assert_int_equal(manifest.count, 2);
+    assert_string_equal(manifest.items[0], "share0:/b");
+    assert_string_equal(manifest.items[1], "share1:/b/c:ro");
+    strlist_free(&manifest);
+    assert_true(share_meant("/tmp:/x"));
+    assert_true(share_meant("./:/x"));
+    assert_false(share_meant("tmp:/x"));
+    assert_false(share_meant("/etc/passwd:/x"));
+    assert_false(share_meant("/none:/x"));
+}
+
+static void test_shares_refused(void **state)
+{
+    (void)state;
+    refuse_share("/tmp", NULL, OPS_EXIT_USAGE, "says not what");
+    refuse_share(":/tmp", NULL, OPS_EXIT_USAGE, "says not what");
+    refuse_share("/tmp:x", NULL, OPS_EXIT_USAGE, "absolute");
+    refuse_share("/tmp:/", NULL, OPS_EXIT_USAGE, "the root");
+    refuse_share("/tmp:/proc/x", NULL, OPS_EXIT_USAGE, "its own on /proc");
+    refuse_share("/tmp:/a", "/usr:/a/", OPS_EXIT_USAGE, "at /a");
+    refuse_share("/none/such:/a", NULL, OPS_EXIT_FAILED, "no such file");
+    refuse_share("/etc/passwd:/a", NULL, OPS_EXIT_FAILED, "not a directory");
+    assert_true(parse("v:/vol", NULL));
+    refuse_share("/tmp:/vol/below", NULL, OPS_EXIT_USAGE, "in each other's way");
+    assert_true(share("/tmp:/volume", NULL));
 }
 
 static void test_refused(void **state)
@@ -106,6 +168,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(test_words, teardown),
+        cmocka_unit_test_teardown(test_shares, teardown),
+        cmocka_unit_test_teardown(test_shares_refused, teardown),
         cmocka_unit_test_teardown(test_refused, teardown),
         cmocka_unit_test_teardown(test_declared, teardown),
         cmocka_unit_test_teardown(test_specs, teardown),

@@ -13,10 +13,8 @@
 #define RESET_POLLS 100000
 
 static const struct virtio_driver *const drivers[] = {
-    &virtio_blk_driver,
-    &virtio_console_driver,
-    &virtio_net_driver,
-    &virtio_rng_driver,
+    &virtio_9p_driver,  &virtio_blk_driver, &virtio_console_driver,
+    &virtio_net_driver, &virtio_rng_driver,
 };
 
 #define RING_FEATURES                                                                              \

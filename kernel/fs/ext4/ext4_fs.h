@@ -433,7 +433,7 @@ int ext4_read_pages(struct vnode *v, uint64_t index, struct page **pages, unsign
 
 /* Content (ext4_write.c, ext4_truncate.c). */
 int ext4_write_page(struct vnode *v, uint64_t index, struct page *fresh, struct page **out);
-int ext4_write_pages(struct vnode *v, uint64_t index, struct page **pages, unsigned n);
+int ext4_write_pages(struct vnode *v, struct page **pages, unsigned n);
 void ext4_forget(struct vnode *v, struct page *p);
 int ext4_truncate(struct vnode *v, uint64_t size);
 /* The largest size a file may have. */

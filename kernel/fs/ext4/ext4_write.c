@@ -104,12 +104,27 @@ int ext4_write_page(struct vnode *v, uint64_t index, struct page *fresh, struct 
     return err;
 }
 
+/* Content on its way to the disk. */
+struct write_io {
+    struct io_batch batch;
+    uint32_t tid; /* the transaction that waits for it; 0: none */
+};
+
 /* A part of the file that is about to be written, in one operation. */
 struct write_part {
     struct ext4_inode *n;
     uint64_t first, end; /* blocks */
-    uint32_t tid;        /* the transaction that waits for it; 0: none */
 };
+
+static int io_finish(struct ext4_fs *fs, struct write_io *io)
+{
+    int err = io_batch_finish(&io->batch);
+    if (io->tid)
+        ext4_data_end(fs, io->tid);
+    io->tid = 0;
+    io_batch_init(&io->batch, fs->dev);
+    return err;
+}
 
 static uint64_t goal_of(struct ext4_inode *n, uint64_t logical)
 {
@@ -179,14 +194,18 @@ static bool part_is_mapped(struct write_part *w, uint64_t end_size)
     return true;
 }
 
-/* Makes the blocks of as much of the part as one operation can; w->end is set to that. */
-static int part_map(struct write_part *w, uint64_t size)
+/*
+ * Makes the blocks of as much of the part as one operation can; w->end is set to that. What is on
+ * its way is waited for first: the operation may wait for a commit, and that for the content.
+ */
+static int part_map(struct write_part *w, struct write_io *io, uint64_t size)
 {
     struct ext4_fs *fs = ext4_fs(&w->n->v);
-    w->tid = 0;
     if (part_is_mapped(w, MIN(size, w->end << fs->block_shift)))
         return 0;
-    int err = ext4_begin(fs, EXT4_MAKE_CREDITS);
+    int err = io->tid ? io_finish(fs, io) : 0;
+    if (!err)
+        err = ext4_begin(fs, EXT4_MAKE_CREDITS);
     if (err)
         return err;
     err = ext4_blocks_make(w->n, w->first, w->end, true, &w->end);
@@ -195,43 +214,39 @@ static int part_map(struct write_part *w, uint64_t size)
         err = ext4_inode_store(w->n);
     }
     if (!err)
-        w->tid = ext4_data_begin(fs);
+        io->tid = ext4_data_begin(fs);
     return ext4_end(fs, err);
 }
 
-/* Writes blocks first..end-1, which are mapped; pages[0] holds block `base`. */
-static int part_submit(const struct write_part *w, uint64_t base, struct page **pages)
+/* Adds blocks first..end-1, which are mapped, to the batch; pages[0] holds block `base`. */
+static int part_add(const struct write_part *w, struct write_io *io, uint64_t base,
+                    struct page **pages)
 {
     struct ext4_fs *fs = ext4_fs(&w->n->v);
     unsigned per_page = PAGE_SHIFT - fs->block_shift;
-    struct io_batch b;
-    int err = 0;
-    io_batch_init(&b, fs->dev);
-    for (uint64_t at = w->first; at < w->end && !err;) {
+    for (uint64_t at = w->first; at < w->end;) {
         struct ext4_run run;
         uint64_t in_page = at & ((1u << per_page) - 1);
-        err = ext4_map(w->n, at, &run);
+        int err = ext4_map(w->n, at, &run);
         if (!err && !run.mapped)
             err = ext4_bad(fs, "block map changed while it was written, inode", w->n->v.ino);
         if (err)
-            break;
+            return err;
         uint64_t count = MIN(MIN(run.count, (1u << per_page) - in_page), w->end - at);
         uint8_t *mem = page_address(pages[(at - base) >> per_page]);
-        io_batch_write(&b, run.physical << fs->block_shift, mem + (in_page << fs->block_shift),
-                       (uint32_t)(count << fs->block_shift));
+        io_batch_write(&io->batch, run.physical << fs->block_shift,
+                       mem + (in_page << fs->block_shift), (uint32_t)(count << fs->block_shift));
         at += count;
     }
-    int failed = io_batch_finish(&b);
-    __atomic_store_n(&fs->content_written, true, __ATOMIC_RELEASE);
-    return err ? err : failed;
+    return 0;
 }
 
-int ext4_write_pages(struct vnode *v, uint64_t index, struct page **pages, unsigned count)
+/* Consecutive pages. */
+static int run_write(struct ext4_inode *n, struct write_io *io, struct page **pages, unsigned count)
 {
-    struct ext4_inode *n = ext4_inode(v);
-    struct ext4_fs *fs = ext4_fs(v);
-    uint64_t size = __atomic_load_n(&v->size, __ATOMIC_ACQUIRE), from = index << PAGE_SHIFT;
-    uint64_t base = from >> fs->block_shift;
+    struct ext4_fs *fs = ext4_fs(&n->v);
+    uint64_t size = __atomic_load_n(&n->v.size, __ATOMIC_ACQUIRE);
+    uint64_t from = pages[0]->index << PAGE_SHIFT, base = from >> fs->block_shift;
     uint64_t end =
         MIN(blocks_of_size(fs, size), (from + ((uint64_t)count << PAGE_SHIFT)) >> fs->block_shift);
     int err = 0;
@@ -241,14 +256,26 @@ int ext4_write_pages(struct vnode *v, uint64_t index, struct page **pages, unsig
     }
     for (uint64_t at = base; at < end && !err;) {
         struct write_part w = {.n = n, .first = at, .end = end};
-        err = part_map(&w, size);
-        if (err)
-            break;
-        err = part_submit(&w, base, pages);
-        if (w.tid)
-            ext4_data_end(fs, w.tid);
+        err = part_map(&w, io, size);
+        if (!err)
+            err = part_add(&w, io, base, pages);
         at = w.end;
     }
-    ext4_unreserve(fs, v->cache.taken); /* has been used, or is not needed */
     return err;
+}
+
+int ext4_write_pages(struct vnode *v, struct page **pages, unsigned count)
+{
+    struct ext4_fs *fs = ext4_fs(v);
+    struct write_io io = {.tid = 0};
+    int err = 0;
+    __atomic_store_n(&fs->content_written, true, __ATOMIC_RELEASE);
+    io_batch_init(&io.batch, fs->dev);
+    for (unsigned i = 0, run; i < count && !err; i += run) {
+        run = page_run(pages + i, count - i);
+        err = run_write(ext4_inode(v), &io, pages + i, run);
+    }
+    int failed = io_finish(fs, &io);
+    ext4_unreserve(fs, v->cache.taken); /* has been used, or is not needed */
+    return err ? err : failed;
 }
