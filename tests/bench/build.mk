@@ -22,7 +22,22 @@ $(O)/bench/empty.elf: tests/bench/empty.S
 bench: all $(O)/bench/guest $(O)/bench/guest-sqlite $(O)/bench/empty.elf ## figures beside a distribution's Linux under the same QEMU
 	$(Q)scripts/fetch-linux $(O) || [ $$? -eq 77 ]
 	$(Q)for p in guest guest-sqlite; do scripts/initramfs $(O)/bench/initramfs-$$p init=$(O)/bench/$$p dev/console=c:5:1 dev/zero=c:1:5 \
-	    $$(for m in $(O)/linux/storage/*; do echo modules/$${m##*/}=$$m; done); done
+	    $$(for m in $(O)/linux/modules/*; do echo modules/$${m##*/}=$$m; done); done
 	$(Q)tests/bench/run $(O)
 
-.PHONY: bench
+$(O)/bench/client: tests/bench/net/client.c
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC) -O2 $(WARN) -o $@ $<
+
+$(O)/bench/linux-init: tests/bench/net/init.c
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(BENCH_CC) -O2 $(WARN) -static -o $@ $<
+
+bench-net: all $(O)/bench/client $(O)/bench/linux-init ## the same for servers: nginx and Redis over a tap device (root)
+	$(Q)scripts/fetch-linux $(O) || [ $$? -eq 77 ]
+	$(Q)scripts/fetch-programs $(O)
+	$(Q)tests/bench/net/run $(O)
+
+.PHONY: bench bench-net
