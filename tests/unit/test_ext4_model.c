@@ -22,6 +22,7 @@ struct model_inode {
 };
 
 static struct model_inode inode[INODES];
+static bool extents;
 static int entry[DIRS][NAMES]; /* inode index, -1: none */
 
 struct where {
@@ -124,6 +125,10 @@ static void do_allocate(void)
     size_t off = (size_t)rand() % (CONTENT_MAX / 2), n = (size_t)rand() % 30000 + 1;
     if (!is_file(m))
         return;
+    if (!extents && !(mode & FALLOC_FL_PUNCH_HOLE)) {
+        assert_int_equal(rig_allocate(w.path, mode, off, n), -EOPNOTSUPP);
+        return;
+    }
     assert_int_equal(rig_allocate(w.path, mode, off, n), 0);
     if (mode & ~FALLOC_FL_KEEP_SIZE)
         memset(m->data + off, 0, n);
@@ -276,6 +281,7 @@ static void model(const char *options, const char *size, unsigned seed)
     const char *n = getenv("EXT4_STEPS");
     unsigned steps = n ? (unsigned)atoi(n) : 2500;
     rig_make(options, size);
+    extents = !strstr(options, "^extent") && !strstr(options, "-t ext");
     for (int d = 0; d < DIRS; d++) {
         char path[16];
         snprintf(path, sizeof path, "d%d", d);
@@ -310,6 +316,9 @@ VARIANT(blocks_of_2k_without_journal, "-b 2048 -O ^has_journal", 3)
 VARIANT(without_checksums, "-b 1024 -O ^metadata_csum,^64bit", 4)
 VARIANT(old_checksums_small_inodes, "-b 4096 -O ^metadata_csum,uninit_bg,^64bit -I 128", 5)
 VARIANT(small_groups, "-b 1024 -g 1024 -O ^flex_bg,^resize_inode -J size=1", 6)
+VARIANT(without_extents, "-b 1024 -O ^extent,^64bit", 7)
+VARIANT(ext3, "-t ext3 -b 4096", 8)
+VARIANT(ext2_in_small_groups, "-t ext2 -b 1024 -g 1024 -O ^resize_inode", 9)
 
 int main(void)
 {
@@ -320,6 +329,9 @@ int main(void)
         cmocka_unit_test(without_checksums),
         cmocka_unit_test(old_checksums_small_inodes),
         cmocka_unit_test(small_groups),
+        cmocka_unit_test(without_extents),
+        cmocka_unit_test(ext3),
+        cmocka_unit_test(ext2_in_small_groups),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -457,7 +457,7 @@ int ext4_inode_make(struct ext4_fs *fs, const struct vnode *dir, const struct vn
     random_bytes(&n->generation, sizeof n->generation);
     n->seed = crc32c(crc32c(fs->seed, &number, sizeof number), &n->generation, 4);
     if (S_ISREG(what->mode) || S_ISDIR(what->mode))
-        ext4_extent_init(n);
+        ext4_map_init(n);
     else if (S_ISCHR(what->mode) || S_ISBLK(what->mode))
         encode_device(n);
     *out = n;
