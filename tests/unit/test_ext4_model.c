@@ -23,6 +23,7 @@ struct model_inode {
 
 static struct model_inode inode[INODES];
 static bool extents;
+static size_t block_size;
 static int entry[DIRS][NAMES]; /* inode index, -1: none */
 
 struct where {
@@ -134,6 +135,38 @@ static void do_allocate(void)
         memset(m->data + off, 0, n);
     if (!(mode & FALLOC_FL_KEEP_SIZE) && off + n > m->size)
         m->size = off + n;
+}
+
+/* Takes whole blocks out of a file or puts a hole between them. */
+static void do_shift(void)
+{
+    struct where w = pick();
+    struct model_inode *m = at(&w);
+    bool insert = rand() & 1;
+    size_t unit = rand() % 8 ? 4096 : 512, off = (size_t)rand() % 20 * unit;
+    size_t n = ((size_t)rand() % 12 + 1) * unit;
+    int want = 0;
+    if (!is_file(m) || m->size + n > CONTENT_MAX)
+        return;
+    if (!extents)
+        want = -EOPNOTSUPP;
+    else if (unit == 512 && (off | n) & (block_size - 1))
+        want = -EINVAL;
+    else if (insert ? off >= m->size : off + n >= m->size)
+        want = -EINVAL;
+    int mode = insert ? FALLOC_FL_INSERT_RANGE : FALLOC_FL_COLLAPSE_RANGE;
+    assert_int_equal(rig_allocate(w.path, mode, off, n), want);
+    if (want)
+        return;
+    if (insert) {
+        memmove(m->data + off + n, m->data + off, m->size - off);
+        memset(m->data + off, 0, n);
+        m->size += n;
+    } else {
+        memmove(m->data + off, m->data + off + n, m->size - off - n);
+        m->size -= n;
+        memset(m->data + m->size, 0, n);
+    }
 }
 
 static void do_unlink(void)
@@ -254,9 +287,9 @@ static void check_all(void)
 
 static void step(void)
 {
-    static void (*const ops[])(void) = {do_create, do_create,   do_write,  do_write,
-                                        do_write,  do_truncate, do_unlink, do_rename,
-                                        do_link,   do_allocate, do_mode};
+    static void (*const ops[])(void) = {do_create,   do_create, do_write,  do_write, do_write,
+                                        do_truncate, do_unlink, do_rename, do_link,  do_allocate,
+                                        do_shift,    do_shift,  do_mode};
     ops[(size_t)rand() % (sizeof ops / sizeof ops[0])]();
     switch (rand() % 400) {
     case 0:
@@ -281,6 +314,9 @@ static void model(const char *options, const char *size, unsigned seed)
     const char *n = getenv("EXT4_STEPS");
     unsigned steps = n ? (unsigned)atoi(n) : 2500;
     rig_make(options, size);
+    struct fs_stats st;
+    rig.fs->ops->statfs(rig.fs, &st);
+    block_size = st.block_size;
     extents = !strstr(options, "^extent") && !strstr(options, "-t ext");
     for (int d = 0; d < DIRS; d++) {
         char path[16];

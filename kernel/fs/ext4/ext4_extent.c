@@ -214,11 +214,16 @@ static int leaf_merge(struct extent_path *p, const struct extent *e)
 
 int extent_insert(struct ext4_inode *n, const struct extent *e)
 {
+    return extent_add(n, e, true);
+}
+
+int extent_add(struct ext4_inode *n, const struct extent *e, bool merge)
+{
     for (;;) {
         struct extent_path p;
         int err = extent_path_find(n, e->logical, &p);
         struct extent_level *l = &p.level[p.depth];
-        if (!err)
+        if (!err && merge)
             err = leaf_merge(&p, e);
         bool done = err != 0;
         if (!done && l->entries < l->room) {

@@ -87,3 +87,5 @@ void extent_level_done(struct extent_path *p, unsigned level);
 /* The first entry of the leaf begins elsewhere: the levels above say so too. */
 int extent_keys_update(struct extent_path *p, unsigned level);
 int extent_insert(struct ext4_inode *n, const struct extent *e);
+/* The same; without `merge` it stays apart from what it continues. */
+int extent_add(struct ext4_inode *n, const struct extent *e, bool merge);

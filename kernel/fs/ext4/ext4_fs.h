@@ -441,7 +441,7 @@ int ext4_extent_written(struct ext4_inode *n, uint64_t logical, uint32_t count);
 int ext4_map_remove(struct ext4_inode *n, uint64_t from, uint64_t to);
 int ext4_read_pages(struct vnode *v, uint64_t index, struct page **pages, unsigned n);
 
-/* Content (ext4_write.c, ext4_truncate.c). */
+/* Content (ext4_write.c, ext4_truncate.c, ext4_shift.c). */
 int ext4_write_page(struct vnode *v, uint64_t index, struct page *fresh, struct page **out);
 int ext4_write_pages(struct vnode *v, struct page **pages, unsigned n);
 void ext4_forget(struct vnode *v, struct page *p);
@@ -449,6 +449,9 @@ int ext4_truncate(struct vnode *v, uint64_t size);
 /* The largest size a file may have, with extents or without. */
 uint64_t ext4_size_limit(const struct ext4_fs *fs, bool extents);
 int ext4_allocate(struct vnode *v, int mode, uint64_t off, uint64_t len);
+/* COLLAPSE_RANGE and INSERT_RANGE of a file with extents (ext4_shift.c); whole blocks. */
+int ext4_collapse(struct vnode *v, uint64_t off, uint64_t len);
+int ext4_insert(struct vnode *v, uint64_t off, uint64_t len);
 int64_t ext4_seek(struct vnode *v, uint64_t off, bool hole);
 /* Frees all blocks from `first` to `end` - 1, in as many operations as it takes. */
 int ext4_cut(struct ext4_inode *n, uint64_t first, uint64_t end);

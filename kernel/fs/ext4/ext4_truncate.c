@@ -219,8 +219,6 @@ static int allocate_locked(struct vnode *v, int kind, bool keep, uint64_t off, u
     int err = 0;
     if (kind == FALLOC_FL_PUNCH_HOLE)
         return punch(v, off, end);
-    if (!(ext4_inode(v)->flags & INODE_EXTENTS))
-        return -EOPNOTSUPP; /* there are no unwritten blocks in ext2's maps */
     if (!keep && end > v->size)
         err = tail_clear(v, v->size);
     if (!err && kind == FALLOC_FL_ZERO_RANGE)
@@ -230,18 +228,26 @@ static int allocate_locked(struct vnode *v, int kind, bool keep, uint64_t off, u
 
 int ext4_allocate(struct vnode *v, int mode, uint64_t off, uint64_t len)
 {
+    const int shifts = FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE;
+    const int known = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE | shifts;
     int kind = mode & ~FALLOC_FL_KEEP_SIZE, err;
     bool keep = mode & FALLOC_FL_KEEP_SIZE;
     if (v->fs->read_only)
         return -EROFS;
-    if ((kind && kind != FALLOC_FL_PUNCH_HOLE && kind != FALLOC_FL_ZERO_RANGE) ||
-        (kind == FALLOC_FL_PUNCH_HOLE && !keep))
+    if (kind & ~known)
         return -EOPNOTSUPP;
     if (off + len > limit_of(ext4_inode(v)))
         return -EFBIG;
     err = make_ready(ext4_inode(v));
     if (err)
         return err;
+    if (kind != FALLOC_FL_PUNCH_HOLE && !(ext4_inode(v)->flags & INODE_EXTENTS))
+        return -EOPNOTSUPP; /* there are no unwritten blocks in ext2's maps */
+    if (kind & shifts && (off | len) & (ext4_fs(v)->block_size - 1))
+        return -EINVAL;
+    if (kind & shifts)
+        return kind == FALLOC_FL_INSERT_RANGE ? ext4_insert(v, off, len)
+                                              : ext4_collapse(v, off, len);
     mutex_lock(&v->cache.writing);
     err = allocate_locked(v, kind, keep, off, off + len);
     mutex_unlock(&v->cache.writing);
