@@ -105,7 +105,12 @@ static void step(char *buf)
         rig_link(a, b);
         break;
     case 9:
-        rig_allocate(a, rand() & 1 ? 0 : FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, off, n + 1);
+        if (rand() & 1)
+            rig_allocate(a, rand() & 1 ? 0 : FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, off,
+                         n + 1);
+        else
+            rig_allocate(a, rand() & 1 ? FALLOC_FL_COLLAPSE_RANGE : FALLOC_FL_INSERT_RANGE,
+                         off & ~4095ull, (n & ~4095ull) + 4096);
         break;
     case 10:
         snprintf(a, sizeof a, "d%d/sub%d", rand() % 4, rand() % 6);

@@ -181,13 +181,39 @@ static void upgraded(void **state)
     rig_end();
 }
 
+/* chattr +A, here by debugfs: reading leaves atime alone. */
+static void no_atime(void **state)
+{
+    (void)state;
+    rig_make("-b 1024", "16M");
+    assert_int_equal(rig_create("quiet", S_IFREG | 0644, NULL), 0);
+    assert_int_equal(rig_create("usual", S_IFREG | 0644, NULL), 0);
+    rig_unmount();
+    const char *path = rig_save();
+    rig_run("debugfs -w -R 'sif quiet flags 0x80080' %s > /dev/null 2>&1", path);
+    rig_run(
+        "for f in quiet usual; do debugfs -w -R \"sif $f atime @1000\" %s; done > /dev/null 2>&1",
+        path);
+    free(rig.image);
+    rig.image = fake_image_load(path, &rig.bytes);
+    rig_mount();
+    for (unsigned i = 0; i < 2; i++) {
+        struct vnode *v;
+        assert_int_equal(rig_get(i ? "usual" : "quiet", &v), 0);
+        int64_t before = v->atime;
+        vnode_accessed(v);
+        assert_int_equal(v->atime != before, i);
+        vnode_put(v);
+    }
+    rig_end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(tables_come_and_go),
-        cmocka_unit_test(a_full_disk),
-        cmocka_unit_test(what_cannot_be),
-        cmocka_unit_test(upgraded),
+        cmocka_unit_test(tables_come_and_go), cmocka_unit_test(a_full_disk),
+        cmocka_unit_test(what_cannot_be),     cmocka_unit_test(upgraded),
+        cmocka_unit_test(no_atime),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

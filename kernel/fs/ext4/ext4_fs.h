@@ -153,6 +153,7 @@ enum {
 
 #define INODE_APPEND     0x20
 #define INODE_FROZEN     0x10 /* "immutable" */
+#define INODE_NO_ATIME   0x80
 #define INODE_INDEX      0x1000
 #define INODE_HUGE       0x40000
 #define INODE_EXTENTS    0x80000
