@@ -130,6 +130,7 @@ int ext4_write_page(struct vnode *v, uint64_t index, struct page *fresh, struct 
 struct write_io {
     struct io_batch batch;
     uint32_t tid; /* the transaction that waits for it; 0: none */
+    int err;      /* the first failure of what has ended */
 };
 
 /* A part of the file that is about to be written, in one operation. */
@@ -138,14 +139,14 @@ struct write_part {
     uint64_t first, end; /* blocks */
 };
 
-static int io_finish(struct ext4_fs *fs, struct write_io *io)
+static void io_finish(struct ext4_fs *fs, struct write_io *io)
 {
     int err = io_batch_finish(&io->batch);
     if (io->tid)
         ext4_data_end(fs, io->tid);
     io->tid = 0;
+    io->err = io->err ? io->err : err;
     io_batch_init(&io->batch, fs->dev);
-    return err;
 }
 
 static uint64_t goal_of(struct ext4_inode *n, uint64_t logical)
@@ -231,9 +232,9 @@ static int part_map(struct write_part *w, struct write_io *io, uint64_t size)
     struct ext4_fs *fs = ext4_fs(&w->n->v);
     if (part_is_mapped(w, MIN(size, w->end << fs->block_shift)))
         return 0;
-    int err = io->tid ? io_finish(fs, io) : 0;
-    if (!err)
-        err = ext4_begin(fs, EXT4_MAKE_CREDITS);
+    if (io->tid)
+        io_finish(fs, io);
+    int err = ext4_begin(fs, EXT4_MAKE_CREDITS);
     if (err)
         return err;
     err = ext4_blocks_make(w->n, w->first, w->end, true, &w->end);
@@ -299,11 +300,12 @@ int ext4_write_pages(struct vnode *v, struct page **pages, unsigned count)
     int err = 0;
     __atomic_store_n(&fs->content_written, true, __ATOMIC_RELEASE);
     io_batch_init(&io.batch, fs->dev);
-    for (unsigned i = 0, run; i < count && !err; i += run) {
+    for (unsigned i = 0, run; i < count && err != -ENOMEM && err != -EAGAIN; i += run) {
         run = page_run(pages + i, count - i);
-        err = run_write(ext4_inode(v), &io, pages + i, run);
+        int failed = run_write(ext4_inode(v), &io, pages + i, run);
+        err = err ? err : failed;
     }
-    int failed = io_finish(fs, &io);
+    io_finish(fs, &io);
     ext4_unreserve(fs, v->cache.taken); /* has been used, or is not needed */
-    return err ? err : failed;
+    return err ? err : io.err;
 }

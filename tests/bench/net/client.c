@@ -173,7 +173,9 @@ int main(int argc, char **argv)
 {
     if (argc != 8)
         return 2;
-    struct rlimit files = {65536, 65536};
+    struct rlimit files;
+    getrlimit(RLIMIT_NOFILE, &files);
+    files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
     server =
         (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(argv[2]))};
