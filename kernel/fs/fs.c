@@ -17,6 +17,26 @@
 #define STALE_TRIES 4 /* a name that others give to ever new files meanwhile */
 #define OPEN_ONCE   (O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC)
 
+/*
+ * Owner and permissions of a new entry of a directory. A program that would run with the
+ * directory's group is only made by members of that group.
+ */
+static void new_own(const struct fs_context *ctx, const struct vnode *d, struct vnode_new *what)
+{
+    const struct cred *cred = &ctx->cred;
+    const uint32_t group_program = S_ISGID | S_IXGRP;
+    bool inherits = d->mode & S_ISGID;
+    what->uid = cred->uid;
+    what->gid = inherits ? d->gid : cred->gid;
+    if (S_ISDIR(what->mode))
+        what->mode |= d->mode & S_ISGID;
+    else if (inherits && (what->mode & group_program) == group_program && cred->uid &&
+             !cred_in_group(cred, d->gid))
+        what->mode &= ~(uint32_t)S_ISGID;
+    if (!S_ISLNK(what->mode))
+        what->mode &= ~ctx->umask;
+}
+
 /* New entry `child->name` in a locked directory; *child (without vnode) is replaced by its node. */
 static int make_locked(struct fs_context *ctx, struct path *dir, struct path **child,
                        struct vnode_new *what)
@@ -31,10 +51,7 @@ static int make_locked(struct fs_context *ctx, struct path *dir, struct path **c
     int err = vnode_access(d, &ctx->cred, MAY_WRITE | MAY_EXEC);
     if (err)
         return err;
-    what->uid = ctx->cred.uid;
-    what->gid = d->mode & S_ISGID ? d->gid : ctx->cred.gid;
-    if (S_ISDIR(what->mode))
-        what->mode |= d->mode & S_ISGID;
+    new_own(ctx, d, what);
     err = d->ops->make(d, &name, what, &v);
     if (err)
         return err;
@@ -83,7 +100,6 @@ int fs_make(struct fs_context *ctx, struct path *start, const char *name, uint32
     struct vnode_new what = {.mode = mode, .rdev = rdev};
     if (!(mode & S_IFMT))
         what.mode |= S_IFREG;
-    what.mode &= ~ctx->umask;
     return make_at(ctx, start, name, &what);
 }
 
@@ -102,7 +118,7 @@ static int open_create(struct fs_context *ctx, struct path *start, const char *n
     struct path_last last;
     struct path *child = NULL;
     bool follow = !(flags & (O_NOFOLLOW | O_EXCL));
-    struct vnode_new what = {.mode = S_IFREG | (mode & 07777 & ~ctx->umask), .opens = true};
+    struct vnode_new what = {.mode = S_IFREG | (mode & 07777), .opens = true};
     int err = path_walk_parent(ctx, start, name, walk | (follow ? 0 : WALK_NOFOLLOW), &last);
     if (err)
         return err;
@@ -205,7 +221,7 @@ static int open_unnamed(struct fs_context *ctx, struct path *dir, uint32_t flags
 {
     struct vnode *d = dir->vnode, *v;
     struct path *p;
-    struct vnode_new what = {.mode = S_IFREG | (mode & 07777 & ~ctx->umask), .uid = ctx->cred.uid};
+    struct vnode_new what = {.mode = S_IFREG | (mode & 07777)};
     if (d->fs->read_only)
         return -EROFS;
     int err = vnode_access(d, &ctx->cred, MAY_WRITE | MAY_EXEC);
@@ -213,7 +229,7 @@ static int open_unnamed(struct fs_context *ctx, struct path *dir, uint32_t flags
         return err;
     if (!d->ops->make_unnamed)
         return -EOPNOTSUPP;
-    what.gid = d->mode & S_ISGID ? d->gid : ctx->cred.gid;
+    new_own(ctx, d, &what);
     mutex_lock(&d->lock);
     err = d->ops->make_unnamed(d, &what, &v);
     mutex_unlock(&d->lock);

@@ -337,7 +337,7 @@ int vnode_check_limit(uint64_t old, uint64_t size)
 void vnode_accessed(struct vnode *v)
 {
     int64_t now, last = __atomic_load_n(&v->atime, __ATOMIC_RELAXED);
-    if (v->fs->read_only)
+    if (v->fs->read_only || v->flags & VNODE_NOATIME)
         return;
     now = (int64_t)clock_wall();
     if (last > v->mtime && last > v->ctime && now - last < DAY)

@@ -147,6 +147,7 @@ struct vnode_ops {
 #define VNODE_DYNAMIC 1  /* directory whose entries come and go: names are not cached */
 #define VNODE_STREAM  2  /* files of it have no size to check reads against */
 #define VNODE_SEALS   4  /* F_ADD_SEALS is known here (tmpfs) */
+#define VNODE_NOATIME 32 /* reading does not move atime (chattr +A) */
 #define VNODE_LIVE    16 /* others change it too: names in it are looked up each time */
 #define VNODE_LINK    8  /* has no name yet, but may get one: under lock once it is known */
 

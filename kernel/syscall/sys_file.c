@@ -371,6 +371,22 @@ long sys_ftruncate(int fd, int64_t size)
     return r;
 }
 
+/* One operation at a time, and each knows whether the size is to stay. */
+static bool allocate_mode_valid(int mode)
+{
+    switch (mode & ~FALLOC_FL_KEEP_SIZE) {
+    case 0:
+    case FALLOC_FL_ZERO_RANGE:
+        return true;
+    case FALLOC_FL_PUNCH_HOLE:
+        return mode & FALLOC_FL_KEEP_SIZE;
+    case FALLOC_FL_COLLAPSE_RANGE:
+    case FALLOC_FL_INSERT_RANGE:
+        return !(mode & FALLOC_FL_KEEP_SIZE);
+    }
+    return false;
+}
+
 static long allocate(struct file *f, int mode, uint64_t offset, uint64_t len)
 {
     struct vnode *v = f->vnode;
@@ -385,7 +401,8 @@ static long allocate(struct file *f, int mode, uint64_t offset, uint64_t len)
     if (!v->ops->allocate)
         return -EOPNOTSUPP;
     mutex_lock(&v->lock);
-    long r = mode & FALLOC_FL_KEEP_SIZE ? 0 : vnode_check_limit(v->size, offset + len);
+    bool grows = !(mode & ~FALLOC_FL_ZERO_RANGE);
+    long r = !grows ? 0 : vnode_check_limit(v->size, offset + len);
     if (!r)
         r = v->ops->allocate(v, mode, offset, len);
     if (!r) {
@@ -404,6 +421,8 @@ long sys_fallocate(int fd, int mode, int64_t offset, int64_t len)
         return r;
     if (offset < 0 || len <= 0)
         r = -EINVAL;
+    else if (!allocate_mode_valid(mode))
+        r = -EOPNOTSUPP;
     else if (offset > INT64_MAX - len)
         r = -EFBIG;
     else

@@ -421,6 +421,26 @@ test_read_only_is_shared() {
     true
 }
 
+# Old volumes have files without extents: they are written, and e2fsck finds nothing to say.
+test_a_volume_of_ext3() {
+    local disk
+    volume create data -s 64M
+    disk=$(STORE)/data.ext4
+    mke2fs -q -F -t ext3 -b 1024 -L data "$disk" >/dev/null 2>&1
+    debugfs -R 'stats' "$disk" 2>/dev/null | grep -q 'features:.* extent' && fail "it has extents"
+    for i in 1 2; do
+        ops run --mounts data:/data /bin/dd if=/bin/dd of=/data/copy$i bs=64k
+        want_status 0
+        sound data
+    done
+    ops run --mounts data:/data /bin/rm /data/copy1
+    want_status 0
+    sound data
+    debugfs -R 'dump /copy2 got' "$disk" 2>/dev/null
+    cmp /bin/dd got || fail "the copy differs"
+    debugfs -R 'stat /copy2' "$disk" 2>/dev/null | grep -q '(IND)' || fail "no indirect blocks"
+}
+
 test_mounted_files_are_read() {
     make_content d
     volume create data -s 100M -d d

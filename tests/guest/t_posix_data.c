@@ -115,6 +115,41 @@ PLACES(zeroed_ranges)
     close(fd);
 }
 
+PLACES(shifted_ranges)
+{
+    const int out = FALLOC_FL_COLLAPSE_RANGE, in = FALLOC_FL_INSERT_RANGE;
+    int fd = lettered("file", 6);
+    CHECK(fallocate(fd, out | FALLOC_FL_KEEP_SIZE, 0, BLOCK) == -1);
+    CHECK(fallocate(fd, in | FALLOC_FL_KEEP_SIZE, 0, BLOCK) == -1);
+    CHECK(fallocate(fd, in | out, 0, BLOCK) == -1 && !strcmp(letters(fd), "abcdef"));
+    if (!disk || (fallocate(fd, out, BLOCK, 2 * BLOCK) == -1 && errno == EOPNOTSUPP)) {
+        CHECK(FAILS(fallocate(fd, out, 0, BLOCK), EOPNOTSUPP)); /* another kind of file system */
+        CHECK(FAILS(fallocate(fd, in, 0, BLOCK), EOPNOTSUPP));
+        close(fd);
+        return;
+    }
+    CHECK(!strcmp(letters(fd), "adef") && stat_of("file").st_blocks == 4 * BLOCK / 512);
+    CHECK(fallocate(fd, in, BLOCK, 2 * BLOCK) == 0 && !strcmp(letters(fd), "a..def"));
+    CHECK(lseek(fd, 0, SEEK_HOLE) == BLOCK && lseek(fd, BLOCK, SEEK_DATA) == 3 * BLOCK);
+    CHECK(stat_of("file").st_blocks == 4 * BLOCK / 512);
+    CHECK(pwrite(fd, "xyz", 3, 6 * BLOCK) == 3 && fallocate(fd, out, 0, 3 * BLOCK) == 0);
+    CHECK(lseek(fd, 0, SEEK_END) == 3 * BLOCK + 3 && file_is("file", "") == false);
+    char *map = mmap(NULL, 4 * BLOCK, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    CHECK(map != MAP_FAILED && map[0] == 'd' && map[3 * BLOCK + 2] == 'z');
+    map[2 * BLOCK + 5] = 'F';
+    CHECK(fallocate(fd, out, 0, BLOCK) == 0 && map[0] == 'e' && map[BLOCK + 5] == 'F');
+    CHECK(fallocate(fd, in, 0, BLOCK) == 0 && map[0] == 0 && map[2 * BLOCK + 5] == 'F');
+    CHECK(munmap(map, 4 * BLOCK) == 0 && fsync(fd) == 0);
+    CHECK(!strcmp(letters(fd), ".e??"));
+    CHECK(FAILS(fallocate(fd, out, 1, BLOCK), EINVAL) && FAILS(fallocate(fd, out, 0, 5), EINVAL));
+    CHECK(FAILS(fallocate(fd, in, 1, BLOCK), EINVAL) && FAILS(fallocate(fd, in, 0, 5), EINVAL));
+    CHECK(FAILS(fallocate(fd, out, 2 * BLOCK, 2 * BLOCK), EINVAL)); /* up to the end: truncate */
+    CHECK(FAILS(fallocate(fd, in, 4 * BLOCK, BLOCK), EINVAL));
+    CHECK(FAILS(fallocate(fd, in, 0, INT64_MAX - BLOCK + 1), EFBIG));
+    CHECK(!strcmp(letters(fd), ".e??"));
+    close(fd);
+}
+
 PLACES(holes_are_found)
 {
     int fd = made("file");

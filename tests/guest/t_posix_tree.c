@@ -236,6 +236,33 @@ PLACES(set_id_bits)
 }
 
 /* One who owns the file but is not in its group cannot give it that group's set-id bit. */
+/* In a directory that gives its group on, others than its members make no programs of it. */
+PLACES(programs_of_a_foreign_group)
+{
+    CHECK(mkdir("g", 0755) == 0 && chown("g", 0, 3000) == 0 && chmod("g", 02777) == 0);
+    user_be(1000, 1000);
+    umask(0);
+    int fd = open("g/a", O_WRONLY | O_CREAT, 02775);
+    CHECK(fd >= 0 && close(fd) == 0 && mode_of("g/a") == 0775 && stat_of("g/a").st_gid == 3000);
+    fd = open("g/b", O_WRONLY | O_CREAT, 02765); /* locked, not run, by the group */
+    CHECK(fd >= 0 && close(fd) == 0 && mode_of("g/b") == 02765);
+    CHECK(mknod("g/c", S_IFREG | 02711, 0) == 0 && mode_of("g/c") == 0711);
+    CHECK(mkdir("g/d", 0755) == 0 && mode_of("g/d") == 02755);
+    umask(077);
+    fd = open("g/e", O_WRONLY | O_CREAT, 02777);
+    CHECK(fd >= 0 && close(fd) == 0 && mode_of("g/e") == 0700);
+    fd = open("g", O_TMPFILE | O_RDWR, 02777);
+    struct stat st;
+    CHECK(fd >= 0 && fstat(fd, &st) == 0 && (st.st_mode & 07777) == 0700 && close(fd) == 0);
+    umask(0);
+    user_be(1000, 3000);
+    fd = open("g/f", O_WRONLY | O_CREAT, 02775);
+    CHECK(fd >= 0 && close(fd) == 0 && mode_of("g/f") == 02775);
+    user_be(0, 0);
+    fd = open("g/h", O_WRONLY | O_CREAT, 02775);
+    CHECK(fd >= 0 && close(fd) == 0 && mode_of("g/h") == 02775);
+}
+
 PLACES(chmod_drops_a_foreign_groups_bit)
 {
     file_make("file", "");

@@ -26,6 +26,11 @@ void rig_mount(void)
     assert_int_equal(ext4_mount(&rig.dev, false, &rig.fs), 0);
 }
 
+const char *rig_type(const char *options)
+{
+    return strstr(options, "-t ") ? "" : "-t ext4";
+}
+
 void rig_make(const char *options, const char *size)
 {
     char path[128];
@@ -33,7 +38,7 @@ void rig_make(const char *options, const char *size)
     if (!mkdtemp(rig.dir))
         abort();
     snprintf(path, sizeof path, "%s/image", rig.dir);
-    rig_run("mke2fs -q -q -F -t ext4 %s %s %s > /dev/null 2>&1", options, path, size);
+    rig_run("mke2fs -q -q -F %s %s %s %s > /dev/null 2>&1", rig_type(options), options, path, size);
     rig.image = fake_image_load(path, &rig.bytes);
     rig_mount();
 }

@@ -24,6 +24,8 @@ extern struct rig rig;
 
 /* Runs a command; aborts when it fails. */
 void rig_run(const char *fmt, ...);
+/* The option of mke2fs that says "ext4", but where there is one already. */
+const char *rig_type(const char *options);
 /* mke2fs with these options and size, and the mount. */
 void rig_make(const char *options, const char *size);
 void rig_mount(void);

@@ -16,6 +16,7 @@ UNIT_path := $(FS_ALL)
 UNIT_ext4 := $(FS_ALL)
 UNIT_p9 := $(FS_ALL) tests/unit/fake_p9.c
 UNIT_ext4_write := $(FS_ALL) tests/unit/ext4_rig.c
+UNIT_ext4_indirect := $(FS_ALL) tests/unit/ext4_rig.c
 UNIT_ext4_trim := $(FS_ALL) tests/unit/ext4_rig.c
 UNIT_ext4_crash := $(UNIT_ext4_write)
 UNIT_ext4_model := $(UNIT_ext4_write)

@@ -43,8 +43,8 @@ static void make_stale(const char *options, const char *size)
     if (!mkdtemp(rig.dir))
         abort();
     rig_run("tr '\\0' '\\356' < /dev/zero | head -c %s > %s/image && "
-            "mke2fs -q -q -F -t ext4 -E nodiscard,lazy_itable_init=0 %s %s/image > /dev/null 2>&1",
-            size, rig.dir, options, rig.dir);
+            "mke2fs -q -q -F %s -E nodiscard,lazy_itable_init=0 %s %s/image > /dev/null 2>&1",
+            size, rig.dir, rig_type(options), options, rig.dir);
     char path[128];
     snprintf(path, sizeof path, "%s/image", rig.dir);
     rig.image = fake_image_load(path, &rig.bytes);
@@ -105,7 +105,12 @@ static void step(char *buf)
         rig_link(a, b);
         break;
     case 9:
-        rig_allocate(a, rand() & 1 ? 0 : FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, off, n + 1);
+        if (rand() & 1)
+            rig_allocate(a, rand() & 1 ? 0 : FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, off,
+                         n + 1);
+        else
+            rig_allocate(a, rand() & 1 ? FALLOC_FL_COLLAPSE_RANGE : FALLOC_FL_INSERT_RANGE,
+                         off & ~4095ull, (n & ~4095ull) + 4096);
         break;
     case 10:
         snprintf(a, sizeof a, "d%d/sub%d", rand() % 4, rand() % 6);
@@ -342,6 +347,18 @@ static void cuts_on_a_full_disk(void **state)
     crash("-b 1024 -J size=1", "3M", 4, 2500);
 }
 
+static void cuts_without_extents(void **state)
+{
+    (void)state;
+    crash("-b 1024 -J size=1 -O ^extent,^64bit", "12M", 5, 1500);
+}
+
+static void cuts_of_ext3_on_a_full_disk(void **state)
+{
+    (void)state;
+    crash("-t ext3 -b 1024 -J size=1", "3M", 6, 2500);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -350,6 +367,8 @@ int main(void)
         cmocka_unit_test(cuts_1k),
         cmocka_unit_test(cuts_without_checksums),
         cmocka_unit_test(cuts_on_a_full_disk),
+        cmocka_unit_test(cuts_without_extents),
+        cmocka_unit_test(cuts_of_ext3_on_a_full_disk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,6 +22,8 @@ struct model_inode {
 };
 
 static struct model_inode inode[INODES];
+static bool extents;
+static size_t block_size;
 static int entry[DIRS][NAMES]; /* inode index, -1: none */
 
 struct where {
@@ -124,11 +126,47 @@ static void do_allocate(void)
     size_t off = (size_t)rand() % (CONTENT_MAX / 2), n = (size_t)rand() % 30000 + 1;
     if (!is_file(m))
         return;
+    if (!extents && !(mode & FALLOC_FL_PUNCH_HOLE)) {
+        assert_int_equal(rig_allocate(w.path, mode, off, n), -EOPNOTSUPP);
+        return;
+    }
     assert_int_equal(rig_allocate(w.path, mode, off, n), 0);
     if (mode & ~FALLOC_FL_KEEP_SIZE)
         memset(m->data + off, 0, n);
     if (!(mode & FALLOC_FL_KEEP_SIZE) && off + n > m->size)
         m->size = off + n;
+}
+
+/* Takes whole blocks out of a file or puts a hole between them. */
+static void do_shift(void)
+{
+    struct where w = pick();
+    struct model_inode *m = at(&w);
+    bool insert = rand() & 1;
+    size_t unit = rand() % 8 ? 4096 : 512, off = (size_t)rand() % 20 * unit;
+    size_t n = ((size_t)rand() % 12 + 1) * unit;
+    int want = 0;
+    if (!is_file(m) || m->size + n > CONTENT_MAX)
+        return;
+    if (!extents)
+        want = -EOPNOTSUPP;
+    else if (unit == 512 && (off | n) & (block_size - 1))
+        want = -EINVAL;
+    else if (insert ? off >= m->size : off + n >= m->size)
+        want = -EINVAL;
+    int mode = insert ? FALLOC_FL_INSERT_RANGE : FALLOC_FL_COLLAPSE_RANGE;
+    assert_int_equal(rig_allocate(w.path, mode, off, n), want);
+    if (want)
+        return;
+    if (insert) {
+        memmove(m->data + off + n, m->data + off, m->size - off);
+        memset(m->data + off, 0, n);
+        m->size += n;
+    } else {
+        memmove(m->data + off, m->data + off + n, m->size - off - n);
+        m->size -= n;
+        memset(m->data + m->size, 0, n);
+    }
 }
 
 static void do_unlink(void)
@@ -249,9 +287,9 @@ static void check_all(void)
 
 static void step(void)
 {
-    static void (*const ops[])(void) = {do_create, do_create,   do_write,  do_write,
-                                        do_write,  do_truncate, do_unlink, do_rename,
-                                        do_link,   do_allocate, do_mode};
+    static void (*const ops[])(void) = {do_create,   do_create, do_write,  do_write, do_write,
+                                        do_truncate, do_unlink, do_rename, do_link,  do_allocate,
+                                        do_shift,    do_shift,  do_mode};
     ops[(size_t)rand() % (sizeof ops / sizeof ops[0])]();
     switch (rand() % 400) {
     case 0:
@@ -276,6 +314,10 @@ static void model(const char *options, const char *size, unsigned seed)
     const char *n = getenv("EXT4_STEPS");
     unsigned steps = n ? (unsigned)atoi(n) : 2500;
     rig_make(options, size);
+    struct fs_stats st;
+    rig.fs->ops->statfs(rig.fs, &st);
+    block_size = st.block_size;
+    extents = !strstr(options, "^extent") && !strstr(options, "-t ext");
     for (int d = 0; d < DIRS; d++) {
         char path[16];
         snprintf(path, sizeof path, "d%d", d);
@@ -310,6 +352,9 @@ VARIANT(blocks_of_2k_without_journal, "-b 2048 -O ^has_journal", 3)
 VARIANT(without_checksums, "-b 1024 -O ^metadata_csum,^64bit", 4)
 VARIANT(old_checksums_small_inodes, "-b 4096 -O ^metadata_csum,uninit_bg,^64bit -I 128", 5)
 VARIANT(small_groups, "-b 1024 -g 1024 -O ^flex_bg,^resize_inode -J size=1", 6)
+VARIANT(without_extents, "-b 1024 -O ^extent,^64bit", 7)
+VARIANT(ext3, "-t ext3 -b 4096", 8)
+VARIANT(ext2_in_small_groups, "-t ext2 -b 1024 -g 1024 -O ^resize_inode", 9)
 
 int main(void)
 {
@@ -320,6 +365,9 @@ int main(void)
         cmocka_unit_test(without_checksums),
         cmocka_unit_test(old_checksums_small_inodes),
         cmocka_unit_test(small_groups),
+        cmocka_unit_test(without_extents),
+        cmocka_unit_test(ext3),
+        cmocka_unit_test(ext2_in_small_groups),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

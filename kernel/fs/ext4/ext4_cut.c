@@ -134,14 +134,10 @@ static int tree_shrink(struct ext4_inode *n)
     return err;
 }
 
-int ext4_extent_remove(struct ext4_inode *n, uint64_t from, uint64_t to)
+int extent_remove(struct ext4_inode *n, uint64_t from, uint64_t to)
 {
     int more = 1;
-    mutex_lock(&n->map_lock);
     for (unsigned i = 0; i < STEPS_MAX && more > 0; i++)
         more = to > from ? remove_step(n, from, &to) : 0;
-    if (more == 0)
-        more = tree_shrink(n);
-    mutex_unlock(&n->map_lock);
-    return more;
+    return more ? more : tree_shrink(n);
 }

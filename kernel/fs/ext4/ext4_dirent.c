@@ -56,8 +56,6 @@ int dir_append(struct ext4_inode *dir, struct ext4_block *out, uint64_t *logical
     struct ext4_fs *fs = ext4_fs(&dir->v);
     uint64_t start, count = 1, goal = dir->goal;
     *logical = dir->v.size >> fs->block_shift;
-    if (!(dir->flags & INODE_EXTENTS))
-        return -EOPNOTSUPP;
     if (*logical >= HTREE_BLOCK_MASK || !ext4_room(fs))
         return -ENOSPC;
     if (!goal)
@@ -66,7 +64,7 @@ int dir_append(struct ext4_inode *dir, struct ext4_block *out, uint64_t *logical
     if (err)
         return err;
     err = ext4_block_new(fs, start, out);
-    if (!err && (err = ext4_extent_insert(dir, *logical, start, 1, false)))
+    if (!err && (err = ext4_map_insert(dir, *logical, start, 1, false)))
         ext4_block_put(out);
     if (err == -ENOSPC || err == -ENOMEM) {
         int failed = ext4_free(fs, start, 1, true);

@@ -15,7 +15,7 @@
 #define UNWRITTEN_MAX (EXTENT_UNWRITTEN - 1)
 #define SPLIT_BLOCKS  (2 * EXTENT_DEPTH_MAX) /* two insertions take at most */
 
-void ext4_extent_init(struct ext4_inode *n)
+void extent_init(struct ext4_inode *n)
 {
     memset(n->block, 0, IN_BLOCK_SIZE);
     put16(n->block, EXTENT_MAGIC);
@@ -23,17 +23,9 @@ void ext4_extent_init(struct ext4_inode *n)
     n->flags |= INODE_EXTENTS;
 }
 
-/* The map changes: what readers remember of it is void. */
-static void run_forget(struct ext4_inode *n)
-{
-    spin_lock(&n->run_lock);
-    n->run.count = 0;
-    spin_unlock(&n->run_lock);
-}
-
 int extent_level_change(struct extent_path *p, unsigned level)
 {
-    run_forget(p->n);
+    ext4_map_forget(p->n);
     if (level == 0)
         return 0; /* in the inode, which is stored at the end of the operation */
     return ext4_block_change(ext4_fs(&p->n->v), &p->level[level].b);
@@ -123,7 +115,7 @@ static int root_grow(struct extent_path *p)
     int err = node_alloc(n, &b);
     if (err)
         return err;
-    run_forget(n);
+    ext4_map_forget(n);
     node_init(ext4_fs(&n->v), b.data, p->depth);
     put16(b.data + 2, root->entries);
     memcpy(b.data + EXTENT_SIZE, root->node + EXTENT_SIZE, root->entries * EXTENT_SIZE);
@@ -222,11 +214,16 @@ static int leaf_merge(struct extent_path *p, const struct extent *e)
 
 int extent_insert(struct ext4_inode *n, const struct extent *e)
 {
+    return extent_add(n, e, true);
+}
+
+int extent_add(struct ext4_inode *n, const struct extent *e, bool merge)
+{
     for (;;) {
         struct extent_path p;
         int err = extent_path_find(n, e->logical, &p);
         struct extent_level *l = &p.level[p.depth];
-        if (!err)
+        if (!err && merge)
             err = leaf_merge(&p, e);
         bool done = err != 0;
         if (!done && l->entries < l->room) {
@@ -250,12 +247,11 @@ int extent_insert(struct ext4_inode *n, const struct extent *e)
     }
 }
 
-int ext4_extent_insert(struct ext4_inode *n, uint64_t logical, uint64_t physical, uint32_t count,
-                       bool unwritten)
+int extent_insert_run(struct ext4_inode *n, uint64_t logical, uint64_t physical, uint32_t count,
+                      bool unwritten)
 {
     struct extent e = {.logical = logical, .physical = physical, .unwritten = unwritten};
     int err = 0;
-    mutex_lock(&n->map_lock);
     while (count && !err) {
         e.count = MIN(count, extent_limit(&e));
         err = extent_insert(n, &e);
@@ -263,7 +259,6 @@ int ext4_extent_insert(struct ext4_inode *n, uint64_t logical, uint64_t physical
         e.physical += e.count;
         count -= e.count;
     }
-    mutex_unlock(&n->map_lock);
     return err;
 }
 

@@ -75,9 +75,17 @@ int extent_get(struct ext4_inode *n, const struct extent_level *leaf, struct ext
 uint64_t extent_next_start(const struct extent_path *p);
 
 /* Changing: map_lock is held, during an operation. */
+/* An empty tree. */
+void extent_init(struct ext4_inode *n);
+/* See ext4_map_insert() and ext4_map_remove(). */
+int extent_insert_run(struct ext4_inode *n, uint64_t logical, uint64_t physical, uint32_t count,
+                      bool unwritten);
+int extent_remove(struct ext4_inode *n, uint64_t from, uint64_t to);
 /* The level's node is about to be changed; and was: counts, checksum. */
 int extent_level_change(struct extent_path *p, unsigned level);
 void extent_level_done(struct extent_path *p, unsigned level);
 /* The first entry of the leaf begins elsewhere: the levels above say so too. */
 int extent_keys_update(struct extent_path *p, unsigned level);
 int extent_insert(struct ext4_inode *n, const struct extent *e);
+/* The same; without `merge` it stays apart from what it continues. */
+int extent_add(struct ext4_inode *n, const struct extent *e, bool merge);

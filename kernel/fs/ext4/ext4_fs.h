@@ -153,6 +153,7 @@ enum {
 
 #define INODE_APPEND     0x20
 #define INODE_FROZEN     0x10 /* "immutable" */
+#define INODE_NO_ATIME   0x80
 #define INODE_INDEX      0x1000
 #define INODE_HUGE       0x40000
 #define INODE_EXTENTS    0x80000
@@ -414,15 +415,23 @@ int ext4_orphan_remove(struct ext4_inode *n);
 /* At mount: finishes what the list tells. */
 int ext4_orphan_finish(struct ext4_fs *fs, uint32_t first);
 
-/* Block maps (ext4_map.c, ext4_extent.c). */
+/* Block maps (ext4_map.c; ext4_extent.c, ext4_cut.c: trees; ext4_indirect.c: ext2's kind). */
 #define EXT4_EXTENT_CREDITS 6 /* of an insertion; the splits of a deep tree take the reserve */
 /* The run that holds a logical block; run->logical is that block. Takes map_lock. */
 int ext4_map(struct ext4_inode *n, uint64_t logical, struct ext4_run *run);
-/* An empty tree. */
-void ext4_extent_init(struct ext4_inode *n);
-/* Blocks that are not mapped yet. During an operation; EXT4_EXTENT_CREDITS. */
-int ext4_extent_insert(struct ext4_inode *n, uint64_t logical, uint64_t physical, uint32_t count,
-                       bool unwritten);
+/* The map changes: what readers remember of it is void. */
+void ext4_map_forget(struct ext4_inode *n);
+/* False for inodes whose `block` holds something else, and for inline data. */
+bool ext4_has_map(const struct ext4_inode *n);
+/* An empty map of the kind that new inodes of the file system have. */
+void ext4_map_init(struct ext4_inode *n);
+/*
+ * Blocks that are not mapped yet; without extents they lie in one table (see
+ * indirect_room()) and are not unwritten. During an operation; EXT4_EXTENT_CREDITS or
+ * EXT4_TABLE_CREDITS. -ENOSPC, -ENOMEM: the map is as it was.
+ */
+int ext4_map_insert(struct ext4_inode *n, uint64_t logical, uint64_t physical, uint32_t count,
+                    bool unwritten);
 /* Makes an unwritten run written; it lies in one extent. 2 * EXT4_EXTENT_CREDITS. */
 int ext4_extent_written(struct ext4_inode *n, uint64_t logical, uint32_t count);
 /*
@@ -430,17 +439,20 @@ int ext4_extent_written(struct ext4_inode *n, uint64_t logical, uint32_t count);
  * more is left, 0 when all is gone. EXT4_REMOVE_CREDITS.
  */
 #define EXT4_REMOVE_CREDITS 28
-int ext4_extent_remove(struct ext4_inode *n, uint64_t from, uint64_t to);
+int ext4_map_remove(struct ext4_inode *n, uint64_t from, uint64_t to);
 int ext4_read_pages(struct vnode *v, uint64_t index, struct page **pages, unsigned n);
 
-/* Content (ext4_write.c, ext4_truncate.c). */
+/* Content (ext4_write.c, ext4_truncate.c, ext4_shift.c). */
 int ext4_write_page(struct vnode *v, uint64_t index, struct page *fresh, struct page **out);
 int ext4_write_pages(struct vnode *v, struct page **pages, unsigned n);
 void ext4_forget(struct vnode *v, struct page *p);
 int ext4_truncate(struct vnode *v, uint64_t size);
-/* The largest size a file may have. */
-uint64_t ext4_size_limit(const struct ext4_fs *fs);
+/* The largest size a file may have, with extents or without. */
+uint64_t ext4_size_limit(const struct ext4_fs *fs, bool extents);
 int ext4_allocate(struct vnode *v, int mode, uint64_t off, uint64_t len);
+/* COLLAPSE_RANGE and INSERT_RANGE of a file with extents (ext4_shift.c); whole blocks. */
+int ext4_collapse(struct vnode *v, uint64_t off, uint64_t len);
+int ext4_insert(struct vnode *v, uint64_t off, uint64_t len);
 int64_t ext4_seek(struct vnode *v, uint64_t off, bool hole);
 /* Frees all blocks from `first` to `end` - 1, in as many operations as it takes. */
 int ext4_cut(struct ext4_inode *n, uint64_t first, uint64_t end);

@@ -15,12 +15,12 @@
 
 static const struct vnode_name dot = {".", 1}, dotdot = {"..", 2};
 
-/* The inode is one with an (empty) extent tree. */
+/* The inode is one with an (empty) block map. */
 static void become_mapped(struct ext4_inode *n)
 {
     mutex_lock(&n->map_lock);
     n->flags &= ~(uint32_t)INODE_INLINE;
-    ext4_extent_init(n);
+    ext4_map_init(n);
     mutex_unlock(&n->map_lock);
 }
 
@@ -56,7 +56,7 @@ static int file_out(struct ext4_inode *n)
     if (!n->v.size)
         return 0;
     n->v.blocks += fs->block_size / 512;
-    return ext4_extent_insert(n, 0, start, 1, false);
+    return ext4_map_insert(n, 0, start, 1, false);
 }
 
 /* Copies entries of an inline region behind `at`; *last is the one written last. */

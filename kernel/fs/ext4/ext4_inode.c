@@ -262,6 +262,7 @@ static int inode_decode(struct ext4_fs *fs, uint64_t ino, bool orphan, const uin
         return ext4_bad(fs, "inode is not in use", ino);
     n->seed = seed;
     n->flags = le32(raw + IN_FLAGS);
+    n->v.flags |= n->flags & INODE_NO_ATIME ? VNODE_NOATIME : 0;
     memcpy(n->block, raw + IN_BLOCK, IN_BLOCK_SIZE);
     inode_attributes(fs, n, raw, extra);
     if (n->v.size > INT64_MAX || (S_ISDIR(mode) && n->v.size >> fs->block_shift > fs->blocks))
@@ -445,19 +446,20 @@ int ext4_inode_make(struct ext4_fs *fs, const struct vnode *dir, const struct vn
 {
     struct ext4_inode *n = kzalloc(sizeof *n);
     uint32_t number = ino;
-    (void)dir;
     if (!n)
         return -ENOMEM;
     inode_init(fs, n, ino, what->mode);
     n->discard = false;
     n->fresh = true;
+    n->flags = CONTAINER_OF(dir, struct ext4_inode, v)->flags & INODE_NO_ATIME;
+    n->v.flags |= dir->flags & VNODE_NOATIME;
     n->v.uid = what->uid;
     n->v.gid = what->gid;
     n->v.rdev = what->rdev;
     random_bytes(&n->generation, sizeof n->generation);
     n->seed = crc32c(crc32c(fs->seed, &number, sizeof number), &n->generation, 4);
     if (S_ISREG(what->mode) || S_ISDIR(what->mode))
-        ext4_extent_init(n);
+        ext4_map_init(n);
     else if (S_ISCHR(what->mode) || S_ISBLK(what->mode))
         encode_device(n);
     *out = n;

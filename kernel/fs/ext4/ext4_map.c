@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ext4: where the blocks of a file are (extent tree, or the indirect blocks of
- * ext2), and reading pages by it. Every node is checked: magic, counts, depth,
+ * ext4: where the blocks of a file are (an extent tree, or ext2's block map: see
+ * ext4_indirect.c), and reading pages by it. Every node of a tree is checked: magic, counts, depth,
  * checksum, block numbers; the depth bounds the walk.
  */
 #include <linux/errno.h>
 
 #include "fs/ext4/ext4_extent.h"
+#include "fs/ext4/ext4_indirect.h"
 #include "fs/io_batch.h"
 #include "lib/crc.h"
 #include "mem/page.h"
-
-#define DIRECT_BLOCKS 12
 
 static int level_check(struct ext4_inode *n, struct extent_level *l, uint32_t size, unsigned depth)
 {
@@ -143,66 +142,11 @@ static int extent_map(struct ext4_inode *n, struct ext4_run *run)
     return err;
 }
 
-/* Which of the inode's 15 pointers leads to the block, and how many levels below it. */
-static int indirect_root(const struct ext4_fs *fs, uint64_t *logical, unsigned *slot)
+void ext4_map_forget(struct ext4_inode *n)
 {
-    unsigned bits = fs->block_shift - 2;
-    if (*logical < DIRECT_BLOCKS) {
-        *slot = (unsigned)*logical;
-        return 0;
-    }
-    *logical -= DIRECT_BLOCKS;
-    for (unsigned level = 1; level <= 3; level++) {
-        *slot = DIRECT_BLOCKS + level - 1;
-        if (*logical < 1ull << (level * bits))
-            return (int)level;
-        *logical -= 1ull << (level * bits);
-    }
-    return -EIO;
-}
-
-/* Counts how many pointers from table[0] on lead to consecutive blocks (or are all holes). */
-static uint64_t indirect_count(const uint8_t *table, uint64_t left)
-{
-    uint64_t first = le32(table), n = 1;
-    while (n < left && le32(table + n * 4) == (first ? first + n : 0))
-        n++;
-    return n;
-}
-
-static int indirect_map(struct ext4_inode *n, struct ext4_run *run)
-{
-    struct ext4_fs *fs = ext4_fs(&n->v);
-    struct ext4_block b = {0};
-    unsigned bits = fs->block_shift - 2, slot;
-    uint64_t logical = run->logical;
-    int level = indirect_root(fs, &logical, &slot), err = 0;
-    if (level < 0)
-        return ext4_bad(fs, "file is too large, inode", n->v.ino);
-    const uint8_t *table = n->block + slot * 4;
-    uint64_t left = level ? 1 : DIRECT_BLOCKS - slot;
-    while (level && le32(table)) {
-        uint64_t child = le32(table);
-        if (b.page)
-            ext4_block_put(&b);
-        b.page = NULL;
-        err = ext4_block_get(fs, child, &b);
-        if (err)
-            return err;
-        level--;
-        uint64_t index = (logical >> (level * bits)) & ((1u << bits) - 1);
-        table = b.data + index * 4;
-        left = (1u << bits) - index;
-    }
-    uint64_t span = 1ull << (level * bits); /* a missing table is a hole of this size */
-    run->physical = le32(table);
-    run->mapped = run->physical != 0;
-    run->count = level ? span - (logical & (span - 1)) : indirect_count(table, left);
-    if (run->mapped && run->physical + run->count > fs->blocks)
-        err = ext4_bad(fs, "block number of inode", n->v.ino);
-    if (b.page)
-        ext4_block_put(&b);
-    return err;
+    spin_lock(&n->run_lock);
+    n->run.count = 0;
+    spin_unlock(&n->run_lock);
 }
 
 int ext4_map(struct ext4_inode *n, uint64_t logical, struct ext4_run *run)
@@ -229,6 +173,39 @@ int ext4_map(struct ext4_inode *n, uint64_t logical, struct ext4_run *run)
     }
     mutex_unlock(&n->map_lock);
     return err;
+}
+
+bool ext4_has_map(const struct ext4_inode *n)
+{
+    const struct vnode *v = &n->v;
+    return !(n->flags & INODE_INLINE) &&
+           (vnode_is_regular(v) || vnode_is_dir(v) || (vnode_is_link(v) && !ext4_link_is_fast(n)));
+}
+
+void ext4_map_init(struct ext4_inode *n)
+{
+    if (ext4_fs(&n->v)->incompat & INCOMPAT_EXTENTS)
+        extent_init(n);
+    else
+        memset(n->block, 0, IN_BLOCK_SIZE);
+}
+
+int ext4_map_insert(struct ext4_inode *n, uint64_t logical, uint64_t physical, uint32_t count,
+                    bool unwritten)
+{
+    mutex_lock(&n->map_lock);
+    int err = n->flags & INODE_EXTENTS ? extent_insert_run(n, logical, physical, count, unwritten)
+                                       : indirect_insert(n, logical, physical, count);
+    mutex_unlock(&n->map_lock);
+    return err;
+}
+
+int ext4_map_remove(struct ext4_inode *n, uint64_t from, uint64_t to)
+{
+    mutex_lock(&n->map_lock);
+    int more = n->flags & INODE_EXTENTS ? extent_remove(n, from, to) : indirect_remove(n, from, to);
+    mutex_unlock(&n->map_lock);
+    return more;
 }
 
 /* Inline data is in memory: page 0 holds all of it. False when it has moved out meanwhile. */

@@ -42,7 +42,7 @@ static int target_store(struct ext4_inode *n, const char *target, size_t len)
     struct ext4_fs *fs = ext4_fs(&n->v);
     uint64_t start, count = 1;
     struct ext4_block b;
-    ext4_extent_init(n);
+    ext4_map_init(n);
     int err = ext4_room(fs) ? ext4_alloc(fs, n->goal, &start, &count) : -ENOSPC;
     if (!err)
         err = ext4_block_new(fs, start, &b);
@@ -51,7 +51,7 @@ static int target_store(struct ext4_inode *n, const char *target, size_t len)
     memcpy(b.data, target, len);
     ext4_block_put(&b);
     n->v.blocks += fs->block_size / 512;
-    return ext4_extent_insert(n, 0, start, 1, false);
+    return ext4_map_insert(n, 0, start, 1, false);
 }
 
 /* What the new inode holds from the beginning. */
@@ -75,7 +75,7 @@ static int content_make(struct ext4_inode *n, const struct vnode *dir, const str
 static int undo_make(struct ext4_inode *n)
 {
     struct ext4_fs *fs = ext4_fs(&n->v);
-    int more = n->flags & INODE_EXTENTS ? ext4_extent_remove(n, 0, 1ull << 32) : 0;
+    int more = ext4_has_map(n) ? ext4_map_remove(n, 0, 1ull << 32) : 0;
     return more < 0 ? more : ext4_inode_free(fs, (uint32_t)n->v.ino, vnode_is_dir(&n->v));
 }
 
@@ -209,19 +209,6 @@ int ext4_link(struct vnode *dir, const struct vnode_name *name, struct vnode *ta
     return err == -EAGAIN ? -ENOMEM : err;
 }
 
-/* Whether v may lose a name: the blocks of ext3's kind of files cannot be freed here. */
-static int may_lose(struct vnode *v)
-{
-    struct ext4_inode *n = ext4_inode(v);
-    bool last = vnode_is_dir(v) || v->nlink == 1;
-    bool blocks =
-        vnode_is_regular(v) || vnode_is_dir(v) || (vnode_is_link(v) && !ext4_link_is_fast(n));
-    if (!last || !blocks || n->flags & (INODE_EXTENTS | INODE_INLINE))
-        return 0;
-    ext4_bad(ext4_fs(v), "file without extents cannot be removed, inode", v->ino);
-    return -EOPNOTSUPP;
-}
-
 /* One name of v in dir is gone. */
 static int link_lost(struct vnode *dir, struct vnode *v)
 {
@@ -244,9 +231,7 @@ int ext4_unlink(struct vnode *dir, const struct vnode_name *name, struct vnode *
         if (empty <= 0)
             return empty ? empty : -ENOTEMPTY;
     }
-    int err = may_lose(victim);
-    if (!err)
-        err = dir_ready(dir);
+    int err = dir_ready(dir);
     if (!err)
         err = ext4_begin(fs, 8);
     if (err)
@@ -308,9 +293,7 @@ static int rename_check(const struct rename *r, bool swap)
         if (empty <= 0)
             return empty ? empty : -ENOTEMPTY;
     }
-    if (!swap && r->victim)
-        err = may_lose(r->victim);
-    if (!err && vnode_is_dir(r->moved)) {
+    if (vnode_is_dir(r->moved)) {
         if (r->from != r->to && !r->victim)
             err = dir_may_have(ext4_fs(r->to), r->to);
         if (!err)

@@ -68,10 +68,7 @@ static int inode_end(struct ext4_inode *n)
 /* Frees everything the inode has. */
 static int inode_reap(struct ext4_inode *n)
 {
-    bool blocks = !(n->flags & INODE_INLINE) && !S_ISCHR(n->v.mode) && !S_ISBLK(n->v.mode) &&
-                  !S_ISFIFO(n->v.mode) && !S_ISSOCK(n->v.mode) &&
-                  !(vnode_is_link(&n->v) && ext4_link_is_fast(n));
-    int err = blocks && n->flags & INODE_EXTENTS ? ext4_cut(n, 0, UINT64_MAX) : 0;
+    int err = ext4_has_map(n) ? ext4_cut(n, 0, UINT64_MAX) : 0;
     return err ? err : inode_end(n);
 }
 
@@ -138,7 +135,7 @@ static int orphan_finish(struct ext4_fs *fs, uint32_t ino, uint32_t *next)
     n->dtime = 0;
     if (v->nlink) { /* was being cut */
         uint64_t first = (v->size + fs->block_size - 1) >> fs->block_shift;
-        err = vnode_is_regular(v) && n->flags & INODE_EXTENTS ? ext4_cut(n, first, UINT64_MAX) : 0;
+        err = vnode_is_regular(v) && ext4_has_map(n) ? ext4_cut(n, first, UINT64_MAX) : 0;
         if (!err)
             err = ext4_store(v);
     }

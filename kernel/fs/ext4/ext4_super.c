@@ -299,8 +299,6 @@ static const char *read_only_reason(const struct ext4_fs *fs, const uint8_t *sb)
     }
     if (fs->incompat & INCOMPAT_EA_INODE)
         return "ea_inode";
-    if (!(fs->incompat & INCOMPAT_EXTENTS))
-        return "block maps without extents";
     if (le32(sb + SB_JOURNAL_DEV))
         return "journal on another device";
     if (le16(sb + SB_STATE) & STATE_ERROR)
@@ -534,7 +532,7 @@ int ext4_mount(struct blkdev *dev, bool read_only, struct fs **out)
     if (err)
         goto free;
     fs->fs.read_only |= read_only;
-    fs->fs.size_limit = ext4_size_limit(fs);
+    fs->fs.size_limit = ext4_size_limit(fs, fs->incompat & INCOMPAT_EXTENTS);
     kfree(sb);
     *out = &fs->fs;
     return 0;

@@ -7,7 +7,7 @@
 #include <linux/errno.h>
 #include <linux/falloc.h>
 
-#include "fs/ext4/ext4_fs.h"
+#include "fs/ext4/ext4_indirect.h"
 #include "mem/page.h"
 #include "vm/map.h"
 
@@ -24,7 +24,7 @@ int ext4_cut(struct ext4_inode *n, uint64_t first, uint64_t end)
         int err = ext4_begin(fs, EXT4_REMOVE_CREDITS);
         if (err)
             return err;
-        more = ext4_extent_remove(n, first, end);
+        more = ext4_map_remove(n, first, end);
         err = more < 0 ? more : ext4_inode_store(n);
         err = ext4_end(fs, err);
         if (err)
@@ -74,7 +74,7 @@ static int size_store(struct ext4_inode *n, uint64_t size, bool *more)
         return err;
     n->disk_size = size;
     if (shrinks)
-        rest = ext4_extent_remove(n, block_up(fs, size), 1ull << 32);
+        rest = ext4_map_remove(n, block_up(fs, size), 1ull << 32);
     err = MIN(rest, 0);
     *more = rest > 0;
     if (!err && *more)
@@ -119,24 +119,30 @@ static int grow(struct vnode *v, uint64_t size)
     return ext4_end(fs, ext4_inode_store(n));
 }
 
-uint64_t ext4_size_limit(const struct ext4_fs *fs)
+uint64_t ext4_size_limit(const struct ext4_fs *fs, bool extents)
 {
-    return fs->ro_compat & RO_COMPAT_LARGE_FILE ? ((1ull << 32) - 1) << fs->block_shift : INT32_MAX;
+    if (!(fs->ro_compat & RO_COMPAT_LARGE_FILE))
+        return INT32_MAX;
+    return (extents ? (1ull << 32) - 1 : indirect_limit(fs)) << fs->block_shift;
 }
 
-/* The file can be changed by this driver. */
-static int may_change(struct ext4_inode *n)
+static uint64_t limit_of(const struct ext4_inode *n)
 {
-    int err = n->flags & INODE_INLINE ? ext4_inline_out(n) : 0;
-    return err ? err : n->flags & INODE_EXTENTS ? 0 : -EOPNOTSUPP;
+    return ext4_size_limit(ext4_fs(&n->v), n->flags & INODE_EXTENTS);
+}
+
+/* What stands in the inode must move out before it is changed. */
+static int make_ready(struct ext4_inode *n)
+{
+    return n->flags & INODE_INLINE ? ext4_inline_out(n) : 0;
 }
 
 int ext4_truncate(struct vnode *v, uint64_t size)
 {
-    int err = may_change(ext4_inode(v));
+    int err = make_ready(ext4_inode(v));
     if (err)
         return err;
-    if (size > ext4_size_limit(ext4_fs(v)))
+    if (size > limit_of(ext4_inode(v)))
         return -EFBIG;
     mutex_lock(&v->cache.writing);
     if (size > v->size)
@@ -222,18 +228,26 @@ static int allocate_locked(struct vnode *v, int kind, bool keep, uint64_t off, u
 
 int ext4_allocate(struct vnode *v, int mode, uint64_t off, uint64_t len)
 {
+    const int shifts = FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE;
+    const int known = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE | shifts;
     int kind = mode & ~FALLOC_FL_KEEP_SIZE, err;
     bool keep = mode & FALLOC_FL_KEEP_SIZE;
     if (v->fs->read_only)
         return -EROFS;
-    if ((kind && kind != FALLOC_FL_PUNCH_HOLE && kind != FALLOC_FL_ZERO_RANGE) ||
-        (kind == FALLOC_FL_PUNCH_HOLE && !keep))
+    if (kind & ~known)
         return -EOPNOTSUPP;
-    if (off + len > ext4_size_limit(ext4_fs(v)))
+    if (off + len > limit_of(ext4_inode(v)))
         return -EFBIG;
-    err = may_change(ext4_inode(v));
+    err = make_ready(ext4_inode(v));
     if (err)
         return err;
+    if (kind != FALLOC_FL_PUNCH_HOLE && !(ext4_inode(v)->flags & INODE_EXTENTS))
+        return -EOPNOTSUPP; /* there are no unwritten blocks in ext2's maps */
+    if (kind & shifts && (off | len) & (ext4_fs(v)->block_size - 1))
+        return -EINVAL;
+    if (kind & shifts)
+        return kind == FALLOC_FL_INSERT_RANGE ? ext4_insert(v, off, len)
+                                              : ext4_collapse(v, off, len);
     mutex_lock(&v->cache.writing);
     err = allocate_locked(v, kind, keep, off, off + len);
     mutex_unlock(&v->cache.writing);

@@ -8,11 +8,12 @@
 #include <linux/errno.h>
 
 #include "dev/blkdev.h"
-#include "fs/ext4/ext4_fs.h"
+#include "fs/ext4/ext4_indirect.h"
 #include "fs/io_batch.h"
 #include "mem/page.h"
 
-#define PARTS_MAX 4 /* extents made or changed in one operation */
+#define TABLES_BETWEEN 4 /* blocks: ext2's tables stand behind what they point to */
+#define PARTS_MAX      4 /* extents made or changed in one operation */
 
 static uint64_t blocks_of_size(const struct ext4_fs *fs, uint64_t size)
 {
@@ -45,6 +46,27 @@ void ext4_forget(struct vnode *v, struct page *p)
     p->pad = 0;
 }
 
+/*
+ * Tables of ext2's maps that the page's blocks need. The dirty page in front of it has
+ * those aside already that it shares with this one.
+ */
+static int tables_missing(struct ext4_inode *n, uint64_t index, unsigned *missing)
+{
+    struct ext4_fs *fs = ext4_fs(&n->v);
+    uint64_t first = index << (PAGE_SHIFT - fs->block_shift);
+    uint64_t last = first + (PAGE_SIZE >> fs->block_shift) - 1;
+    bool shared = first && indirect_room(fs, first) < indirect_room(fs, first - 1);
+    struct page *before = shared ? page_cache_find(&n->v.cache, index - 1) : NULL;
+    shared = before && before->flags & PAGE_DIRTY;
+    if (before)
+        page_put(before);
+    int here = shared ? 0 : indirect_missing(n, first), more = 0;
+    if (here >= 0 && indirect_room(fs, first) <= last - first)
+        more = indirect_missing(n, last);
+    *missing += (unsigned)(MAX(here, 0) + MAX(more, 0));
+    return MIN(MIN(here, more), 0);
+}
+
 /* Sets room aside for a page that is about to become dirty, and makes it so. */
 static int page_dirty(struct ext4_inode *n, uint64_t index, struct page *p)
 {
@@ -53,6 +75,8 @@ static int page_dirty(struct ext4_inode *n, uint64_t index, struct page *p)
     if (p->flags & PAGE_DIRTY)
         return 0;
     int err = ext4_blocks_missing(n, index, &missing);
+    if (!err && missing && !(n->flags & INODE_EXTENTS))
+        err = tables_missing(n, index, &missing);
     if (!err && missing) {
         err = ext4_reserve(fs, missing);
         if (err && ext4_reap_for_room(fs))
@@ -71,9 +95,7 @@ int ext4_write_page(struct vnode *v, uint64_t index, struct page *fresh, struct 
     int err = 0;
     if (n->flags & INODE_INLINE && (err = ext4_inline_out(n)))
         return err;
-    if (!(n->flags & INODE_EXTENTS))
-        return -EOPNOTSUPP;
-    if (index >= ext4_size_limit(ext4_fs(v)) >> PAGE_SHIFT)
+    if (index >= ext4_size_limit(ext4_fs(v), n->flags & INODE_EXTENTS) >> PAGE_SHIFT)
         return -EFBIG;
     for (struct page *p = NULL; !p;) {
         p = page_cache_find(&v->cache, index);
@@ -131,8 +153,10 @@ static uint64_t goal_of(struct ext4_inode *n, uint64_t logical)
 {
     struct ext4_fs *fs = ext4_fs(&n->v);
     struct ext4_run run;
-    if (logical && !ext4_map(n, logical - 1, &run) && (run.mapped || run.unwritten))
-        return run.physical + 1;
+    if (logical && !ext4_map(n, logical - 1, &run) && (run.mapped || run.unwritten)) {
+        bool tables = n->goal > run.physical && n->goal - run.physical <= TABLES_BETWEEN;
+        return tables ? n->goal : run.physical + 1;
+    }
     if (n->goal)
         return n->goal;
     return ext4_group_first(fs, (uint32_t)((n->v.ino - 1) / fs->inodes_per_group)) + 1;
@@ -146,12 +170,12 @@ static int hole_fill(struct ext4_inode *n, uint64_t logical, uint64_t *count, bo
     int err = ext4_alloc(fs, goal_of(n, logical), &start, count);
     if (err)
         return err;
-    err = ext4_extent_insert(n, logical, start, (uint32_t)*count, unwritten);
+    n->goal = start + *count;
+    err = ext4_map_insert(n, logical, start, (uint32_t)*count, unwritten);
     if (err == -ENOSPC || err == -ENOMEM) { /* the tree is as it was */
         int failed = ext4_free(fs, start, *count, false);
         return failed ? failed : err == -ENOMEM ? -EAGAIN : err;
     }
-    n->goal = start + *count;
     n->v.blocks += *count << (fs->block_shift - 9);
     return err;
 }
@@ -167,9 +191,13 @@ int ext4_blocks_make(struct ext4_inode *n, uint64_t first, uint64_t end, bool wr
         if (err)
             break;
         uint64_t count = MIN(run.count, end - *done);
-        if (!run.mapped && !run.unwritten) {
+        if (!run.mapped && !run.unwritten && n->flags & INODE_EXTENTS) {
             err = hole_fill(n, *done, &count, !written);
             parts++;
+        } else if (!run.mapped && !run.unwritten) {
+            count = MIN(count, (uint64_t)indirect_room(ext4_fs(&n->v), *done));
+            err = hole_fill(n, *done, &count, false);
+            parts += 2;
         } else if (run.unwritten && written) {
             count = MIN(count, 32767u);
             err = ext4_extent_written(n, *done, (uint32_t)count);
