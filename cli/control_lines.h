@@ -18,6 +18,7 @@ struct control {
     bool verbose, trace;           /* what goes to stderr at once */
     const struct network *network; /* NULL: forwarded ports are not told */
     struct buf line;               /* the unfinished line */
+    bool started;                  /* the program */
     bool exited;
     int status;
     int signal;   /* of `killed`; 0: none */
