@@ -150,7 +150,7 @@ void instance_names(struct strlist *names)
     char *base = base_dir();
     DIR *d = opendir(base);
     for (struct dirent *e; d && (e = readdir(d));) {
-        struct instance i;
+        struct instance i = {.lock = -1};
         struct err ignored = {0};
         if (e->d_name[0] != '.' && instance_find(&i, e->d_name, &ignored))
             strlist_add(names, e->d_name);

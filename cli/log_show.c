@@ -17,11 +17,18 @@
 #include "buf.h"
 #include "instance_log.h"
 
+/* Lines of both streams together, in the order in which they begin. */
+struct count {
+    uint64_t lines, line[2];
+    bool inside[2]; /* the stream stands inside a line */
+};
+
 struct reader {
     int dir, fd;
     const struct log_view *view;
     struct buf rest; /* records that were read and not shown */
-    bool inside[2];  /* the stream stands inside a line */
+    struct count shown;
+    uint64_t skip; /* lines at the beginning */
 };
 
 /* Reads what the file has now. */
@@ -34,68 +41,79 @@ static void file_take(int fd, struct buf *b)
             buf_add(b, bytes, (size_t)n);
 }
 
-static void record_show(struct reader *r, const char *record, size_t n)
+/* A record that stands at `at`; its text ends with a newline. */
+struct record {
+    const char *time, *text;
+    size_t time_size, text_size;
+    enum log_stream stream;
+    bool open; /* the line goes on in the next record of the stream */
+};
+
+/* Finds the record at *at and moves behind it; false: there is no whole one. Lines that are none
+ * are passed over. */
+static bool record_next(const struct buf *b, size_t *at, struct record *r)
 {
-    const char *word = memchr(record, ' ', n);
-    const char *text = word ? memchr(word + 1, ' ', n - (size_t)(word + 1 - record)) : NULL;
-    if (!text)
+    const char *end;
+    while (*at < b->size && (end = memchr(b->data + *at, '\n', b->size - *at))) {
+        const char *start = b->data + *at;
+        const char *word = memchr(start, ' ', (size_t)(end - start));
+        const char *text = word ? memchr(word + 1, ' ', (size_t)(end - word - 1)) : NULL;
+        *at = (size_t)(end + 1 - b->data);
+        if (!text)
+            continue;
+        *r = (struct record){.time = start,
+                             .time_size = (size_t)(word - start),
+                             .text = text + 1,
+                             .text_size = (size_t)(end - text - 1),
+                             .stream = word[1] == 'o' ? LOG_OUT : LOG_ERR,
+                             .open = text[-1] == '+'};
+        return true;
+    }
+    return false;
+}
+
+/* The number of the line that the record belongs to, from 1. */
+static uint64_t count_record(struct count *c, const struct record *r)
+{
+    if (!c->inside[r->stream])
+        c->line[r->stream] = ++c->lines;
+    c->inside[r->stream] = r->open;
+    return c->line[r->stream];
+}
+
+static void record_show(struct reader *r, const struct record *one)
+{
+    FILE *to = one->stream == LOG_OUT ? stdout : stderr;
+    bool begins = !r->shown.inside[one->stream];
+    if (count_record(&r->shown, one) <= r->skip)
         return;
-    enum log_stream stream = word[1] == 'o' ? LOG_OUT : LOG_ERR;
-    bool open = text[-1] == '+';
-    FILE *to = stream == LOG_OUT ? stdout : stderr;
-    if (r->view->timestamps && !r->inside[stream])
-        fprintf(to, "%.*s ", (int)(word - record), record);
-    text++;
-    fwrite(text, 1, n - (size_t)(text - record), to);
-    if (!open)
+    if (r->view->timestamps && begins)
+        fprintf(to, "%.*s ", (int)one->time_size, one->time);
+    fwrite(one->text, 1, one->text_size, to);
+    if (!one->open)
         putc('\n', to);
-    r->inside[stream] = open;
 }
 
 /* Shows whole records; what is behind the last newline stays. */
 static void records_show(struct reader *r)
 {
+    struct record one;
     size_t at = 0;
-    const char *end;
-    while (at < r->rest.size && (end = memchr(r->rest.data + at, '\n', r->rest.size - at))) {
-        size_t n = (size_t)(end - r->rest.data) - at;
-        record_show(r, r->rest.data + at, n);
-        at += n + 1;
-    }
+    while (record_next(&r->rest, &at, &one))
+        record_show(r, &one);
     buf_drop(&r->rest, at);
     fflush(stdout);
 }
 
-/* Does the record from there on end a line? */
-static bool record_ends_line(const char *record, size_t n)
+/* How many lines there are to leave out, so that only the last ones are shown. */
+static uint64_t lines_before(const struct buf *b, uint64_t last)
 {
-    const char *word = memchr(record, ' ', n);
-    const char *text = word ? memchr(word + 1, ' ', n - (size_t)(word + 1 - record)) : NULL;
-    return text && text[-1] != '+';
-}
-
-/* Drops all records but those of the last lines. */
-static void lines_limit(struct buf *b, uint64_t lines)
-{
-    size_t end = b->size, cut = 0;
-    if (lines == UINT64_MAX)
-        return;
-    while (end && b->data[end - 1] != '\n')
-        end--;
-    while (end && !cut) {
-        const char *before = end > 1 ? memrchr(b->data, '\n', end - 1) : NULL;
-        size_t start = before ? (size_t)(before + 1 - b->data) : 0;
-        bool open_end = end == b->size && !record_ends_line(b->data + start, end - start);
-        if (open_end || record_ends_line(b->data + start, end - start)) {
-            if (lines == 0)
-                cut = end;
-            else
-                lines--;
-        }
-        end = start;
-    }
-    if (cut)
-        buf_drop(b, cut);
+    struct count c = {0};
+    struct record one;
+    size_t at = 0;
+    while (record_next(b, &at, &one))
+        count_record(&c, &one);
+    return c.lines > last ? c.lines - last : 0;
 }
 
 /* The current part, if it is another one than that we have. */
@@ -130,7 +148,7 @@ static void first_take(struct reader *r)
         close(fd);
     if (r->fd >= 0)
         file_take(r->fd, &r->rest);
-    lines_limit(&r->rest, r->view->lines);
+    r->skip = lines_before(&r->rest, r->view->lines);
     records_show(r);
 }
 

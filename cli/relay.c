@@ -71,7 +71,7 @@ static int64_t now_ms(void)
 
 static void relay_signal_set(sigset_t *set)
 {
-    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH, SIGCHLD};
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH, SIGCHLD, RELAY_POWER};
     sigemptyset(set);
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         sigaddset(set, numbers[i]);
@@ -138,6 +138,11 @@ static void signals_take(struct relay *r)
     case SIGWINCH:
         if (terminal_size(&rows, &columns))
             buf_addf(&r->out[STREAM_CONTROL], "winsize %u %u\n", rows, columns);
+        break;
+    case RELAY_POWER:
+        r->asked = 2;
+        r->sent = SIGTERM;
+        child_stop(r);
         break;
     default:
         guest_signal(r, (int)info.ssi_signo);
@@ -371,11 +376,10 @@ static bool machine_failed(struct relay *r, struct err *err)
 
 static bool relay_verdict(struct relay *r, int *status, struct err *err)
 {
-    bool ended = r->control.exited && !r->control.panic;
-    if (r->late && (!ended || r->control.signal == SIGTERM))
+    if (r->late)
         return err_set(err, OPS_EXIT_TIMEOUT, NULL, "the program did not end within %u s",
                        r->options->limit);
-    if (ended) {
+    if (r->control.exited && !r->control.panic) {
         *status = r->control.status;
         return control_verdict(&r->control, r->sent, err);
     }

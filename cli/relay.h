@@ -6,12 +6,17 @@
  */
 #pragma once
 
+#include <signal.h>
 #include <stdbool.h>
 
 #include "child.h"
 #include "err.h"
 #include "qemu.h"
 #include "tree.h"
+
+/* Ends the machine without asking the program. Not a second SIGTERM: one that has not been taken
+ * yet would swallow it. */
+#define RELAY_POWER SIGUSR1
 
 /* What somebody wants to know of a machine beside the program's status. */
 struct relay_watch {

@@ -24,6 +24,7 @@
 #include "instance.h"
 #include "instance_log.h"
 #include "ops/exit.h"
+#include "relay.h"
 #include "supervised.h"
 
 #define BACKOFF_LEAST 100   /* ms until it is started again; doubled each time */
@@ -121,7 +122,8 @@ static void stop_step(struct supervisor *s)
 {
     if (s->attempt.pid <= 0)
         return;
-    kill(s->attempt.pid, s->power > 1 ? SIGKILL : SIGTERM);
+    static const int signals[] = {SIGTERM, RELAY_POWER, SIGKILL};
+    kill(s->attempt.pid, signals[s->power < 2 ? s->power : 2]);
     s->power++;
     s->deadline = now_ms() + STOP_FORCE;
 }
