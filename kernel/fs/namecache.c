@@ -70,6 +70,8 @@ static struct path *path_alloc(struct path *parent, const char *name, size_t len
     list_init(&p->hash_link);
     list_init(&p->idle_link);
     list_init(&p->alias_link);
+    list_init(&p->children);
+    list_init(&p->sibling_link);
     p->parent = parent;
     if (parent)
         path_get(parent);
@@ -82,12 +84,14 @@ static struct path *path_alloc(struct path *parent, const char *name, size_t len
 static void path_unhash(struct path *p)
 {
     list_remove(&p->hash_link);
+    list_remove(&p->sibling_link);
     p->hashed = false;
 }
 
 static void path_hash_in(struct path *p)
 {
     list_add_head(&cache.bucket[p->hash % PATH_BUCKETS], &p->hash_link);
+    list_add_tail(&p->parent->children, &p->sibling_link);
     p->hashed = true;
 }
 
@@ -238,6 +242,20 @@ void path_root_destroy(struct path *p)
     path_free_dead(&dead);
 }
 
+/* A deleted directory: names that are known to be missing in it would keep it, and its inode. */
+static void path_childless_locked(struct path *dir, struct list *dead)
+{
+    for (struct list *l = dir->children.next, *next; l != &dir->children; l = next) {
+        struct path *p = LIST_ENTRY(l, struct path, sibling_link);
+        next = l->next;
+        if (p->pinned || p->vnode)
+            continue;
+        path_get_locked(p);
+        path_unhash(p);
+        path_release_locked(p, dead);
+    }
+}
+
 int path_attach(struct path *dir, const char *name, size_t len, struct vnode *v, struct path **out)
 {
     struct list dead;
@@ -252,7 +270,7 @@ int path_attach(struct path *dir, const char *name, size_t len, struct vnode *v,
         path_unhash(old);
         path_release_locked(old, &dead);
     }
-    if (!(dir->vnode->flags & VNODE_DYNAMIC))
+    if (!(dir->vnode->flags & VNODE_DYNAMIC) && dir->vnode->nlink) /* not if it is deleted */
         path_hash_in(p);
     if (v)
         list_add_tail(&v->aliases, &p->alias_link);
@@ -278,10 +296,14 @@ int path_attach_unnamed(struct path *dir, struct vnode *v, struct path **out)
 
 void path_detach(struct path *p)
 {
+    struct list dead;
+    list_init(&dead);
     cache_lock();
     if (p->hashed)
         path_unhash(p);
+    path_childless_locked(p, &dead);
     cache_unlock();
+    path_free_dead(&dead);
 }
 
 /* Gives p another parent and name. */
@@ -307,8 +329,10 @@ int path_move(struct path *p, struct path *dir, const char *name, size_t len)
     list_init(&dead);
     cache_lock();
     struct path *old = path_find_locked(dir, name, len), *parent = p->parent;
-    if (old)
+    if (old) {
         path_unhash(old);
+        path_childless_locked(old, &dead);
+    }
     if (old && old->refs == 0) {
         path_get_locked(old);
         path_release_locked(old, &dead);

@@ -20,7 +20,8 @@
 
 #define FAULT_AROUND 16 /* pages read around a fault: 64 KiB */
 #define DIRTY_PART   5  /* of memory may be dirty before writers have to write */
-#define WINDOW_FIRST 8  /* read-ahead of a reader not yet known as sequential */
+#define WINDOW_FIRST 8  /* read-ahead of a reader that begins a file, or goes on */
+#define FETCH_PART   2  /* of free memory may be filled by advice */
 
 static struct {
     struct spinlock lock;
@@ -211,7 +212,10 @@ int page_cache_read(struct page_cache *c, uint64_t index, unsigned wanted, struc
         *out = p;
         return 0;
     }
-    window = index == c->next_read ? MIN(window * 2, PAGE_CACHE_BATCH) : WINDOW_FIRST;
+    if (index != c->next_read)
+        window = index ? 0 : WINDOW_FIRST; /* elsewhere: only what is wanted */
+    else
+        window = MIN(MAX(window * 2, WINDOW_FIRST), PAGE_CACHE_BATCH);
     c->window = window;
     c->next_read = index + 1;
     return cache_obtain(c, index, index, MAX(window, wanted), out);
@@ -301,8 +305,15 @@ void page_cache_dirty(struct page_cache *c, struct page *p)
     dirty_enter(c, p, 0);
 }
 
-/* Forgets the pages from..to-1, dirty ones only if `dirty`. */
-static size_t cache_drop(struct page_cache *c, uint64_t from, uint64_t to, bool dirty)
+enum drop { DROP_ALL, DROP_CLEAN, DROP_UNUSED /* clean, and in nobody's hand or mapping */ };
+
+static bool may_drop(const struct page *p, enum drop what)
+{
+    return what == DROP_ALL || (!(p->flags & PAGE_DIRTY) &&
+                                (what == DROP_CLEAN || (p->refs == 1 && !(p->flags & PAGE_BUSY))));
+}
+
+static size_t cache_drop(struct page_cache *c, uint64_t from, uint64_t to, enum drop what)
 {
     size_t dropped = 0;
     for (uint64_t key = from;; key++) {
@@ -312,7 +323,7 @@ static size_t cache_drop(struct page_cache *c, uint64_t from, uint64_t to, bool 
             spin_unlock(&c->lock);
             return dropped;
         }
-        if (p->flags & PAGE_DIRTY && !dirty) {
+        if (!may_drop(p, what)) {
             spin_unlock(&c->lock);
             continue;
         }
@@ -332,12 +343,32 @@ static size_t cache_drop(struct page_cache *c, uint64_t from, uint64_t to, bool 
 
 size_t page_cache_drop(struct page_cache *c, uint64_t from, uint64_t to)
 {
-    return cache_drop(c, from, to, true);
+    return cache_drop(c, from, to, DROP_ALL);
 }
 
 void page_cache_drop_clean(struct page_cache *c)
 {
-    cache_drop(c, 0, UINT64_MAX, false);
+    cache_drop(c, 0, UINT64_MAX, DROP_CLEAN);
+}
+
+void page_cache_drop_unused(struct page_cache *c, uint64_t from, uint64_t to)
+{
+    cache_drop(c, from, to, DROP_UNUSED);
+}
+
+void page_cache_fetch(struct page_cache *c, uint64_t from, uint64_t to)
+{
+    uint64_t most = page_count_free() / FETCH_PART;
+    to = MIN(to, from + MIN(most, UINT64_MAX - from));
+    for (uint64_t at = from; at < to;) {
+        spin_lock(&c->lock);
+        bool there = radix_get(&c->pages, at);
+        spin_unlock(&c->lock);
+        if (there)
+            at++;
+        else if (cache_fill(c, at, (unsigned)MIN(to - at, (uint64_t)PAGE_CACHE_BATCH)))
+            return;
+    }
 }
 
 size_t page_cache_fini(struct page_cache *c)

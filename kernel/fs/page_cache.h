@@ -112,6 +112,10 @@ int page_cache_add(struct page_cache *c, uint64_t index, struct page *p);
 size_t page_cache_drop(struct page_cache *c, uint64_t from, uint64_t to);
 /* Forgets all pages that are not dirty, because what they were read from has changed. */
 void page_cache_drop_clean(struct page_cache *c);
+/* Forgets those of from..to-1 that are clean and that nobody uses. */
+void page_cache_drop_unused(struct page_cache *c, uint64_t from, uint64_t to);
+/* Reads those of from..to-1 that are missing, as far as there is memory. May sleep. */
+void page_cache_fetch(struct page_cache *c, uint64_t from, uint64_t to);
 /* Drops everything; the cache is not used any more. Returns the pages dropped. */
 size_t page_cache_fini(struct page_cache *c);
 /* Registers with page_set_reclaim(). */

@@ -26,6 +26,7 @@ struct path {
     struct path *mounted; /* root of what is mounted here */
     struct path *covered; /* for a root: where it is mounted */
     struct list hash_link, idle_link, alias_link;
+    struct list children, sibling_link; /* hashed nodes of this directory; the parent's list */
 };
 
 /* What a process's path look-ups start from. */

@@ -5,6 +5,7 @@
 #include <linux/fcntl.h>
 
 #include "dev/power.h"
+#include "file/fdtable.h"
 #include "fs/mount.h"
 #include "fs/path.h"
 #include "fs/vnode.h"
@@ -43,8 +44,23 @@ static void stop_others(void)
     waitq_remove(&w);
 }
 
+/* A deleted file that stays open would leave its file system with something to finish. */
+static void close_files(void)
+{
+    for (int fd = fd_next(process.fds, 0); fd >= 0; fd = fd_next(process.fds, fd + 1)) {
+        struct file *f;
+        if (fd_get_any(process.fds, fd, &f))
+            continue;
+        bool close = f->vnode && (vnode_is_regular(f->vnode) || vnode_is_dir(f->vnode));
+        file_put(f);
+        if (close)
+            fd_close(process.fds, fd);
+    }
+}
+
 static _Noreturn void machine_end(int status)
 {
+    close_files();
     mount_end_all();
     control_exit(status);
     power_off(OPS_DEBUG_EXIT_DONE);

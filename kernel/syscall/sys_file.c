@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Adapters: reading, writing and positions of open files. */
 #include <linux/errno.h>
+#include <linux/fadvise.h>
 #include <linux/falloc.h>
 #include <linux/fcntl.h>
 #include <linux/fs.h>
@@ -411,31 +412,41 @@ long sys_fallocate(int fd, int mode, int64_t offset, int64_t len)
     return r;
 }
 
-/* Advice about a file: checked, then nothing needs to be done. */
-static long hint(int fd, bool valid)
+/* What was advised to be forgotten is written first, so that it can be: whole pages only. */
+static void advise(struct vnode *v, uint64_t offset, uint64_t end, int advice)
+{
+    uint64_t first = offset >> PAGE_SHIFT, last = (end + PAGE_SIZE - 1) >> PAGE_SHIFT;
+    if (advice == POSIX_FADV_WILLNEED) {
+        page_cache_fetch(&v->cache, first, last);
+    } else if (advice == POSIX_FADV_DONTNEED && !v->cache.keep) {
+        page_cache_write(&v->cache, first, last);
+        first = (offset + PAGE_SIZE - 1) >> PAGE_SHIFT;
+        if (end < v->size)
+            last = end >> PAGE_SHIFT;
+        page_cache_drop_unused(&v->cache, first, last);
+    }
+}
+
+long sys_fadvise64(int fd, int64_t offset, int64_t len, int advice)
 {
     struct file *f;
     long r = file_of(fd, &f);
     if (r)
         return r;
+    uint64_t start = (uint64_t)offset, end = len ? start + (uint64_t)len : INT64_MAX;
     if (!f->ops->seek)
         r = -ESPIPE;
-    else if (!valid)
+    else if (len < 0 || advice < 0 || advice > POSIX_FADV_NOREUSE)
         r = -EINVAL;
+    else if (offset >= 0 && f->vnode && vnode_is_regular(f->vnode))
+        advise(f->vnode, start, MIN(end, (uint64_t)INT64_MAX), advice);
     file_put(f);
     return r;
-}
-
-long sys_fadvise64(int fd, int64_t offset, int64_t len, int advice)
-{
-    (void)offset;
-    return hint(fd, len >= 0 && advice >= 0 && advice <= 5);
 }
 
 long sys_readahead(int fd, int64_t offset, unsigned long count)
 {
     struct file *f;
-    (void)count;
     long r = file_of(fd, &f);
     if (r)
         return r;
@@ -443,6 +454,9 @@ long sys_readahead(int fd, int64_t offset, unsigned long count)
         r = -EBADF;
     else if (offset < 0 || !f->vnode || !vnode_is_regular(f->vnode))
         r = -EINVAL;
+    else
+        advise(f->vnode, (uint64_t)offset,
+               (uint64_t)offset + MIN(count, (uint64_t)(INT64_MAX - offset)), POSIX_FADV_WILLNEED);
     file_put(f);
     return r;
 }

@@ -284,7 +284,7 @@ END
         : >acknowledged
         python3 client.py "$port" $((last + 1)) >acknowledged 2>client-err &
         local client=$!
-        wait_for 60 test_lines acknowledged $((40 + round * 23)) || fail "too slow: $(wc -l <acknowledged)"
+        wait_for 60 has_lines acknowledged $((40 + round * 23)) || fail "too slow: $(wc -l <acknowledged)"
         kill -KILL $pid
         wait $pid 2>/dev/null
         wait $client
@@ -295,7 +295,7 @@ END
     done
 }
 
-test_lines() { [ "$(wc -l <"$1")" -ge "$2" ]; }
+has_lines() { [ "$(wc -l <"$1")" -ge "$2" ]; }
 
 # git itself starts processes; this does with its files what git does.
 test_object_store() {

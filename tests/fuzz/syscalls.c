@@ -24,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/shm.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/sysinfo.h>
@@ -36,7 +37,7 @@
 #define LAST_CALL   470
 #define STACK_SIZE  (256u << 10)
 #define RANGES      512
-#define PARTS       3
+#define PARTS       4
 #define LEAK_MAX    128 /* KiB that caches may grow in a part */
 
 static char *arena;
@@ -339,6 +340,17 @@ static void directory_clear(const char *path)
         closedir(d);
 }
 
+static void segments_remove(void)
+{
+    struct shmid_ds ds;
+    int last = shmctl(0, SHM_INFO, &ds);
+    for (int i = 0; i <= last; i++) {
+        int id = shmctl(i, SHM_STAT_ANY, &ds);
+        if (id >= 0)
+            shmctl(id, IPC_RMID, &ds);
+    }
+}
+
 /* Everything the workers can have left is given back; KiB that are free or could be, 0: unknown. */
 static unsigned long settle(void)
 {
@@ -354,6 +366,7 @@ static unsigned long settle(void)
     mmap(arena, ARENA_PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
          -1, 0);
     directory_clear("/tmp");
+    segments_remove();
     sync();
     char *line = slurp("/proc/meminfo") ? strstr(text, "MemAvailable:") : NULL;
     return line && sscanf(line, "MemAvailable: %lu", &kib) == 1 ? kib : 0;

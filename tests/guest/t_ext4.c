@@ -114,6 +114,36 @@ TEST(a_bad_buffer_leaves_the_rest)
     close(fd);
 }
 
+/* How many of a file's first pages are in memory. */
+static int resident(int fd, size_t pages)
+{
+    unsigned char in[64];
+    int n = 0;
+    void *p = mmap(NULL, pages * PAGE, PROT_READ, MAP_SHARED, fd, 0);
+    CHECK(p != MAP_FAILED && mincore(p, pages * PAGE, in) == 0);
+    for (size_t i = 0; i < pages; i++)
+        n += in[i] & 1;
+    munmap(p, pages * PAGE);
+    return n;
+}
+
+TEST(advice_drops_and_fetches)
+{
+    static char in[16 * PAGE], out[16 * PAGE];
+    int fd = make("advice", 0);
+    fill(in, sizeof in, 3);
+    CHECK(write(fd, in, sizeof in) == sizeof in && resident(fd, 16) == 16);
+    CHECK(fsync(fd) == 0 && posix_fadvise(fd, PAGE + 1, 2 * PAGE, POSIX_FADV_DONTNEED) == 0);
+    CHECK(resident(fd, 16) >= 15); /* only whole pages go */
+    CHECK(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED) == 0 && resident(fd, 16) == 0);
+    CHECK(posix_fadvise(fd, 0, 0, POSIX_FADV_WILLNEED) == 0);
+    for (int64_t end = now_ns() + 5000 * MS; resident(fd, 16) < 16 && now_ns() < end;)
+        usleep(1000);
+    CHECK(resident(fd, 16) == 16);
+    CHECK(pread(fd, out, sizeof out, 0) == sizeof out && !memcmp(in, out, sizeof in));
+    close(fd);
+}
+
 TEST(truncate_cuts_and_grows)
 {
     static char in[20000], out[20000];

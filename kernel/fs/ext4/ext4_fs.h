@@ -212,7 +212,9 @@ struct ext4_fs {
     uint32_t unsealed_first, unsealed_end; /* groups that may lack checksums */
     uint32_t want_extra;                   /* bytes behind the first 128 that new inodes use */
     unsigned hash_version;                 /* of new indexed directories */
+    struct mutex reaping;                  /* held by whoever frees deleted files; before op */
     struct spinlock reap_lock;
+    bool reap_busy;          /* one of them is not on the list any more, and not free yet */
     struct ext4_inode *reap; /* deleted and not in use any more: to be freed */
     struct list orphans;     /* inodes on the disk's list, the first one first; under op */
     struct page_cache meta;  /* the device's blocks: everything but file content */

@@ -75,21 +75,27 @@ static int inode_reap(struct ext4_inode *n)
     return err ? err : inode_end(n);
 }
 
-bool ext4_reap(struct ext4_fs *fs)
+/* The next one; NULL: there is none, and none is under way any more. */
+static struct ext4_inode *reap_next(struct ext4_fs *fs)
 {
-    for (;;) {
-        spin_lock(&fs->reap_lock);
-        struct ext4_inode *n = fs->reap;
-        if (n)
-            fs->reap = n->reap_next;
-        spin_unlock(&fs->reap_lock);
-        if (!n)
-            return false;
+    spin_lock(&fs->reap_lock);
+    struct ext4_inode *n = fs->reap;
+    if (n)
+        fs->reap = n->reap_next;
+    fs->reap_busy = n != NULL;
+    spin_unlock(&fs->reap_lock);
+    return n;
+}
+
+static bool reap_all(struct ext4_fs *fs)
+{
+    for (struct ext4_inode *n; (n = reap_next(fs));) {
         int err = inode_reap(n);
         if (err == -ENOMEM) { /* later */
             spin_lock(&fs->reap_lock);
             n->reap_next = fs->reap;
             fs->reap = n;
+            fs->reap_busy = false;
             spin_unlock(&fs->reap_lock);
             return true;
         }
@@ -101,11 +107,23 @@ bool ext4_reap(struct ext4_fs *fs)
         mutex_unlock(&fs->op);
         ext4_inode_discard(n);
     }
+    return false;
+}
+
+bool ext4_reap(struct ext4_fs *fs)
+{
+    mutex_lock(&fs->reaping); /* what another thread has begun is waited for */
+    bool more = reap_all(fs);
+    mutex_unlock(&fs->reaping);
+    return more;
 }
 
 bool ext4_reap_for_room(struct ext4_fs *fs)
 {
-    return __atomic_load_n(&fs->reap, __ATOMIC_RELAXED) && !ext4_reap(fs);
+    spin_lock(&fs->reap_lock);
+    bool some = fs->reap || fs->reap_busy;
+    spin_unlock(&fs->reap_lock);
+    return some && !ext4_reap(fs);
 }
 
 /* One inode of the list found at mount; *next is the one behind it. */

@@ -519,6 +519,7 @@ int ext4_mount(struct blkdev *dev, bool read_only, struct fs **out)
     blkdev_get(dev);
     fs->dev = dev;
     mutex_init(&fs->op);
+    mutex_init(&fs->reaping);
     mutex_init(&fs->load_lock);
     list_init(&fs->orphans);
     int err = super_load(fs, sb);

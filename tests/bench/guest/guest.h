@@ -46,5 +46,7 @@ void rows_time(void);
 void rows_two_cpus(void);
 /* On the file system at /mnt. */
 void rows_disk(void);
+/* The same by SQLite, where it is linked. */
+void rows_sqlite(void);
 /* Interrupts a second, of a machine that sleeps. */
 void rows_idle(void);

@@ -145,9 +145,10 @@ static const struct {
     void (*run)(void);
     bool one_cpu;
 } groups[] = {
-    {"call", rows_call, true},     {"thread", rows_thread, true}, {"signal", rows_signal, true},
-    {"memory", rows_memory, true}, {"file", rows_file, true},     {"time", rows_time, true},
-    {"two", rows_two_cpus, false}, {"idle", rows_idle, false},    {"disk", rows_disk, false},
+    {"call", rows_call, true},      {"thread", rows_thread, true}, {"signal", rows_signal, true},
+    {"memory", rows_memory, true},  {"file", rows_file, true},     {"time", rows_time, true},
+    {"two", rows_two_cpus, false},  {"idle", rows_idle, false},    {"disk", rows_disk, false},
+    {"sqlite", rows_sqlite, false},
 };
 
 int main(int argc, char **argv)
@@ -163,7 +164,7 @@ int main(int argc, char **argv)
         if (linux_off)
             printf("idle %.2f\n", idle_seconds());
     }
-    if (linux_off && strcmp(argv[1], "disk") == 0)
+    if (linux_off && (strcmp(argv[1], "disk") == 0 || strcmp(argv[1], "sqlite") == 0))
         linux_disk();
     bool all = strcmp(argv[1], "calls") == 0;
     for (unsigned i = 0; i < sizeof groups / sizeof *groups; i++)
