@@ -62,7 +62,7 @@ static void take_refused(struct control *c, char *rest)
 
 static void take_listening(struct control *c, char *rest)
 {
-    if (c->network && (c->verbose || isatty(STDERR_FILENO)))
+    if (c->network && (c->verbose || c->announce || isatty(STDERR_FILENO)))
         network_announce(c->network, (unsigned)strtoul(rest, NULL, 10), stderr);
 }
 

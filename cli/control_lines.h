@@ -16,6 +16,7 @@
 
 struct control {
     bool verbose, trace;           /* what goes to stderr at once */
+    bool announce;                 /* forwarded ports also where stderr is no terminal */
     const struct network *network; /* NULL: forwarded ports are not told */
     struct buf line;               /* the unfinished line */
     bool started;                  /* the program */

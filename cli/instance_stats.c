@@ -15,8 +15,9 @@
 #include "instance_show.h"
 #include "ops/exit.h"
 
-/* User and system time of a process, in seconds, and its resident memory in bytes. */
-static bool process_read(const struct instance *place, double *cpu, double *resident)
+/* User and system time of QEMU, in seconds, and its resident memory in bytes; if it ends just now
+ * they stay as they are. */
+static void process_read(const struct instance *place, double *cpu, double *resident)
 {
     struct err ignored = {0};
     char *file = path_join(place->dir, INSTANCE_PID);
@@ -31,18 +32,16 @@ static bool process_read(const struct instance *place, double *cpu, double *resi
     }
     /* proc(5): the name, field 2, may hold anything but ends with the last parenthesis. */
     const char *rest = text ? strrchr(text, ')') : NULL;
-    bool ok = rest && sscanf(rest,
-                             ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d "
-                             "%*d %*d %*d %*d %*d %*u %*u %ld",
-                             &user, &system, &pages) == 3;
-    if (ok) {
+    if (rest && sscanf(rest,
+                       ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %*d "
+                       "%*d %*d %*d %*d %*d %*u %*u %ld",
+                       &user, &system, &pages) == 3) {
         *cpu = (double)(user + system) / (double)sysconf(_SC_CLK_TCK);
         *resident = (double)pages * (double)sysconf(_SC_PAGESIZE);
     }
     err_free(&ignored);
     free(text);
     free(pid);
-    return ok;
 }
 
 static bool disks_read(struct live *l, cJSON *o, struct err *err)
@@ -68,15 +67,14 @@ static cJSON *stats_make(const char *name, struct err *err)
 {
     struct live l;
     cJSON *o = NULL, *memory = NULL;
-    double cpu, resident;
+    double cpu = 0, resident = 0;
     if (live_open(&l, name, err) &&
         qmp_run(&l.qmp, "query-memory-size-summary", NULL, -1, &memory, err)) {
         o = cJSON_CreateObject();
         cJSON_AddStringToObject(o, "name", name);
-        if (process_read(&l.place, &cpu, &resident)) {
-            cJSON_AddNumberToObject(o, "cpuSeconds", cpu);
-            cJSON_AddNumberToObject(o, "hostMemoryBytes", resident);
-        }
+        process_read(&l.place, &cpu, &resident);
+        cJSON_AddNumberToObject(o, "cpuSeconds", cpu);
+        cJSON_AddNumberToObject(o, "hostMemoryBytes", resident);
         cJSON_AddNumberToObject(o, "guestMemoryBytes",
                                 cJSON_GetNumberValue(cJSON_GetObjectItem(memory, "base-memory")));
         if (!disks_read(&l, o, err)) {
@@ -98,8 +96,7 @@ static void table_line(const cJSON *o)
 {
     static const char *const keys[] = {"hostMemoryBytes", "guestMemoryBytes", "diskReadBytes",
                                        "diskWrittenBytes"};
-    printf("%-24s %8.2f s",
-           number_of(o, "cpuSeconds") >= 0 ? cJSON_GetObjectItem(o, "name")->valuestring : "",
+    printf("%-24s %8.2f s", cJSON_GetObjectItem(o, "name")->valuestring,
            number_of(o, "cpuSeconds"));
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         char *size = verb_size(number_of(o, keys[i]));
@@ -110,7 +107,6 @@ static void table_line(const cJSON *o)
     fflush(stdout);
 }
 
-/* Prints one line or object; the caller prints again if it watches. */
 static bool stats_once(const struct verb_request *r, const char *name, struct err *err)
 {
     cJSON *o = stats_make(name, err);

@@ -219,8 +219,15 @@ bool store_create(const char *name, const cJSON *config, struct err *err)
 
 static bool unknown(const char *name, struct err *err)
 {
+    struct instance running;
     struct strlist names = {0};
     struct err ignored = {0};
+    bool foreground = instance_find(&running, name, &ignored);
+    instance_leave(&running);
+    if (foreground)
+        return err_set(err, OPS_EXIT_FAILED,
+                       "Ctrl-C there ends it; it can be paused, resumed and measured",
+                       "%s runs in the foreground", name);
     store_names(&names, &ignored);
     err_set(err, OPS_EXIT_FAILED,
             names.count ? "`ops instance list` lists them" : "`ops run -d PROGRAM` starts one",
@@ -309,7 +316,6 @@ bool store_lock(struct stored *s, struct err *err)
     return false;
 }
 
-/* Name of a file for messages. */
 static cJSON *file_parse(const struct stored *s, const char *file, struct err *err)
 {
     size_t size;

@@ -399,6 +399,7 @@ bool relay_run(struct child *c, const int sockets[STREAM_COUNT], const struct re
     r.signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     r.control.verbose = o->verbose;
     r.control.trace = o->trace;
+    r.control.announce = o->watch != NULL; /* an instance's log is the only place to look */
     r.control.network = o->network;
     r.control.crash.tree = o->tree;
     memcpy(r.fd, sockets, sizeof r.fd);

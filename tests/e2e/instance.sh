@@ -567,6 +567,8 @@ test_foreground_machines_are_listed() {
     want_out $'f\tpaused\t\t'
     ops instance resume f
     quiet
+    ops instance stop f
+    want_error 1 'f runs in the foreground' 'Ctrl-C there ends it'
     ops instance stats --json f
     want_out_has '"cpuSeconds"'
     kill %1
@@ -648,6 +650,70 @@ test_full_disk() {
     is_state m exited || fail "$(state m)"
     ops instance delete m
     quiet
+    nothing_left
+}
+
+test_damaged_files() {
+    prepare
+    ops instance create --name m ./app
+    echo '{"state": ' >"$STORE/m/state.json"
+    ops instance list
+    want_out_has $'^m\tcrashed\t'
+    [ "$(member m reason)" = 'its state is not readable' ] || fail "$(member m reason)"
+    ops instance start m
+    quiet
+    ops instance stop m
+    is_state m exited || fail "$(state m)"
+    for text in '' '[]' '{"words": 1, "directory": "/"}' '{"words": [1], "directory": "/"}'; do
+        echo "$text" >"$STORE/m/config.json"
+        ops instance start m
+        [ "$STATUS" = 1 ] || want_status 2
+        want_err '^ops: (the configuration of m is not readable|config.json of the instance m:[12]:1:)'
+        ops instance list
+        want_out_has $'^m\t'
+    done
+    rm "$STORE/m/"*
+    ops instance start m
+    want_error 1 'cannot open .*config.json'
+    ops instance delete m
+    quiet
+    mkdir -p "$STORE/.half" # of one that was killed while it made or deleted an instance
+    echo x >"$STORE/.half/config.json"
+    ops instance create --name m ./app
+    [ "$(ls -A "$STORE")" = m ] || fail "left: $(ls -A "$STORE")"
+    ops instance delete m
+    nothing_left
+}
+
+# Where a free port was chosen, the log says which.
+test_chosen_port() {
+    prepare
+    ops run -d --name m -p 0:8000 /usr/bin/python3 -m http.server 8000
+    quiet m
+    listening() { "$OPS" instance logs m 2>&1 | grep -q 'listening on http://127.0.0.1:[1-9]'; }
+    wait_for 30 listening || fail "$("$OPS" instance logs m 2>&1)"
+    port=$("$OPS" instance logs m 2>&1 | sed -n 's/.*127.0.0.1:\([0-9]*\).*/\1/p' | head -1)
+    wait_for 30 curl -sfo page "http://127.0.0.1:$port/" || fail "nobody answers on $port"
+    ops instance delete -f m
+    quiet
+    nothing_left
+}
+
+# What the README says of instances.
+test_readme() {
+    prepare
+    grep -E '^ops (run|instance) .*\bweb\b' "$E2E_TREE/README.md" | sed 's/ *#.*//; s/-p 8080/-p 0:8080/' >commands
+    [ "$(wc -l <commands)" = 4 ] || fail "$(cat commands)"
+    while read -r command; do
+        case $command in
+        *logs*) $OPS ${command#ops } >follow 2>&1 & ;;
+        *) ops ${command#ops } ;;
+        esac
+    done <commands
+    want_status 143
+    want_out 143
+    wait || fail "logs -f: $(cat follow)"
+    ops instance delete web
     nothing_left
 }
 
