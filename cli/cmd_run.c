@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * `ops run`: settle what the image holds, take it from the cache or build it,
- * start the machine and relay its streams. The program's exit status is ours.
+ * start the machine and relay its streams. The program's exit status is ours. With
+ * --detach all that is done by an instance's supervisor.
  */
+#include "cmd_run.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,21 +17,24 @@
 #include "alloc.h"
 #include "cache.h"
 #include "child.h"
-#include "command.h"
 #include "debug.h"
-#include "instance.h"
+#include "hostpath.h"
 #include "kvm.h"
+#include "instance_store.h"
 #include "launch.h"
 #include "ops/exit.h"
 #include "qemu.h"
-#include "relay.h"
 #include "size.h"
+#include "supervisor.h"
 #include "terminal.h"
 
-#define LEAST_MEMORY (UINT64_C(2) << 20)   /* the kernel, its tables and a small program */
-#define RUN_MEMORY   (UINT64_C(256) << 20) /* the default: this, or more for large programs */
-#define RUN_CPUS_MAX 64
-#define Q35_VOLUMES  8 /* and shares: more slots a small PCI bus should not be asked for */
+#define LEAST_MEMORY    (UINT64_C(2) << 20)   /* the kernel, its tables and a small program */
+#define RUN_MEMORY      (UINT64_C(256) << 20) /* the default: this, or more for large programs */
+#define RUN_CPUS_MAX    64
+#define RUN_LOG         (UINT64_C(10) << 20)
+#define RUN_LOG_LEAST   (UINT64_C(64) << 10)
+#define RUN_SECONDS_MAX 1000000000
+#define Q35_VOLUMES     8 /* and shares: more slots a small PCI bus should not be asked for */
 
 static const struct option run_rows[] = {
     LAUNCH_OPTIONS,
@@ -46,10 +52,20 @@ static const struct option run_rows[] = {
      .type = OPTION_FLAG,
      .offset = offsetof(struct request, debug),
      .help = "wait for gdb and print the command that attaches it"},
+    {.name = "detach",
+     .letter = 'd',
+     .type = OPTION_FLAG,
+     .offset = offsetof(struct request, detach),
+     .help = "leave it running and print its name (`ops instance`)"},
     {.name = "dry-run",
      .type = OPTION_FLAG,
      .offset = offsetof(struct request, dry_run),
      .help = "build the image and print QEMU's command line"},
+    {.name = "log-size",
+     .type = OPTION_TEXT,
+     .offset = offsetof(struct request, log_size),
+     .argument = "SIZE",
+     .help = "with -d: size of the log, which has one older part (10M)"},
     {.name = "machine",
      .type = OPTION_TEXT,
      .offset = offsetof(struct request, machine),
@@ -65,7 +81,7 @@ static const struct option run_rows[] = {
      .type = OPTION_TEXT,
      .offset = offsetof(struct request, name),
      .argument = "NAME",
-     .help = "give the machine a name: it can get volumes while it runs"},
+     .help = "give the machine a name (`ops instance`, `ops volume attach`)"},
     {.name = "net",
      .type = OPTION_TEXT,
      .offset = offsetof(struct request, net),
@@ -86,6 +102,15 @@ static const struct option run_rows[] = {
      .type = OPTION_FLAG,
      .offset = offsetof(struct request, read_only),
      .help = "the root filesystem cannot be written"},
+    {.name = "restart",
+     .type = OPTION_TEXT,
+     .offset = offsetof(struct request, restart),
+     .argument = "no|on-failure|always",
+     .help = "with -d: start it again when it has ended"},
+    {.name = "rm",
+     .type = OPTION_FLAG,
+     .offset = offsetof(struct request, rm),
+     .help = "with -d: forget it when it has ended"},
     {.name = "share",
      .type = OPTION_LIST,
      .offset = offsetof(struct request, shares),
@@ -96,6 +121,11 @@ static const struct option run_rows[] = {
      .offset = offsetof(struct request, cpus),
      .argument = "N",
      .help = "number of CPUs (default 1)"},
+    {.name = "timeout",
+     .type = OPTION_TEXT,
+     .offset = offsetof(struct request, timeout),
+     .argument = "SECONDS",
+     .help = "end it after that time (status 124)"},
     {.name = "trace",
      .type = OPTION_MAYBE,
      .offset = offsetof(struct request, trace),
@@ -109,7 +139,7 @@ static const struct option run_rows[] = {
      .help = "show the kernel's log, the accelerator and QEMU's line"},
 };
 
-static const struct option_table run_options = {run_rows, sizeof run_rows / sizeof run_rows[0]};
+const struct option_table run_options = {run_rows, sizeof run_rows / sizeof run_rows[0]};
 
 static bool choice(const char *option, const char *given, const char *const *words, size_t count,
                    size_t *index, struct err *err)
@@ -167,12 +197,10 @@ static bool size_choose(struct machine *m, const struct request *r, const struct
     return true;
 }
 
-/* The manifest in memory that QEMU opens by its number: nothing to remove later. */
-static bool manifest_place(struct plan *p, char **path, struct err *err)
+static bool manifest_finish(struct plan *p, struct buf *text, struct err *err)
 {
     struct manifest *m = &p->manifest;
     unsigned rows, columns;
-    struct buf text = {0};
     m->stdin = terminal_kind(STDIN_FILENO);
     m->stdout = terminal_kind(STDOUT_FILENO);
     m->stderr = terminal_kind(STDERR_FILENO);
@@ -180,7 +208,14 @@ static bool manifest_place(struct plan *p, char **path, struct err *err)
         m->rows = rows;
         m->columns = columns;
     }
-    if (!manifest_write(m, &text, err))
+    return manifest_write(m, text, err);
+}
+
+/* In memory that QEMU opens by its number: nothing to remove later. */
+static bool manifest_place(struct plan *p, char **path, struct err *err)
+{
+    struct buf text = {0};
+    if (!manifest_finish(p, &text, err))
         return false;
     int fd = memfd_create("manifest", 0);
     bool ok = fd >= 0 && write(fd, text.data, text.size) == (ssize_t)text.size;
@@ -188,6 +223,16 @@ static bool manifest_place(struct plan *p, char **path, struct err *err)
         *path = alloc_printf("/proc/self/fd/%d", fd);
     else
         err_errno(err, "write", "the manifest");
+    buf_free(&text);
+    return ok;
+}
+
+static bool manifest_print(struct plan *p, struct err *err)
+{
+    struct buf text = {0};
+    bool ok = manifest_finish(p, &text, err);
+    if (ok)
+        fwrite(text.data, 1, text.size, stdout);
     buf_free(&text);
     return ok;
 }
@@ -225,10 +270,15 @@ static bool machine_start(const struct machine *m, const struct instance *instan
 }
 
 static bool machine_run(struct machine *m, const struct instance *instance, const struct plan *p,
-                        const struct request *r, int *status, struct err *err)
+                        const struct request *r, struct relay_watch *watch, int *status,
+                        struct err *err)
 {
-    struct relay_options o = {
-        .verbose = r->verbose, .trace = r->trace != NULL, .network = m->network, .tree = &p->tree};
+    struct relay_options o = {.verbose = r->verbose,
+                              .trace = r->trace != NULL,
+                              .limit = r->seconds,
+                              .network = m->network,
+                              .watch = watch,
+                              .tree = &p->tree};
     struct strlist argv = {0};
     struct child child;
     int ours[STREAM_COUNT];
@@ -296,7 +346,7 @@ static bool network_choose(struct network *n, struct plan *p, const struct reque
     strlist_free(&udp_ports);
     if (ok && network_interface(n))
         strlist_add(&p->manifest.interface, network_interface(n));
-    return ok && (r->dry_run || network_check(n, err));
+    return ok && (r->dry_run || r->print_manifest || network_check(n, err));
 }
 
 /* microvm has 8 slots: the streams, the root, random numbers, the network and the controller of a
@@ -310,7 +360,11 @@ static size_t volumes_most(bool q35, const struct network *n, bool named)
 /* Its directory is only made when the machine is really started. */
 static bool name_choose(struct instance *i, const struct request *r, struct err *err)
 {
-    return !r->name || (instance_place(i, r->name, err) && (r->dry_run || instance_claim(i, err)));
+    if (!r->name)
+        return true;
+    if (!instance_place(i, r->name, err) || !store_free(r->name, err))
+        return false;
+    return r->dry_run || instance_claim(i, err);
 }
 
 /* Volumes and shares take the machine's slots together. */
@@ -323,72 +377,179 @@ static bool mounts_take(struct plan *p, const struct request *r, size_t most, co
                        "this machine has room for %zu volumes and shares, not %zu", most,
                        shares + p->mounts.count);
     return mounts_attach(&p->mounts, &p->manifest.mount, most, err) &&
-           (!shares || r->dry_run || qemu_can_share(qemu, err));
+           (!shares || r->dry_run || r->print_manifest || qemu_can_share(qemu, err));
 }
 
-static bool plan_run(struct plan *p, const struct request *r, int *status, struct err *err)
+/* What a machine is made of, as far as it has to be freed. */
+struct parts {
+    struct machine machine;
+    struct network network;
+    struct cache_image image;
+    char *qemu, *kernel, *manifest;
+};
+
+/* All that the manifest and QEMU's command line say, but for the image. */
+static bool parts_settle(struct parts *s, struct plan *p, const struct request *r, bool named,
+                         struct err *err)
 {
     static const char *const machines[] = {"microvm", "q35"};
-    struct machine m = {0};
-    struct cache_image image = {0};
-    struct debug debug = {0};
-    struct instance instance = {.lock = -1};
-    struct network network = {0};
-    char *qemu = NULL, *kernel = NULL, *manifest = NULL;
     size_t machine;
-    bool ok = choice("machine", r->machine, machines, 2, &machine, err) &&
-              size_choose(&m, r, p, err) && network_choose(&network, p, r, err) &&
-              (kernel = launch_kernel(r, err)) && (qemu = qemu_find(err)) &&
-              accel_choose(&m, r, err) &&
-              mounts_take(p, r, volumes_most(machine == 1, &network, r->name), qemu, err) &&
-              image_take(p, r, &image, err) && name_choose(&instance, r, err) &&
-              manifest_place(p, &manifest, err);
-    if (ok) {
-        m.q35 = machine == 1;
-        m.qemu = qemu;
-        m.kernel = kernel;
-        m.root = image.path;
-        m.root_read_only = p->manifest.readonly_rootfs;
-        m.manifest = manifest;
-        m.network = &network;
-        m.mounts = &p->mounts;
-        m.shares = &p->shares;
-        m.instance = instance.dir;
-        ok = debug_prepare(&debug, p, kernel, r, &m, err) &&
-             machine_run(&m, &instance, p, r, status, err);
-        debug_end(&debug, p->program, stderr);
-    }
-    instance_free(&instance);
-    network_free(&network);
-    free(image.path);
-    free(image.note);
-    free(manifest);
-    free(kernel);
-    free(qemu);
+    if (!choice("machine", r->machine, machines, 2, &machine, err) ||
+        !size_choose(&s->machine, r, p, err) || !network_choose(&s->network, p, r, err))
+        return false;
+    bool q35 = s->machine.q35 = machine == 1;
+    if (r->print_manifest)
+        return mounts_take(p, r, volumes_most(q35, &s->network, named), NULL, err);
+    return (s->kernel = launch_kernel(r, err)) && (s->qemu = qemu_find(err)) &&
+           accel_choose(&s->machine, r, err) &&
+           mounts_take(p, r, volumes_most(q35, &s->network, named), s->qemu, err);
+}
+
+static bool parts_run(struct parts *s, struct plan *p, const struct request *r,
+                      const struct instance *instance, struct relay_watch *watch, int *status,
+                      struct err *err)
+{
+    struct debug debug = {0};
+    struct machine *m = &s->machine;
+    m->qemu = s->qemu;
+    m->kernel = s->kernel;
+    m->root = s->image.path;
+    m->root_read_only = p->manifest.readonly_rootfs;
+    m->manifest = s->manifest;
+    m->network = &s->network;
+    m->mounts = &p->mounts;
+    m->shares = &p->shares;
+    m->instance = instance->dir;
+    bool ok = debug_prepare(&debug, p, s->kernel, r, m, err) &&
+              machine_run(m, instance, p, r, watch, status, err);
+    debug_end(&debug, p->program, stderr);
     return ok;
+}
+
+static void parts_free(struct parts *s)
+{
+    network_free(&s->network);
+    free(s->image.path);
+    free(s->image.note);
+    free(s->manifest);
+    free(s->kernel);
+    free(s->qemu);
+}
+
+static bool plan_run(struct plan *p, const struct request *r, const struct instance *claimed,
+                     struct relay_watch *watch, int *status, struct err *err)
+{
+    struct parts s = {0};
+    struct instance own = {.lock = -1};
+    bool ok = parts_settle(&s, p, r, claimed || r->name, err);
+    if (ok && r->print_manifest)
+        ok = manifest_print(p, err);
+    else if (ok)
+        ok = image_take(p, r, &s.image, err) && (claimed || name_choose(&own, r, err)) &&
+             manifest_place(p, &s.manifest, err) &&
+             parts_run(&s, p, r, claimed ? claimed : &own, watch, status, err);
+    instance_free(&own);
+    parts_free(&s);
+    return ok;
+}
+
+bool run_machine(const struct request *r, const struct instance *claimed, struct relay_watch *watch,
+                 int *status, struct err *err)
+{
+    struct plan p = {0};
+    bool ok = plan_make(&p, r, false, err);
+    if (ok && r->list_files)
+        plan_print(&p);
+    if (ok && (r->print_manifest || !r->list_files))
+        ok = plan_run(&p, r, claimed, watch, status, err);
+    plan_free(&p);
+    return ok;
+}
+
+bool run_check(const struct request *r, struct err *err)
+{
+    struct plan p = {0};
+    bool ok = plan_make(&p, r, false, err);
+    plan_free(&p);
+    return ok;
+}
+
+const char *run_subject(const struct request *r)
+{
+    return path_basename(r->operands[0] ? r->operands[0] : r->config ? r->config : "");
+}
+
+/* Options that are numbers, or only mean something to an instance. */
+static bool request_check(struct request *r, struct err *err)
+{
+    static const char *const policies[] = {"no", "on-failure", "always"};
+    size_t policy;
+    char *end = NULL;
+    if (r->restart && !choice("restart", r->restart, policies, 3, &policy, err))
+        return false;
+    unsigned long seconds = r->timeout ? strtoul(r->timeout, &end, 10) : 0;
+    if (r->timeout && (*end || end == r->timeout || seconds < 1 || seconds > RUN_SECONDS_MAX ||
+                       strchr(r->timeout, '-')))
+        return err_set(err, OPS_EXIT_USAGE, NULL,
+                       "--timeout must be a number of seconds from 1 to %d, not %s",
+                       RUN_SECONDS_MAX, r->timeout);
+    r->seconds = (unsigned)seconds;
+    r->log_bytes = RUN_LOG;
+    if (r->log_size && (!size_parse(r->log_size, &r->log_bytes) || r->log_bytes < RUN_LOG_LEAST))
+        return err_set(err, OPS_EXIT_USAGE, "write --log-size 64K or more",
+                       "--log-size %s is not a size for a log", r->log_size);
+    if (r->rm && r->restart && policy)
+        return err_set(err, OPS_EXIT_USAGE, NULL, "--rm and --restart %s exclude each other",
+                       r->restart);
+    return true;
+}
+
+bool run_request(struct request *r, char **words, bool *help, struct err *err)
+{
+    int next = 0;
+    *r = (struct request){0};
+    if (!options_parse(&run_options, r, words, &next, help, err))
+        return false;
+    r->operands = words + next;
+    return *help || request_check(r, err);
+}
+
+void run_request_free(struct request *r)
+{
+    strlist_free(&r->env);
+    strlist_free(&r->exclude);
+    strlist_free(&r->mounts);
+    strlist_free(&r->shares);
+    strlist_free(&r->ports);
+    strlist_free(&r->udp_ports);
+}
+
+static bool request_run(const struct request *r, char **words, int *status, struct err *err)
+{
+    bool answers = r->dry_run || r->list_files || r->print_manifest;
+    if (r->detach && r->debug)
+        return err_set(err, OPS_EXIT_USAGE, NULL, "--debug and --detach exclude each other");
+    if (r->detach && !answers)
+        return supervisor_detach(r, words, status, err);
+    if (!r->detach && (r->rm || r->restart || r->log_size))
+        return err_set(err, OPS_EXIT_USAGE, "add -d to leave it running",
+                       "--%s is for machines that run detached",
+                       r->rm        ? "rm"
+                       : r->restart ? "restart"
+                                    : "log-size");
+    return run_machine(r, NULL, NULL, status, err);
 }
 
 static bool run(const struct command *self, char **words, int *status, struct err *err)
 {
-    struct request r = {0};
-    struct plan p = {0};
-    bool help, answered;
-    int next = 0;
-    bool ok = options_parse(self->options, &r, words, &next, &help, err);
-    if (ok && help) {
+    struct request r;
+    bool help;
+    bool ok = run_request(&r, words, &help, err);
+    if (ok && help)
         command_help(self);
-    } else if (ok) {
-        r.operands = words + next;
-        ok = plan_make(&p, &r, false, err) && launch_answer(&p, &r, &answered, err) &&
-             (answered || plan_run(&p, &r, status, err));
-        plan_free(&p);
-    }
-    strlist_free(&r.env);
-    strlist_free(&r.exclude);
-    strlist_free(&r.mounts);
-    strlist_free(&r.shares);
-    strlist_free(&r.ports);
-    strlist_free(&r.udp_ports);
+    else if (ok)
+        ok = request_run(&r, words, status, err);
+    run_request_free(&r);
     return ok;
 }
 

@@ -62,7 +62,7 @@ static void take_refused(struct control *c, char *rest)
 
 static void take_listening(struct control *c, char *rest)
 {
-    if (c->network && (c->verbose || isatty(STDERR_FILENO)))
+    if (c->network && (c->verbose || c->announce || isatty(STDERR_FILENO)))
         network_announce(c->network, (unsigned)strtoul(rest, NULL, 10), stderr);
 }
 
@@ -100,6 +100,12 @@ static void take_panic(struct control *c, char *rest)
     c->panic = alloc_string(rest);
 }
 
+static void take_started(struct control *c, char *rest)
+{
+    (void)rest;
+    c->started = true;
+}
+
 static void take_exit(struct control *c, char *rest)
 {
     c->exited = true;
@@ -115,7 +121,7 @@ static void line_take(struct control *c, char *line)
         {"log", take_log},         {"trace", take_trace},         {"unsupported", take_unsupported},
         {"refused", take_refused}, {"termios", take_termios},     {"killed", take_killed},
         {"panic", take_panic},     {"exit", take_exit},           {"crash", take_crash},
-        {"frame", take_frame},     {"listening", take_listening},
+        {"frame", take_frame},     {"listening", take_listening}, {"started", take_started},
     };
     char *rest = strchr(line, ' ');
     if (!rest)

@@ -16,8 +16,10 @@
 
 struct control {
     bool verbose, trace;           /* what goes to stderr at once */
+    bool announce;                 /* forwarded ports also where stderr is no terminal */
     const struct network *network; /* NULL: forwarded ports are not told */
     struct buf line;               /* the unfinished line */
+    bool started;                  /* the program */
     bool exited;
     int status;
     int signal;   /* of `killed`; 0: none */

@@ -3,6 +3,7 @@
 #include "instance.h"
 
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -20,10 +21,10 @@
 
 #define NAME_MOST 32
 
-static const char *const files[] = {INSTANCE_QMP, INSTANCE_GUEST, INSTANCE_PID};
+static const char *const files[] = {INSTANCE_QMP, INSTANCE_GUEST, INSTANCE_PID, INSTANCE_OPS};
 #define FILE_COUNT (sizeof files / sizeof files[0])
 
-static bool name_check(const char *name, struct err *err)
+bool instance_name_check(const char *name, struct err *err)
 {
     size_t n = strlen(name);
     bool ok = n >= 1 && n <= NAME_MOST && isalnum((unsigned char)name[0]);
@@ -59,7 +60,7 @@ bool instance_place(struct instance *i, const char *name, struct err *err)
 {
     struct sockaddr_un address;
     *i = (struct instance){.lock = -1};
-    if (!name_check(name, err))
+    if (!instance_name_check(name, err))
         return false;
     char *base = base_dir();
     i->name = alloc_string(name);
@@ -144,6 +145,37 @@ bool instance_find(struct instance *i, const char *name, struct err *err)
                    "no machine named %s is running", name);
 }
 
+void instance_names(struct strlist *names)
+{
+    char *base = base_dir();
+    DIR *d = opendir(base);
+    for (struct dirent *e; d && (e = readdir(d));) {
+        struct instance i = {.lock = -1};
+        struct err ignored = {0};
+        if (e->d_name[0] != '.' && instance_find(&i, e->d_name, &ignored))
+            strlist_add(names, e->d_name);
+        instance_leave(&i);
+        err_free(&ignored);
+    }
+    if (d)
+        closedir(d);
+    free(base);
+}
+
+int instance_listen(const struct instance *i, const char *socket_name, struct err *err)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    snprintf(address.sun_path, sizeof address.sun_path, "%s/%s", i->dir, socket_name);
+    if (fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0 &&
+        listen(fd, SOMAXCONN) == 0)
+        return fd;
+    err_errno(err, "listen on", address.sun_path);
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
 int instance_connect(const struct instance *i, const char *socket_name, struct err *err)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -155,6 +187,14 @@ int instance_connect(const struct instance *i, const char *socket_name, struct e
     if (fd >= 0)
         close(fd);
     return -1;
+}
+
+void instance_leave(struct instance *i)
+{
+    if (i->lock >= 0)
+        close(i->lock);
+    i->lock = -1;
+    instance_free(i);
 }
 
 void instance_free(struct instance *i)

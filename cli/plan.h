@@ -39,6 +39,10 @@ struct request {
     const char *core;
     const char *net;
     const char *name; /* of the machine */
+    const char *restart, *timeout, *log_size;
+    unsigned seconds;   /* `timeout` as a number; 0: none */
+    uint64_t log_bytes; /* `log_size`, or the default */
+    bool detach, rm;
     struct strlist ports, udp_ports;
     bool no_aslr;
     bool read_only;

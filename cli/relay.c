@@ -57,6 +57,9 @@ struct relay {
     int asked;        /* interrupts by the user */
     bool stopping;    /* SIGTERM was sent to QEMU */
     int64_t deadline; /* SIGKILL to QEMU at this time; 0: none */
+    int64_t limit;    /* when the program's time is over; 0: never */
+    bool late;        /* it was */
+    bool told;        /* the watch was told that the program started */
 };
 
 static int64_t now_ms(void)
@@ -68,7 +71,7 @@ static int64_t now_ms(void)
 
 static void relay_signal_set(sigset_t *set)
 {
-    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH, SIGCHLD};
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH, SIGCHLD, RELAY_POWER};
     sigemptyset(set);
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         sigaddset(set, numbers[i]);
@@ -136,6 +139,11 @@ static void signals_take(struct relay *r)
         if (terminal_size(&rows, &columns))
             buf_addf(&r->out[STREAM_CONTROL], "winsize %u %u\n", rows, columns);
         break;
+    case RELAY_POWER:
+        r->asked = 2;
+        r->sent = SIGTERM;
+        child_stop(r);
+        break;
     default:
         guest_signal(r, (int)info.ssi_signo);
         if (info.ssi_signo != SIGQUIT && ++r->asked > 1)
@@ -192,6 +200,10 @@ static void guest_read(struct relay *r, int stream)
             fwrite(bytes, 1, (size_t)n, stderr);
     } else if (stream != STREAM_STDIN && !r->broken[stream]) {
         buf_add(&r->out[stream], bytes, (size_t)n);
+    }
+    if (r->control.started && !r->told && r->options->watch) {
+        r->told = true;
+        r->options->watch->started(r->options->watch);
     }
     if (stream == STREAM_CONTROL || stream == STREAM_SERIAL)
         ending_watch(r);
@@ -295,17 +307,38 @@ static bool relay_done(const struct relay *r)
            r->out[STREAM_STDOUT].size == 0 && r->out[STREAM_STDERR].size == 0;
 }
 
+/* The program's time is over: it may end by itself, as at the first Ctrl-C, then QEMU must. */
+static void limit_pass(struct relay *r)
+{
+    r->limit = 0;
+    r->late = true;
+    guest_signal(r, SIGTERM);
+    if (!r->deadline)
+        r->deadline = now_ms() + RELAY_GRACE;
+}
+
+/* What has to be done without anything being heard; ms until the next of it, -1: nothing. */
+static int64_t deadlines_pass(struct relay *r)
+{
+    int64_t now = now_ms();
+    if (r->child_ended)
+        return -1;
+    if (r->limit && now >= r->limit)
+        limit_pass(r);
+    if (r->deadline && now >= r->deadline)
+        child_stop(r);
+    int64_t next = r->deadline && (!r->limit || r->deadline < r->limit) ? r->deadline : r->limit;
+    int64_t left = next ? next - now : -1;
+    return left > INT_MAX ? INT_MAX : left;
+}
+
 static void relay_loop(struct relay *r)
 {
     struct pollfd p[POLL_COUNT];
     while (!relay_done(r)) {
+        int left = (int)deadlines_pass(r);
         poll_fill(r, p);
-        int64_t left = r->deadline ? r->deadline - now_ms() : -1;
-        if (r->deadline && left <= 0) {
-            child_stop(r);
-            continue;
-        }
-        if (poll(p, POLL_COUNT, (int)left) > 0)
+        if (poll(p, POLL_COUNT, left) > 0)
             poll_act(r, p);
     }
 }
@@ -343,6 +376,9 @@ static bool machine_failed(struct relay *r, struct err *err)
 
 static bool relay_verdict(struct relay *r, int *status, struct err *err)
 {
+    if (r->late)
+        return err_set(err, OPS_EXIT_TIMEOUT, NULL, "the program did not end within %u s",
+                       r->options->limit);
     if (r->control.exited && !r->control.panic) {
         *status = r->control.status;
         return control_verdict(&r->control, r->sent, err);
@@ -363,15 +399,20 @@ bool relay_run(struct child *c, const int sockets[STREAM_COUNT], const struct re
     r.signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     r.control.verbose = o->verbose;
     r.control.trace = o->trace;
+    r.control.announce = o->watch != NULL; /* an instance's log is the only place to look */
     r.control.network = o->network;
     r.control.crash.tree = o->tree;
     memcpy(r.fd, sockets, sizeof r.fd);
     for (int s = 0; s < STREAM_COUNT; s++)
         fcntl(r.fd[s], F_SETFL, O_NONBLOCK);
+    if (o->limit)
+        r.limit = now_ms() + INT64_C(1000) * o->limit;
     child_reap(&r); /* it may have ended before the signalfd was there */
     relay_loop(&r);
     terminal_restore();
     bool ok = relay_verdict(&r, status, err);
+    if (o->watch)
+        o->watch->crashed = !ok && !r.late && (r.control.killed || !r.control.exited);
     stream_close(&r, STREAM_STDIN);
     close(r.signals);
     for (int s = 0; s < STREAM_COUNT; s++)

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <signal.h>
 #include <stdbool.h>
 
 #include "child.h"
@@ -13,11 +14,23 @@
 #include "qemu.h"
 #include "tree.h"
 
+/* Ends the machine without asking the program. Not a second SIGTERM: one that has not been taken
+ * yet would swallow it. */
+#define RELAY_POWER SIGUSR1
+
+/* What somebody wants to know of a machine beside the program's status. */
+struct relay_watch {
+    void (*started)(struct relay_watch *w); /* the program is about to run */
+    bool crashed; /* afterwards: a signal nobody sent ended it, or the machine failed */
+};
+
 struct relay_options {
-    bool verbose; /* kernel log and serial line to stderr */
-    bool trace;   /* system calls to stderr */
+    bool verbose;   /* kernel log and serial line to stderr */
+    bool trace;     /* system calls to stderr */
+    unsigned limit; /* seconds until the machine is ended; 0: none */
     const struct network *network;
-    const struct tree *tree; /* where the guest's files come from, for names; NULL */
+    struct relay_watch *watch; /* NULL: nobody */
+    const struct tree *tree;   /* where the guest's files come from, for names; NULL */
 };
 
 /*
@@ -25,8 +38,8 @@ struct relay_options {
  * are our ends; they are closed. Must be called with relay_block_signals() done
  * before the child was started.
  * *status is the program's own, or 128 + signal. False: the machine failed, a
- * signal ended the program, or it failed after a missing system call; err says
- * which, and err->exit is the status to end with.
+ * signal ended the program, it failed after a missing system call, or its time
+ * was over; err says which, and err->exit is the status to end with.
  */
 bool relay_run(struct child *c, const int sockets[STREAM_COUNT], const struct relay_options *o,
                int *status, struct err *err);

@@ -14,7 +14,8 @@
 
 struct verb_request {
     bool json, details, recursive, repair;
-    const char *size, *dir;
+    bool follow, timestamps, force, watch;
+    const char *size, *dir, *lines, *time;
     struct strlist unset;
     const struct verb_family *family;
 };

@@ -21,6 +21,7 @@
  * Guest to host:
  *   log LEVEL TEXT        one kernel log line; LEVEL as in the manifest's `log`
  *   trace TEXT            one decoded system call
+ *   started PATH          the program is loaded and about to run; before it only `log` lines
  *   unsupported NAME      the program made a system call nobody implements (once a call)
  *   refused NAME ADDRESS  the program asked for a second process (the first time): the call, and
  *                         where in the program, in hexadecimal

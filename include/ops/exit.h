@@ -7,7 +7,8 @@
 
 enum {
     OPS_EXIT_OK = 0,
-    OPS_EXIT_FAILED = 1,  /* the command could not do what was asked */
-    OPS_EXIT_USAGE = 2,   /* the command line or the configuration is wrong */
-    OPS_EXIT_CRASH = 125, /* `ops run`: the kernel panicked or the machine failed */
+    OPS_EXIT_FAILED = 1,    /* the command could not do what was asked */
+    OPS_EXIT_USAGE = 2,     /* the command line or the configuration is wrong */
+    OPS_EXIT_TIMEOUT = 124, /* `ops run --timeout`: the program's time was over, as timeout(1) */
+    OPS_EXIT_CRASH = 125,   /* `ops run`: the kernel panicked or the machine failed */
 };

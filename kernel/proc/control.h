@@ -7,7 +7,7 @@
 
 /* Finds the stream, takes over the log and starts listening to the host. */
 int control_init(void);
-/* One line of a kind ("trace", "unsupported", "termios"): text is escaped and cut to fit. */
+/* One line of a kind ("trace", "unsupported", "started"): text is escaped and cut to fit. */
 void control_send(const char *kind, const char *text);
 /* The program's death by a signal, with the reason. */
 void control_killed(int sig, const char *why);

@@ -299,5 +299,6 @@ void exec_program(void)
     err = task_create(&t, &f, base_name(path));
     if (err)
         fail(path, error_text(err));
+    control_send("started", path);
     task_start(t);
 }

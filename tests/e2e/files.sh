@@ -248,4 +248,34 @@ test_version_and_profile() {
     want_out_has '"kvmReason":'
 }
 
+# What --print-manifest says is what the machine gets, also what is only settled late.
+test_manifest_is_the_machines() {
+    : >kernel.elf
+    mkdir shared
+    ops volume create data
+    printf '{"Env": {"A": "b"}}' >c.json
+    export OPS_QEMU=$E2E_DIR/fake-qemu
+    export FAKE='while [ "$1" != -initrd ]; do shift; done; cat "$2" >&$OUT; echo exit 0 >&$CTL'
+    for options in '' '--net none' '--mounts data:/data' '--share ./shared:/shared:ro --machine q35' \
+        '-c c.json --mounts data:/data:ro --share ./shared:/s --read-only --name m' '--trace --core core'; do
+        ops run --print-manifest --kernel kernel.elf $options /bin/true a b
+        want_status 0
+        mv out printed
+        [ -n "${options##*--share*}" ] || continue # the stand-in has no virtio-9p
+        ops run --kernel kernel.elf $options /bin/true a b
+        want_status 0
+        cmp out printed || fail "$options: $(diff out printed)"
+    done
+    ops run --print-manifest --mounts data:/data --share ./shared:/s --kernel kernel.elf /bin/true
+    want_out_has '^interface=10\.0\.2\.15/24 '
+    want_out_has '^mount=[0-9a-f-]*:/data$'
+    want_out_has '^share=.*:/s$'
+    python3 -c 'import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)' "$OPS" run --print-manifest --kernel kernel.elf /bin/true >out </dev/null
+    for stream in stdin stdout stderr; do
+        want_out_has "^$stream=tty"
+    done
+    ops run --print-manifest --mounts none:/data /bin/true
+    want_error 1 'there is no volume none'
+}
+
 e2e_main "$@"

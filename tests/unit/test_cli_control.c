@@ -80,6 +80,15 @@ static void test_unsupported(void **state)
     assert_err(&err, 3, "bpf, kexec_load");
 }
 
+static void test_started(void **state)
+{
+    (void)state;
+    feed("log info x\nstarted");
+    assert_false(c.started);
+    feed(" /a\\nb\n");
+    assert_true(c.started);
+}
+
 static void test_panic(void **state)
 {
     (void)state;
@@ -113,6 +122,7 @@ int main(void)
         cmocka_unit_test_teardown(test_crash_report, teardown),
         cmocka_unit_test_teardown(test_unsupported, teardown),
         cmocka_unit_test_teardown(test_refused, teardown),
+        cmocka_unit_test_teardown(test_started, teardown),
         cmocka_unit_test_teardown(test_panic, teardown),
         cmocka_unit_test_teardown(test_nonsense, teardown),
     };
