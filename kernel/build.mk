@@ -8,7 +8,8 @@ KERNEL_CFLAGS := -std=gnu11 -O2 -g $(WARN) -ffreestanding -fno-pic -fno-pie -mcm
 	-mno-red-zone -mgeneral-regs-only -fno-omit-frame-pointer -fno-strict-aliasing \
 	-fno-asynchronous-unwind-tables -fno-common -fstack-protector-strong \
 	-mstack-protector-guard=global -fno-tree-loop-distribute-patterns \
-	-falign-functions=16 -fno-delete-null-pointer-checks -Ikernel -Iinclude -MMD -MP \
+	-falign-functions=16 -falign-loops=1 -falign-jumps=1 -falign-labels=1 \
+	-fno-delete-null-pointer-checks -Ikernel -Iinclude -MMD -MP \
 	-DOPS_VERSION='"$(VERSION)"'
 KERNEL_LDFLAGS := -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,max-page-size=4096 \
 	-Wl,-z,noexecstack -Wl,--no-warn-rwx-segments -Wl,--gc-sections -T kernel/arch/x86_64/kernel.lds

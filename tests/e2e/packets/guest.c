@@ -216,17 +216,11 @@ static void *echo(void *arg)
     return NULL;
 }
 
-static void *serve(void *arg)
+static void *serve(void *listener)
 {
-    struct sockaddr_in6 any = {.sin6_family = AF_INET6, .sin6_port = htons(ECHO)};
-    int one = 1, fd = socket(AF_INET6, SOCK_STREAM, 0);
     pthread_t t;
-    (void)arg;
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    if (bind(fd, (struct sockaddr *)&any, sizeof any) || listen(fd, 128))
-        abort();
     for (;;) {
-        int c = accept(fd, NULL, NULL);
+        int c = accept((int)(long)listener, NULL, NULL);
         if (c >= 0 && !pthread_create(&t, NULL, echo, (void *)(long)c))
             pthread_detach(t);
     }
@@ -236,9 +230,14 @@ static void *serve(void *arg)
 int main(void)
 {
     char line[256];
+    struct sockaddr_in6 any = {.sin6_family = AF_INET6, .sin6_port = htons(ECHO)};
+    int one = 1, fd = socket(AF_INET6, SOCK_STREAM, 0);
     pthread_t t;
     setvbuf(stdout, NULL, _IOLBF, 0);
-    pthread_create(&t, NULL, serve, NULL);
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (bind(fd, (struct sockaddr *)&any, sizeof any) || listen(fd, 128))
+        abort();
+    pthread_create(&t, NULL, serve, (void *)(long)fd);
     puts("ready");
     while (fgets(line, sizeof line, stdin))
         line_do(line);
