@@ -2,6 +2,7 @@
 /* Paths as text, and small files read whole: see hostpath.h. */
 #include "hostpath.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -118,5 +119,39 @@ bool path_make_dirs(const char *path)
     bool ok = strcmp(dir, path) != 0 && path_make_dirs(dir) &&
               (mkdir(path, 0700) == 0 || errno == EEXIST);
     free(dir);
+    return ok;
+}
+
+char *path_user(const char *variable, const char *in_home, const char *rest, struct err *err)
+{
+    const char *base = getenv(variable), *home = getenv("HOME");
+    if (base && base[0] == '/')
+        return path_join(base, rest);
+    if (home && home[0] == '/')
+        return alloc_printf("%s/%s/%s", home, in_home, rest);
+    err_set(err, OPS_EXIT_FAILED, NULL, "there is no home directory");
+    err_hint(err, "set HOME or %s", variable);
+    return NULL;
+}
+
+static int name_compare(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+bool path_names(const char *dir, const char *suffix, struct strlist *names, struct err *err)
+{
+    DIR *d = opendir(dir);
+    bool ok = d || errno == ENOENT || err_errno(err, "read", dir);
+    size_t tail = strlen(suffix);
+    for (struct dirent *e; d && (e = readdir(d));) {
+        size_t n = strlen(e->d_name);
+        if (e->d_name[0] != '.' && n > tail && strcmp(e->d_name + n - tail, suffix) == 0)
+            strlist_addf(names, "%.*s", (int)(n - tail), e->d_name);
+    }
+    if (d)
+        closedir(d);
+    if (names->count)
+        qsort(names->items, names->count, sizeof *names->items, name_compare);
     return ok;
 }

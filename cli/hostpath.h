@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "err.h"
+#include "strlist.h"
 
 char *path_join(const char *dir, const char *name); /* `name` alone when it is absolute */
 char *path_dirname(const char *path);               /* "/" and "." as dirname(1) */
@@ -25,6 +26,14 @@ char *path_through(const char *link, const char *target, const char *rest);
 
 /* The whole file with a NUL added; more than `limit` bytes is an error. NULL: see err. */
 char *path_read(const char *path, size_t limit, size_t *size, struct err *err);
+
+/* `rest` below the user's directory that a variable of the XDG base directories names, or below its
+ * place in $HOME. NULL: see err. */
+char *path_user(const char *variable, const char *in_home, const char *rest, struct err *err);
+
+/* Adds the names in a directory that end in `suffix`, which is taken off, in order; none that begin
+ * with a dot. A directory that is not there has none. */
+bool path_names(const char *dir, const char *suffix, struct strlist *names, struct err *err);
 
 /* Creates the directory and what is missing above it, mode 0700. False: errno says why. */
 bool path_make_dirs(const char *path);

@@ -32,34 +32,13 @@ static const char *const files[] = {CONFIG, STATE, STATE_NEW, "lock", LOG_FILE, 
 
 static char *store_dir(struct err *err)
 {
-    const char *xdg = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
-    if (xdg && xdg[0] == '/')
-        return path_join(xdg, "ops/instances");
-    if (home && home[0] == '/')
-        return path_join(home, ".local/state/ops/instances");
-    err_set(err, OPS_EXIT_FAILED, "set HOME or XDG_STATE_HOME", "there is no home directory");
-    return NULL;
-}
-
-static int string_compare(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
+    return path_user("XDG_STATE_HOME", ".local/state", "ops/instances", err);
 }
 
 bool store_names(struct strlist *names, struct err *err)
 {
     char *dir = store_dir(err);
-    if (!dir)
-        return false;
-    DIR *d = opendir(dir);
-    bool ok = d || errno == ENOENT || err_errno(err, "read", dir);
-    for (struct dirent *e; d && (e = readdir(d));)
-        if (e->d_name[0] != '.')
-            strlist_add(names, e->d_name);
-    if (d)
-        closedir(d);
-    if (names->count)
-        qsort(names->items, names->count, sizeof *names->items, string_compare);
+    bool ok = dir && path_names(dir, "", names, err);
     free(dir);
     return ok;
 }

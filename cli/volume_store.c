@@ -49,13 +49,7 @@ bool volume_name_check(const char *name, struct err *err)
 
 char *volume_dir(struct err *err)
 {
-    const char *xdg = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
-    if (xdg && xdg[0] == '/')
-        return path_join(xdg, "ops/volumes");
-    if (home && home[0] == '/')
-        return path_join(home, ".local/share/ops/volumes");
-    err_set(err, OPS_EXIT_FAILED, "set HOME or XDG_DATA_HOME", "there is no home directory");
-    return NULL;
+    return path_user("XDG_DATA_HOME", ".local/share", "ops/volumes", err);
 }
 
 static char *file_of(const char *dir, const char *name)
@@ -63,27 +57,10 @@ static char *file_of(const char *dir, const char *name)
     return alloc_printf("%s/%s" VOLUME_SUFFIX, dir, name);
 }
 
-static int string_compare(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 bool volume_names(struct strlist *names, struct err *err)
 {
     char *dir = volume_dir(err);
-    if (!dir)
-        return false;
-    DIR *d = opendir(dir);
-    bool ok = d || errno == ENOENT || err_errno(err, "read", dir);
-    for (struct dirent *e; d && (e = readdir(d));) {
-        size_t n = strlen(e->d_name), suffix = strlen(VOLUME_SUFFIX);
-        if (e->d_name[0] != '.' && n > suffix && strcmp(e->d_name + n - suffix, VOLUME_SUFFIX) == 0)
-            strlist_addf(names, "%.*s", (int)(n - suffix), e->d_name);
-    }
-    if (d)
-        closedir(d);
-    if (names->count)
-        qsort(names->items, names->count, sizeof *names->items, string_compare);
+    bool ok = dir && path_names(dir, VOLUME_SUFFIX, names, err);
     free(dir);
     return ok;
 }

@@ -52,17 +52,6 @@ static int entry_remove(struct extent_path *p)
     return l->at == 0 ? extent_keys_update(p, p->depth) : 0;
 }
 
-static int entry_change(struct extent_path *p, const struct extent *e)
-{
-    struct extent_level *l = &p->level[p->depth];
-    int err = extent_level_change(p, p->depth);
-    if (err)
-        return err;
-    extent_encode(extent_entry(l, l->at), e);
-    extent_level_done(p, p->depth);
-    return l->at == 0 ? extent_keys_update(p, p->depth) : 0;
-}
-
 /* Frees blocks first..end-1 of the extent the path stands at. */
 static int extent_cut(struct extent_path *p, struct extent *e, uint64_t first, uint64_t end,
                       struct extent *rest)
@@ -79,14 +68,14 @@ static int extent_cut(struct extent_path *p, struct extent *e, uint64_t first, u
     if (before) {
         e->count = before;
         *rest = (struct extent){end, physical + before + count, behind, e->unwritten};
-        return entry_change(p, e);
+        return extent_entry_replace(p, e);
     }
     if (!behind)
         return entry_remove(p);
     e->logical = end;
     e->physical += count;
     e->count = behind;
-    return entry_change(p, e);
+    return extent_entry_replace(p, e);
 }
 
 /* The last extent of the range: 1 when there was one, 0 when the range is empty. */

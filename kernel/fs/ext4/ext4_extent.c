@@ -262,8 +262,7 @@ int extent_insert_run(struct ext4_inode *n, uint64_t logical, uint64_t physical,
     return err;
 }
 
-/* Cuts the extent at *l to e (not empty), which begins where it did or behind that. */
-static int entry_replace(struct extent_path *p, const struct extent *e)
+int extent_entry_replace(struct extent_path *p, const struct extent *e)
 {
     struct extent_level *l = &p->level[p->depth];
     int err = extent_level_change(p, p->depth);
@@ -301,11 +300,11 @@ static int written_part(struct ext4_inode *n, uint64_t logical, uint32_t count, 
     if (before) {
         e.count = before;
         *rest = tail;
-        err = entry_replace(&p, &e);
+        err = extent_entry_replace(&p, &e);
     } else if (behind) {
-        err = entry_replace(&p, &tail);
+        err = extent_entry_replace(&p, &tail);
     } else {
-        err = entry_replace(&p, part);
+        err = extent_entry_replace(&p, part);
         part->count = 0;
     }
     extent_path_close(&p);

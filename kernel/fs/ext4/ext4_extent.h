@@ -84,6 +84,8 @@ int extent_remove(struct ext4_inode *n, uint64_t from, uint64_t to);
 /* The level's node is about to be changed; and was: counts, checksum. */
 int extent_level_change(struct extent_path *p, unsigned level);
 void extent_level_done(struct extent_path *p, unsigned level);
+/* The entry the path stands at becomes e (not empty), which begins where it did or behind that. */
+int extent_entry_replace(struct extent_path *p, const struct extent *e);
 /* The first entry of the leaf begins elsewhere: the levels above say so too. */
 int extent_keys_update(struct extent_path *p, unsigned level);
 int extent_insert(struct ext4_inode *n, const struct extent *e);
