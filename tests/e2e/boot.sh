@@ -304,7 +304,8 @@ int main(void)
 {
     for (int cpu = 0; cpu < 3; cpu++) {
         cpu_set_t set;
-        CPU_ZERO(&set), CPU_SET(cpu, &set);
+        CPU_ZERO(&set);
+        CPU_SET(cpu, &set);
         sched_setaffinity(0, sizeof set, &set);
         getppid();
     }
