@@ -292,7 +292,10 @@ int interface_pnp_text(struct seq *s)
     seq_text(s, dhcp_runs ? "#PROTO: DHCP\n" : "#MANUAL\n");
     for (unsigned i = 0; i < NAME_SERVERS && !ip_addr_isany_val(name_servers[i]); i++) {
         char text[IPADDR_STRLEN_MAX];
-        seq_printf(s, "nameserver %s\n", ipaddr_ntoa_r(&name_servers[i], text, sizeof text));
+        ipaddr_ntoa_r(&name_servers[i], text, sizeof text);
+        for (char *c = text; *c; c++)
+            *c = (char)(*c >= 'A' && *c <= 'F' ? *c - 'A' + 'a' : *c); /* RFC 5952 */
+        seq_printf(s, "nameserver %s\n", text);
     }
     stack_unlock();
     return 0;

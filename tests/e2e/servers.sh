@@ -376,7 +376,9 @@ test_port_errors() {
     ops run --net none -p 80 /bin/true
     want_error 2 'user network'
     ops run --net moon /bin/true
-    want_error 2 '--net must be'
+    want_error 1 'there is no network moon' 'ops network create moon'
+    ops run --net bridge /bin/true
+    want_error 2 '--net must be user, none, tap, tap:IF, bridge:IF or a network.s name, not bridge'
     python3 -c 'import socket, sys, time
 s = socket.socket(); s.bind(("127.0.0.1", 0)); s.listen(); print(s.getsockname()[1], flush=True); time.sleep(60)' >port &
     local holder=$!
