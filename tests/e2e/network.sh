@@ -104,7 +104,8 @@ test_iptables() {
     [ ! -x /usr/sbin/nft ] && [ ! -x /sbin/nft ] || skip "nft is installed"
     mkdir bin
     for tool in iptables ip6tables; do # a package that is only unpacked lacks the plain names
-        ln -s "$(command -v $tool || command -v $tool-nft || skip "no $tool")" bin/$tool
+        command -v $tool >/dev/null || command -v $tool-nft >/dev/null || skip "no $tool"
+        ln -s "$(command -v $tool || command -v $tool-nft)" bin/$tool
         "bin/$tool" -t nat -L >/dev/null 2>&1 || skip "$tool does not work"
     done
     export XTABLES_LIBDIR=
