@@ -275,8 +275,8 @@ static bool sockets_make(struct machine *m, int ours[STREAM_COUNT], struct err *
     return true;
 }
 
-/* QEMU inherits our ends of the streams, the tap devices, and the locks of the volumes, of addresses
- * and of the name. */
+/* QEMU inherits our ends of the streams, the tap devices, and the locks of the volumes, of
+ * addresses and of the name. */
 static bool machine_start(const struct machine *m, const struct instance *instance,
                           struct child *child, const struct strlist *argv, struct err *err)
 {
@@ -471,8 +471,7 @@ static bool parts_settle(struct parts *s, struct plan *p, const struct request *
     if (r->print_manifest)
         return mounts_take(p, r, most, NULL, err);
     return (s->kernel = launch_kernel(r, err)) && (s->qemu = qemu_find(err)) &&
-           accel_choose(&s->machine, r, err) &&
-           mounts_take(p, r, most, s->qemu, err);
+           accel_choose(&s->machine, r, err) && mounts_take(p, r, most, s->qemu, err);
 }
 
 static bool parts_run(struct parts *s, struct plan *p, const struct request *r,

@@ -74,8 +74,9 @@ static int pass_on(const struct cidr *to, const uint8_t *message, size_t n)
     bool v6 = to->family == AF_INET6;
     memcpy(v6 ? (void *)&in6.sin6_addr : (void *)&in.sin_addr, to->bytes, v6 ? 16 : 4);
     int fd = socket(to->family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd >= 0 && connect(fd, v6 ? (struct sockaddr *)&in6 : (struct sockaddr *)&in,
-                           v6 ? sizeof in6 : sizeof in) == 0 &&
+    if (fd >= 0 &&
+        connect(fd, v6 ? (struct sockaddr *)&in6 : (struct sockaddr *)&in,
+                v6 ? sizeof in6 : sizeof in) == 0 &&
         send(fd, message, n, MSG_NOSIGNAL) == (ssize_t)n)
         return fd;
     if (fd >= 0)
@@ -122,8 +123,8 @@ static bool ask(struct server *s, int card, const struct sockaddr_in *client, si
         fd = pass_on(&servers[tries++ % count], s->message, n);
     if (fd < 0)
         return false;
-    *a = (struct asked){.fd = fd, .card = card, .client = *client, .id = id, .tries = tries,
-                        .since = now_ms()};
+    *a = (struct asked){
+        .fd = fd, .card = card, .client = *client, .id = id, .tries = tries, .since = now_ms()};
     return true;
 }
 
@@ -155,9 +156,9 @@ static size_t answer(struct server *s, int card, const struct dns_question *q)
                                                   cidr_equal(&t->address6, &wanted))
                              : is_called(t, q->name, lan->name);
         if (meant)
-            length = dns_answer(s->message, q, DNS_OK,
-                                q->type == DNS_AAAA ? &t->address6 : &t->address,
-                                reverse ? t->names.items[0] : NULL);
+            length =
+                dns_answer(s->message, q, DNS_OK, q->type == DNS_AAAA ? &t->address6 : &t->address,
+                           reverse ? t->names.items[0] : NULL);
     }
     bool own = reverse && (cidr_has(&lan->gateway, &wanted) ||
                            (lan->gateway6.family && cidr_has(&lan->gateway6, &wanted)));

@@ -25,9 +25,10 @@ static const char *const files[] = {INSTANCE_QMP, INSTANCE_GUEST, INSTANCE_PID, 
 
 bool instance_name_check(const char *name, struct err *err)
 {
-    return path_name_ok(name, NAME_MOST) || err_set(err, OPS_EXIT_USAGE,
-                         "1 to 32 letters, digits, '.', '_' or '-', the first a letter or digit",
-                         "'%s' cannot be the name of a machine", name);
+    return path_name_ok(name, NAME_MOST) ||
+           err_set(err, OPS_EXIT_USAGE,
+                   "1 to 32 letters, digits, '.', '_' or '-', the first a letter or digit",
+                   "'%s' cannot be the name of a machine", name);
 }
 
 static char *base_dir(void)

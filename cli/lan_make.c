@@ -153,8 +153,7 @@ bool lan_plan(struct lan *l, const struct lan_wish *w, struct err *err)
     if (!lan_init(l, w->name, err))
         return false;
     l->nat = w->nat;
-    return taken(l, err) &&
-           (w->subnet ? subnet_take(l, w->subnet, err) : subnet_choose(l, err)) &&
+    return taken(l, err) && (w->subnet ? subnet_take(l, w->subnet, err) : subnet_choose(l, err)) &&
            (!w->ipv6 || ipv6_take(l, w->ipv6, err)) && lan_choose_firewall(l, err);
 }
 

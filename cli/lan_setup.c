@@ -79,8 +79,8 @@ static bool tool_there(const char *name)
 
 bool lan_choose_firewall(struct lan *l, struct err *err)
 {
-    l->firewall = !l->nat               ? LAN_NO_FIREWALL
-                  : tool_there("nft")   ? LAN_NFTABLES
+    l->firewall = !l->nat                  ? LAN_NO_FIREWALL
+                  : tool_there("nft")      ? LAN_NFTABLES
                   : tool_there("iptables") ? LAN_IPTABLES
                                            : LAN_NO_FIREWALL;
     return !l->nat || l->firewall != LAN_NO_FIREWALL ||
@@ -97,17 +97,19 @@ static void nftables_add(struct steps *s, const struct lan *l)
     struct cidr network = cidr_network(&l->gateway);
     cidr_text(&network, net);
     buf_addf(&b, "table inet %s { ", l->bridge);
-    buf_addf(&b, "chain nat { type nat hook postrouting priority srcnat; "
-                 "ip saddr %s oifname != \"%s\" masquerade; ",
+    buf_addf(&b,
+             "chain nat { type nat hook postrouting priority srcnat; "
+             "ip saddr %s oifname != \"%s\" masquerade; ",
              net, l->bridge);
     if (l->gateway6.family) {
         network = cidr_network(&l->gateway6);
         cidr_text(&network, net);
         buf_addf(&b, "ip6 saddr %s oifname != \"%s\" masquerade; ", net, l->bridge);
     }
-    buf_addf(&b, "}; chain forward { type filter hook forward priority filter; "
-                 "oifname \"%s\" iifname != \"%s\" ct state established,related accept; "
-                 "oifname \"%s\" iifname != \"%s\" drop; }; }",
+    buf_addf(&b,
+             "}; chain forward { type filter hook forward priority filter; "
+             "oifname \"%s\" iifname != \"%s\" ct state established,related accept; "
+             "oifname \"%s\" iifname != \"%s\" drop; }; }",
              l->bridge, l->bridge, l->bridge, l->bridge);
     step_add(s, "nft", b.data);
     buf_free(&b);
@@ -190,8 +192,8 @@ static bool sysctl_write(const char *setting, struct err *err)
         if (*c == '.')
             *c = '/';
     int fd = open(path, O_WRONLY | O_CLOEXEC);
-    bool ok = (fd >= 0 && write(fd, equals + 1, strlen(equals + 1)) > 0) ||
-              err_errno(err, "write", path);
+    bool ok =
+        (fd >= 0 && write(fd, equals + 1, strlen(equals + 1)) > 0) || err_errno(err, "write", path);
     if (fd >= 0)
         close(fd);
     free(path);

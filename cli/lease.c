@@ -138,8 +138,8 @@ bool lease_take(struct lease *l, const struct lan *lan, const struct cidr *wante
     *l = (struct lease){.fd = -1};
     char *dir = lan_dir(lan, err);
     bool ok = dir && (path_make_dirs(dir) || err_errno(err, "make", dir));
-    ok = ok && (wanted->family ? take_wanted(l, dir, lan, wanted, err)
-                               : search(l, dir, lan, names, err));
+    ok = ok &&
+         (wanted->family ? take_wanted(l, dir, lan, wanted, err) : search(l, dir, lan, names, err));
     l->address.bits = lan->gateway.bits;
     l->address6 = ok ? address6_of(lan, &l->address) : (struct cidr){0};
     free(dir);

@@ -15,9 +15,9 @@
 #include "strlist.h"
 
 struct lease {
-    char *path;          /* NULL: none */
-    int fd;              /* -1: not ours */
-    struct cidr address; /* with the network's prefix */
+    char *path;           /* NULL: none */
+    int fd;               /* -1: not ours */
+    struct cidr address;  /* with the network's prefix */
     struct cidr address6; /* family 0: none */
 };
 

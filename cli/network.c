@@ -33,8 +33,8 @@ static bool nics_parse(struct network *n, const struct network_wish *w, struct e
     const struct strlist *nets = w->nets;
     bool ok = true;
     if (nets->count == 1 && strcmp(nets->items[0], "none") == 0)
-        return !w->options->count || err_set(err, OPS_EXIT_USAGE, NULL,
-                                             "without a network there is nothing to set up");
+        return !w->options->count ||
+               err_set(err, OPS_EXIT_USAGE, NULL, "without a network there is nothing to set up");
     if (!nets->count)
         ok = nic_add(n, "user", err);
     for (size_t i = 0; ok && i < nets->count; i++)

@@ -33,8 +33,8 @@ static bool kind_take(struct nic *n, const char *word, struct err *err)
         n->kind = *word == 'u' ? NIC_USER : NIC_TAP_MADE;
         return true;
     }
-    if (strcmp(word, "bridge") == 0 || (colon && strncmp(word, "tap:", 4) != 0 &&
-                                        strncmp(word, "bridge:", 7) != 0))
+    if (strcmp(word, "bridge") == 0 ||
+        (colon && strncmp(word, "tap:", 4) != 0 && strncmp(word, "bridge:", 7) != 0))
         return err_set(err, OPS_EXIT_USAGE, NULL,
                        "--net must be user, none, tap, tap:IF, bridge:IF or a network's name, "
                        "not %s",
@@ -215,8 +215,7 @@ static bool lan_open(struct nic *n, const struct strlist *names, bool taps, stru
     return reached(&n->ip, &n->gateway, err);
 }
 
-bool nic_open(struct nic *n, size_t index, const struct strlist *names, bool taps,
-              struct err *err)
+bool nic_open(struct nic *n, size_t index, const struct strlist *names, bool taps, struct err *err)
 {
     if (n->kind == NIC_LAN && !lan_open(n, names, taps, err))
         return false;
@@ -234,8 +233,7 @@ bool nic_open(struct nic *n, size_t index, const struct strlist *names, bool tap
 /* The user network: 10.0.2.0/24 for the first card, 10.0.3.0/24 for the next. */
 static struct cidr user_net(const struct nic *n, size_t index)
 {
-    struct cidr usual = {
-        .family = AF_INET, .bits = 24, .bytes = {10, 0, (uint8_t)(2 + index), 0}};
+    struct cidr usual = {.family = AF_INET, .bits = 24, .bytes = {10, 0, (uint8_t)(2 + index), 0}};
     return n->ip.family ? cidr_network(&n->ip) : usual;
 }
 
@@ -299,11 +297,11 @@ void nic_arguments(const struct nic *n, size_t index, const char *bus,
                    const struct forwards *forwards, struct strlist *argv)
 {
     char mtu[24] = "";
-    char *line = n->kind == NIC_USER ? user_argument(n, index, forwards)
-                 : n->kind == NIC_TAP
-                     ? alloc_printf("tap,id=net%zu,ifname=%s,script=no,downscript=no", index,
-                                    n->target)
-                     : alloc_printf("tap,id=net%zu,fd=%d", index, n->tap);
+    char *line =
+        n->kind == NIC_USER ? user_argument(n, index, forwards)
+        : n->kind == NIC_TAP
+            ? alloc_printf("tap,id=net%zu,ifname=%s,script=no,downscript=no", index, n->target)
+            : alloc_printf("tap,id=net%zu,fd=%d", index, n->tap);
     if (n->mtu)
         snprintf(mtu, sizeof mtu, ",host_mtu=%u", n->mtu);
     strlist_add(argv, "-netdev");

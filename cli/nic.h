@@ -44,8 +44,7 @@ bool nic_check(const struct nic *n, struct err *err);
 
 /* Takes an address of the network, and with `taps` makes the tap device. `names`: the machine's;
  * `index` among its cards. */
-bool nic_open(struct nic *n, size_t index, const struct strlist *names, bool taps,
-              struct err *err);
+bool nic_open(struct nic *n, size_t index, const struct strlist *names, bool taps, struct err *err);
 
 /* The manifest's line; freed with free(). */
 char *nic_line(const struct nic *n, size_t index);

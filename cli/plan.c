@@ -240,9 +240,7 @@ bool plan_make(struct plan *p, const struct request *r, bool portable, struct er
     m->gid = p->config.gid;
     m->readonly_rootfs = p->config.readonly_rootfs || r->read_only;
     m->cwd = p->config.cwd ? p->config.cwd : m->cwd;
-    m->hostname = r->hostname          ? r->hostname
-                  : p->config.hostname ? p->config.hostname
-                                       : m->hostname;
+    m->hostname = r->hostname ? r->hostname : p->config.hostname ? p->config.hostname : m->hostname;
     if (!hostname_check(m->hostname, err))
         return false;
     m->aslr = !r->no_aslr && !r->debug; /* gdb is told fixed addresses */

@@ -37,8 +37,8 @@ struct request {
     const char *trace;
     const char *output;
     const char *core;
-    struct strlist nets;                /* --net */
-    struct strlist ips, gateways, dns;  /* of the first card */
+    struct strlist nets;               /* --net */
+    struct strlist ips, gateways, dns; /* of the first card */
     const char *mac, *mtu, *hostname;
     const char *name; /* of the machine */
     const char *restart, *timeout, *log_size;

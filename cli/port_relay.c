@@ -67,7 +67,8 @@ static int port_listen(const struct forward *f)
     struct sockaddr_in6 in = {.sin6_family = AF_INET6, .sin6_port = htons(f->host)};
     const int on = 1;
     inet_pton(AF_INET6, f->address, &in.sin6_addr);
-    int fd = socket(AF_INET6, (f->udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int fd =
+        socket(AF_INET6, (f->udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -1;
     if (!f->udp)

@@ -71,9 +71,10 @@ int tap_make(const char *name, const char *bridge, unsigned mtu, struct err *err
     int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     bool ok = s >= 0 || failed("making a socket", err);
     if (ok && ioctl(fd, TUNSETIFF, &r) < 0)
-        ok = errno == EBUSY ? err_set(err, OPS_EXIT_FAILED, "tap:IF uses a tap device that is there",
-                                      "there is an interface %s already", name)
-                            : failed("making a tap device", err);
+        ok = errno == EBUSY
+                 ? err_set(err, OPS_EXIT_FAILED, "tap:IF uses a tap device that is there",
+                           "there is an interface %s already", name)
+                 : failed("making a tap device", err);
     ok = ok && set_up(s, &r, bridge, mtu, err);
     if (s >= 0)
         close(s);

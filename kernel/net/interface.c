@@ -42,7 +42,7 @@ static uint64_t started;
 static struct waitq changed = WAITQ_INIT(changed); /* woken when an interface changes */
 /* As the manifest and the last lease said; under the stack lock, likewise below. */
 static ip_addr_t name_servers[NAME_SERVERS];
-static unsigned own_servers; /* those of the manifest stand first */
+static unsigned own_servers;           /* those of the manifest stand first */
 static ip6_addr_t gateways6[GATEWAYS]; /* by the interface's number; :: where there is none */
 
 void interface_configure(const struct manifest_list *list)

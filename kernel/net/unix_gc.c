@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Sockets on their way to sockets that nobody can receive from any more: they hold each
- * other for ever unless somebody looks. Whoever closes a socket looks, as on Linux, and whoever sends
- * one more when there are many.
+ * other for ever unless somebody looks. Whoever closes a socket looks, as on Linux, and whoever
+ * sends one more when there are many.
  *
  * A socket is suspect when all references to its file are in inboxes. What can still be
  * reached is what the others' inboxes hold, and so on; a suspect that is not reached is
@@ -18,9 +18,9 @@
 #define MANY  512u
 
 static struct mutex collecting = MUTEX_INIT(collecting);
-static unsigned moves;  /* of descriptors into and out of inboxes */
-static unsigned flying; /* sockets on their way */
-static unsigned debt;   /* closed since the last look */
+static unsigned moves;   /* of descriptors into and out of inboxes */
+static unsigned flying;  /* sockets on their way */
+static unsigned debt;    /* closed since the last look */
 static unsigned sockets; /* at the last look; written under `collecting`, likewise the next */
 static unsigned flew;    /* those on their way that it left */
 

@@ -19,3 +19,4 @@ UNIT_cli_ext4 := $(CLI_EXT4)
 UNIT_LIBS_cli_ext4 := -lext2fs -lcom_err
 UNIT_cli_mounts := cli/mounts.c cli/shares.c cli/verbs.c cli/options.c $(CLI_EXT4)
 UNIT_LIBS_cli_mounts := -lcjson -lext2fs -lcom_err
+UNIT_cli_network := cli/cidr.c cli/dns.c cli/forward.c cli/portowner.c $(CLI_BASE)
