@@ -129,22 +129,20 @@ static bool ipv6_take(struct lan *l, const char *text, struct err *err)
     return net_check(&net, text, l, err);
 }
 
-static bool taken(const struct lan *l, struct err *err)
+/* Is the name free? One that was not finished does not count: it is swept. */
+static bool name_free(const struct lan *l, struct err *err)
 {
     struct lan there;
     struct err ignored = {0};
-    bool is = lan_load(&there, l->name, &ignored) && there.ready;
+    bool known = lan_load(&there, l->name, &ignored);
     err_free(&ignored);
-    if (is)
+    if (known && there.ready)
         return err_set(err, OPS_EXIT_FAILED, "choose another name, or delete it first",
                        "there is a network %s already", l->name);
-    if (if_nametoindex(l->bridge) && !lan_load(&there, l->name, &ignored)) {
-        err_set(err, OPS_EXIT_FAILED, NULL, "there is an interface %s already", l->bridge);
-        err_hint(err, "choose another name, or `ip link delete %s`", l->bridge);
-    } else {
+    if (known || !if_nametoindex(l->bridge))
         return true;
-    }
-    err_free(&ignored);
+    err_set(err, OPS_EXIT_FAILED, NULL, "there is an interface %s already", l->bridge);
+    err_hint(err, "choose another name, or `ip link delete %s`", l->bridge);
     return false;
 }
 
@@ -153,7 +151,8 @@ bool lan_plan(struct lan *l, const struct lan_wish *w, struct err *err)
     if (!lan_init(l, w->name, err))
         return false;
     l->nat = w->nat;
-    return taken(l, err) && (w->subnet ? subnet_take(l, w->subnet, err) : subnet_choose(l, err)) &&
+    return name_free(l, err) &&
+           (w->subnet ? subnet_take(l, w->subnet, err) : subnet_choose(l, err)) &&
            (!w->ipv6 || ipv6_take(l, w->ipv6, err)) && lan_choose_firewall(l, err);
 }
 

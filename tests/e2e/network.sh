@@ -339,6 +339,48 @@ END
     wait_for 20 gone tiny || fail "its address is not free"
 }
 
+# One that runs by itself keeps its address when it is started again, also after a kill.
+test_detached() {
+    namespace
+    ops network create lab --no-nat
+    cat >serve.py <<'END'
+import socket
+l = socket.create_server(("", 80))
+while True:
+    c = l.accept()[0]
+    c.sendall(b"served")
+    c.close()
+END
+    map_scripts
+    ops run -d --name db --net lab -c map.json /usr/bin/python3 /scripts/serve.py
+    want_status 0
+    want_out db
+    local before
+    ops network inspect lab
+    before=$(grep ^machines out)
+    [[ $before == *' db' ]] || fail "not on the network: $before"
+    wait_for 60 served "$before" || fail "no answer"
+    kill -KILL "$(cat "$XDG_RUNTIME_DIR/ops/db/pid")"
+    ops instance wait db
+    ops instance start db
+    want_status 0
+    ops network inspect lab
+    [ "$(grep ^machines out)" = "$before" ] || fail "$before, then $(grep ^machines out)"
+    wait_for 60 served "$before" || fail "no answer again"
+    ops network delete lab
+    want_error 1 'in use by db'
+    ops instance stop --time 1 db
+    ops instance delete db
+    ops network delete lab
+    want_status 0
+    want_no_network lab
+}
+
+served() { # "machines ADDRESS NAME"
+    [ "$(python3 -c 'import socket, sys
+print(socket.create_connection((sys.argv[1].split()[1], 80), 10).recv(99).decode())' "$1" 2>/dev/null)" = served ]
+}
+
 # A second namespace is the outside: it sees the host's address, and cannot reach in.
 test_outside() {
     namespace
