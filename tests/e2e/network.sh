@@ -12,11 +12,11 @@ export LD_LIBRARY_PATH=$PROGRAMS/usr/lib/x86_64-linux-gnu:$PROGRAMS/lib/x86_64-l
 if [ -z "${NETWORK_INSIDE:-}" ] && unshare -nm true 2>/dev/null; then
     NETWORK_INSIDE=1 exec unshare -nm bash "$0" "$@"
 fi
+[ -z "${NETWORK_INSIDE:-}" ] || ip link set lo up
 
 namespace() {
     [ -n "${NETWORK_INSIDE:-}" ] || skip "no network namespace: needs root"
     command -v ip >/dev/null || skip "no ip"
-    ip link set lo up
     export XDG_RUNTIME_DIR=$E2E_TMP/run
     mkdir -m 700 "$XDG_RUNTIME_DIR"
     trap 'kill $(jobs -p) 2>/dev/null; wait; cleanup' EXIT
@@ -607,6 +607,28 @@ test_card_errors() {
     want_error 2 "'a b' cannot be a host name"
 }
 
+# The user network with other addresses: ports lead there, and the host is found.
+test_user_addresses() {
+    cat >serve.py <<'END'
+import socket
+l = socket.create_server(("", 8080))
+print(open("/proc/net/pnp").read().split("\n", 1)[1].strip(), flush=True)
+c = l.accept()[0]
+c.sendall(c.getsockname()[0].encode())
+print(socket.create_connection(("192.168.5.9", int(open("/scripts/port.py").read())), 30).recv(99).decode())
+END
+    python3 -u -c 'import socket
+l = socket.create_server(("127.0.0.1", 0)); print(l.getsockname()[1]); l.accept()[0].sendall(b"the host")' >port.py &
+    wait_for 10 test -s port.py
+    map_scripts
+    machine m -v --ip 192.168.5.20/24 --gateway 192.168.5.9 --dns 192.168.5.77 -p 0:8080 -c map.json /usr/bin/python3 /scripts/serve.py
+    wait_for 60 grep -q '^ops: listening on ' m-err || fail "no server: $(tail -n 3 m-err)"
+    [ "$(python3 -c 'import socket, sys
+print(socket.create_connection(("127.0.0.1", int(sys.argv[1])), 30).recv(99).decode())' "$(sed -n 's/^ops: listening on .*:\([0-9]*\)$/\1/p' m-err)")" = 192.168.5.20 ] || fail "another address"
+    wait
+    [ "$(paste -sd ' ' m-out)" = 'nameserver 192.168.5.77 the host' ] || fail "it says $(cat m-out) $(tail -n 3 m-err)"
+}
+
 ECHO='
 import socket, threading
 def stream(l):
@@ -623,8 +645,7 @@ while True:
 
 # Ports of an IPv6 address: streams with their ends, many at once, and datagrams.
 test_ports_of_ipv6() {
-    [ -e /proc/net/if_inet6 ] && grep -q ' lo$' /proc/net/if_inet6 || ip link set lo up 2>/dev/null
-    grep -q ' lo$' /proc/net/if_inet6 || skip "no IPv6"
+    grep -qs ' lo$' /proc/net/if_inet6 || skip "no IPv6"
     echo "$ECHO" >echo.py
     map_scripts
     machine m -v -p '[::1]:0:8080' --udp '[::1]:8053:5353' -c map.json /usr/bin/python3 /scripts/echo.py
