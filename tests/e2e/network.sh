@@ -24,6 +24,7 @@ namespace() {
 
 # The tests share the namespace.
 cleanup() {
+    "$OPS" instance delete -f db >/dev/null 2>&1
     for name in $(ip -o link show | sed -n 's/^[0-9]*: \([^:@]*\).*/\1/p' | grep -v '^lo$'); do
         ip link delete dev "$name" 2>/dev/null
     done
