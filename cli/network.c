@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/if_tun.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -16,6 +17,7 @@
 #define GUEST_INTERFACE "10.0.2.15/24 10.0.2.2 10.0.2.3" /* what QEMU's user network expects */
 #define HINT            "write -p 8080, -p 8080:80, -p 0.0.0.0:8080:80 or -p 5353:53/udp"
 #define FORWARDS_MAX    1024
+#define QUEUES_MAX      8 /* of a tap device, each with a file */
 
 struct range {
     unsigned first, last;
@@ -177,13 +179,38 @@ bool network_check(struct network *n, struct err *err)
     return true;
 }
 
-void network_arguments(const struct network *n, const char *bus, struct strlist *argv)
+/* 1: the tap device has one queue, and QEMU must not ask for more; it also must ask for several of
+ * one that was made for them. */
+static unsigned tap_queues(const char *tap, unsigned cpus)
+{
+    unsigned flags = 0;
+    char *path = alloc_printf("/sys/class/net/%s/tun_flags", tap);
+    FILE *f = fopen(path, "re");
+    free(path);
+    if (f && fscanf(f, "%x", &flags) != 1)
+        flags = 0;
+    if (f)
+        fclose(f);
+    if (!(flags & IFF_MULTI_QUEUE))
+        return 1;
+    return cpus < 2 ? 2 : cpus < QUEUES_MAX ? cpus : QUEUES_MAX;
+}
+
+void network_arguments(const struct network *n, const char *bus, unsigned cpus,
+                       struct strlist *argv)
 {
     if (n->kind == NETWORK_NONE)
         return;
+    bool pci = strcmp(bus, "pci") == 0;
+    unsigned queues = n->kind == NETWORK_TAP ? tap_queues(n->tap, cpus) : 1;
     char *line = n->kind == NETWORK_TAP
                      ? alloc_printf("tap,id=net0,ifname=%s,script=no,downscript=no", n->tap)
                      : alloc_string("user,id=net0");
+    if (queues > 1) {
+        char *longer = alloc_printf("%s,queues=%u", line, queues);
+        free(line);
+        line = longer;
+    }
     for (size_t i = 0; i < n->forward_count; i++) {
         const struct forward *f = &n->forwards[i];
         char *longer = alloc_printf("%s,hostfwd=%s:%s:%u-:%u", line, f->udp ? "udp" : "tcp",
@@ -195,7 +222,13 @@ void network_arguments(const struct network *n, const char *bus, struct strlist 
     strlist_add(argv, line);
     strlist_add(argv, "-device");
     /* No option ROM: nothing boots from the network. */
-    strlist_addf(argv, "virtio-net-%s,netdev=net0%s", bus, strcmp(bus, "pci") ? "" : ",romfile=");
+    char *device = alloc_printf("virtio-net-%s,netdev=net0%s%s", bus, pci ? ",romfile=" : "",
+                                queues > 1 ? ",mq=on" : "");
+    if (pci && queues > 1) /* one for each queue, for the control queue and for changes */
+        strlist_addf(argv, "%s,vectors=%u", device, 2 * queues + 2);
+    else
+        strlist_add(argv, device);
+    free(device);
     free(line);
 }
 

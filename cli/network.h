@@ -35,8 +35,12 @@ bool network_parse(struct network *n, const char *net, const struct strlist *por
                    const struct strlist *udp_ports, struct err *err);
 /* Tries every forwarded port; says who has it. Chooses the free ports asked for with 0. */
 bool network_check(struct network *n, struct err *err);
-/* QEMU's words for it; `bus`: "device" or "pci". */
-void network_arguments(const struct network *n, const char *bus, struct strlist *argv);
+/*
+ * QEMU's words for it; `bus`: "device" or "pci". A tap device that was made for several queues
+ * gets one for each of the machine's CPUs, and two at least.
+ */
+void network_arguments(const struct network *n, const char *bus, unsigned cpus,
+                       struct strlist *argv);
 /* One line for each address of the host that leads to this TCP port of the guest. */
 void network_announce(const struct network *n, unsigned port, FILE *to);
 /* The manifest's `interface` line; NULL: none. */

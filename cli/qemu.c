@@ -214,7 +214,7 @@ void qemu_command(const struct machine *m, struct strlist *argv)
     }
     strlist_add(argv, "-device");
     strlist_addf(argv, "virtio-rng-%s", bus);
-    network_arguments(m->network, bus, argv);
+    network_arguments(m->network, bus, m->cpus, argv);
     stream_arguments(m, argv);
     debug_arguments(m, argv);
     strlist_add(argv, "-device");

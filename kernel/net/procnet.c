@@ -15,6 +15,7 @@
 #include "net/inet.h"
 #include "net/interface.h"
 #include "net/link.h"
+#include "net/route.h"
 #include "net/tcp_options.h"
 #include "net/tcp_socket.h"
 #include "net/tcp_table.h"
@@ -52,12 +53,13 @@ static int dev_text(struct seq *s)
 }
 
 /* /proc/net/route: hexadecimal, in the byte order of the machine. */
-static void route_line(struct seq *s, unsigned index, u32_t to, u32_t gateway, u32_t mask)
+static void route_line(struct seq *s, unsigned index, u32_t to, u32_t gateway, u32_t mask,
+                       unsigned metric)
 {
     char name[INTERFACE_NAME];
     interface_name(index, name);
-    seq_printf(s, "%s\t%08X\t%08X\t%04X\t0\t0\t0\t%08X\t0\t0\t0\n", name, to, gateway,
-               gateway ? 3 : 1, mask);
+    seq_printf(s, "%s\t%08X\t%08X\t%04X\t0\t0\t%u\t%08X\t0\t0\t0\n", name, to, gateway,
+               gateway ? 3 : 1, metric, mask);
 }
 
 static int route_text(struct seq *s)
@@ -74,9 +76,9 @@ static int route_text(struct seq *s)
         u32_t gateway = ip4_addr_get_u32(netif_ip4_gw(netif));
         if (!own || !link_device(netif))
             continue;
-        if (netif == netif_default && gateway)
-            route_line(s, index, 0, gateway, 0);
-        route_line(s, index, own & mask, 0, mask);
+        if (route_is_default(netif))
+            route_line(s, index, 0, gateway, 0, route_metric(netif));
+        route_line(s, index, own & mask, 0, mask, 0);
     }
     stack_unlock();
     return 0;

@@ -134,4 +134,5 @@
 #define LWIP_HOOK_FILENAME  "net/lwip/hooks.h"
 #define LWIP_HOOK_TCP_ISN   net_tcp_isn
 #define LWIP_HOOK_IP4_INPUT net_ip4_input
+#define LWIP_HOOK_IP4_ROUTE net_ip4_route
 #define LWIP_HOOK_IP6_INPUT net_ip6_input
