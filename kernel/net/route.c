@@ -12,7 +12,8 @@ static bool has_address(const struct netif *netif)
 
 bool route_is_default(const struct netif *netif)
 {
-    return has_address(netif) && !ip4_addr_isany_val(*netif_ip4_gw(netif));
+    return netif->flags & NETIF_FLAG_ETHERNET && has_address(netif) &&
+           !ip4_addr_isany_val(*netif_ip4_gw(netif));
 }
 
 unsigned route_metric(const struct netif *netif)

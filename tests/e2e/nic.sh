@@ -74,9 +74,9 @@ test_cable() {
     for machine in microvm q35; do
         rm -f qmp
         timeout 60 "$OPS" run --machine $machine ./watcher >out 2>err </dev/null &
-        wait_for 40 grep -q '^ready 11' out || fail "$machine: no start: $(said)"
+        wait_for 40 grep -qs '^ready 11' out || fail "$machine: no start: $(said)"
         set_link off
-        wait_for 20 grep -q '^netlink 0 ioctl 10' out || fail "$machine: the cable is out, nobody knows: $(cat out)"
+        wait_for 20 grep -qs '^netlink 0 ioctl 10' out || fail "$machine: the cable is out, nobody knows: $(cat out)"
         set_link on
         wait $!
         STATUS=$?
@@ -98,8 +98,8 @@ for _ in range(2):
 END
     qemu_with -qmp "unix:$T/qmp,server=on,wait=off"
     printf '{"Files": ["%s"]}' "$T/server.py" >files.json
-    timeout 100 "$OPS" run -c files.json -p 0:8080 /usr/bin/python3 "$T/server.py" >out 2>err </dev/null &
-    wait_for 60 grep -q 'listening on' err || fail "no start: $(said)"
+    timeout 100 "$OPS" run -v -c files.json -p 0:8080 /usr/bin/python3 "$T/server.py" >out 2>err </dev/null &
+    wait_for 60 grep -qs 'listening on' err || fail "no start: $(said)"
     cat >client.py <<'END'
 import os, socket, sys
 s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
@@ -123,12 +123,12 @@ socket.create_connection(("127.0.0.1", int(sys.argv[1]))).close()
 END
     mkfifo go
     exec 8<>go
-    timeout 90 python3 client.py "$(grep -o 'listening on .*' err | grep -oE '[0-9]+$')" <go >client-out 2>client-err &
+    timeout 90 python3 client.py "$(sed -n 's/^ops: listening on .*:\([0-9]*\)$/\1/p' err | head -n 1)" <go >client-out 2>client-err &
     CLIENT=$!
-    wait_for 30 grep -q off client-out || fail "no echo: $(cat client-err)"
+    wait_for 30 grep -qs off client-out || fail "no echo: $(cat client-err)"
     set_link off
     echo >&8
-    wait_for 30 grep -q on client-out || fail "no end: $(cat client-err)"
+    wait_for 30 grep -qs on client-out || fail "no end: $(cat client-err)"
     set_link on
     wait $CLIENT || fail "$(tail -n 1 client-err)"
     wait %1
@@ -209,8 +209,8 @@ END
         : >out
         $IN timeout --foreground -k 5 80 "$OPS" run -v --machine $machine --smp 2 --net tap:cable -c files.json \
             /usr/bin/python3 "$T/server.py" >out 2>err </dev/null &
-        wait_for 60 grep -q ready out || fail "$machine: no start: $(said)"
-        grep -q 'eth0: 2 queue pairs' err || fail "$machine: the card has not two queue pairs: $(said)"
+        wait_for 60 grep -qs ready out || fail "$machine: no start: $(said)"
+        grep -qs 'eth0: 2 queue pairs' err || fail "$machine: the card has not two queue pairs: $(said)"
         $IN timeout 60 python3 client.py 2>client-err || fail "$machine: $(tail -n 1 client-err)"
         wait $! || fail "$machine: ended with $?: $(said)"
     done
@@ -246,12 +246,12 @@ END
         local bus=device
         [ $machine = microvm ] || bus=pci
         qemu_with -netdev "user,id=net1,net=10.0.3.0/24,hostfwd=tcp:127.0.0.1:$port-:8080" -device virtio-net-$bus,netdev=net1
-        timeout 100 "$OPS" run --machine $machine -c files.json -p 0:8080 /usr/bin/python3 "$T/server.py" >out 2>err </dev/null &
-        wait_for 60 grep -q 'listening on' err || fail "$machine: no start: $(said)"
-        timeout 60 python3 client.py "$(grep -o 'listening on .*' err | grep -oE '[0-9]+$')" "$port" 2>client-err ||
+        timeout 100 "$OPS" run -v --machine $machine -c files.json -p 0:8080 /usr/bin/python3 "$T/server.py" >out 2>err </dev/null &
+        wait_for 60 grep -qs 'listening on' err || fail "$machine: no start: $(said)"
+        timeout 60 python3 client.py "$(sed -n 's/^ops: listening on .*:\([0-9]*\)$/\1/p' err | head -n 1)" "$port" 2>client-err ||
             fail "$machine: $(tail -n 1 client-err)"
         wait $! || fail "$machine: ended with $?: $(said)"
-        grep -q "eth0', '0'" out || fail "$machine: $(cat out)"
+        grep -qs "eth0', '0'" out || fail "$machine: $(cat out)"
     done
 }
 

@@ -2,6 +2,7 @@
 """DHCP by hand: the exchange, refusals, lies, and with PACKETS_LONG a lease that is renewed and rebound."""
 import os
 import sys
+import time
 
 from machine import *
 
@@ -90,6 +91,42 @@ def test_unasked(m):
         for cut in None, 250, 244:
             reply(m, Forged, kind, "10.0.2.66", cut=cut)
     m.wire.ping()
+
+
+def test_cable(m):
+    """The cable comes back: the server is asked whether the address still holds; refused, it is not used any more."""
+    m.qmp("set_link", name="net0", up=False)
+    m.qmp("set_link", name="net0", up=True)
+    q = asked(m, REQUEST)
+    assert q.packet.dst == "255.255.255.255" and q.options[50] == packed(GUEST4) and 54 not in q.options, q.options
+    reply(m, q, ACKNOWLEDGE)
+    m.wire.ping()
+    m.qmp("set_link", name="net0", up=False)
+    m.qmp("set_link", name="net0", up=True)
+    reply(m, asked(m, REQUEST), REFUSE)
+    lease(m)
+
+
+def test_announce(m):
+    """The host asks for it, as after a migration: the address is told by ARP, that of IPv6 by an advertisement."""
+    wanted = {"ARP", "advertisement"}
+
+    def told(p):
+        if p.kind == 0x806 and p.ip[14:18] == packed(GUEST4) == p.ip[24:28]:
+            wanted.discard("ARP")
+        if p.protocol == 58 and p.payload[0] == 136 and p.dst == "ff02::1" and p.payload[8:24] == packed(p.src) and \
+                p.payload[24:] == b"\2\1" + p.from_mac and p.payload[4:8] == b"\x20\0\0\0":
+            wanted.discard("advertisement")
+        return False
+    m.wire.on_frame = told
+    end = time.monotonic() + PATIENCE
+    while wanted:  # an address that is still being tried (RFC 4862) is not announced
+        m.qmp("announce-self", initial=50, max=100, rounds=1, step=10)
+        again = time.monotonic() + 1
+        while wanted and time.monotonic() < again:
+            m.wire.receive(0.1)
+        assert time.monotonic() < end, f"no announcement: {wanted}"
+    m.wire.on_frame = None
 
 
 if os.environ.get("PACKETS_LONG"):
