@@ -23,8 +23,9 @@
 
 #define ICMP_HEADER 8u
 
-#define QUOTE_MAX 548u /* bytes of a packet that an error quotes: 576 in all (RFC 1812 §4.3.2.3)  \
-                        */
+#define QUOTE_MAX                                                                                  \
+    548u /* bytes of a packet that an error quotes: 576 in all (RFC 1812 §4.3.2.3)                \
+          */
 
 /* What a kind of error means, and whether it is told to who has not asked for errors. */
 struct meaning {

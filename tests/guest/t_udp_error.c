@@ -249,4 +249,3 @@ TEST(segment_errors)
     close(x);
     close(y);
 }
-
