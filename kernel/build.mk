@@ -18,7 +18,7 @@ KERNEL_LDFLAGS := -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,max-page-
 # for ours, most of which call the real ones: net/tcp_table.c, net/tcp_check.c, net/udp_socket.c,
 # net/link.c, net/icmp_error.c.
 LWIP := $(O)/lwip
-LWIP_NAMES := $(addprefix core/,def inet_chksum init ip mem memp netif pbuf raw tcp tcp_in tcp_out udp) \
+LWIP_NAMES := $(addprefix core/,def inet_chksum init ip mem memp netif pbuf raw stats tcp tcp_in tcp_out udp) \
 	$(addprefix core/ipv4/,dhcp etharp icmp igmp ip4 ip4_addr ip4_frag) \
 	$(addprefix core/ipv6/,ethip6 icmp6 inet6 ip6 ip6_addr ip6_frag mld6 nd6) netif/ethernet
 LWIP_OBJ := $(LWIP_NAMES:%=$(LWIP)/obj/%.o)

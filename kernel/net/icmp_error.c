@@ -16,6 +16,7 @@
 #include "lwip/prot/ip6.h"
 #include "lwip/prot/udp.h"
 #include "lwip/pbuf.h"
+#include "lwip/stats.h"
 #include "net/error_queue.h"
 #include "net/lwip/hooks.h"
 #include "net/tcp_error.h"
@@ -183,6 +184,8 @@ void icmp_dest_unreach(struct pbuf *p, enum icmp_dur_type kind)
         *h = (struct icmp_hdr){.type = ICMP_DUR, .code = (u8_t)kind};
         pbuf_copy_partial(p, (u8_t *)q->payload + ICMP_HEADER, quote, 0);
         h->chksum = inet_chksum(h, q->len);
+        MIB2_STATS_INC(mib2.icmpoutmsgs);
+        MIB2_STATS_INC(mib2.icmpoutdestunreachs);
         ip4_output_if(q, NULL, &from, ICMP_TTL, 0, IP_PROTO_ICMP, netif);
     }
     if (q)

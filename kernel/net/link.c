@@ -19,6 +19,7 @@
 #include "lwip/prot/ip6.h"
 #include "netif/ethernet.h"
 #include "net/interface.h"
+#include "net/netstat.h"
 #include "net/tcp_table.h"
 
 #define LOOPBACK_INDEX 1 /* lwip_init() adds it first */
@@ -461,12 +462,19 @@ err_t link_tcp_output6(struct pbuf *p, const ip6_addr_t *src, const ip6_addr_t *
 /* A segment beyond the MTU comes from tcp_output(), with addresses inside its connection. */
 #define CONNECTION_OF(dest, member) CONTAINER_OF((void *)(uintptr_t)(dest), struct tcp_pcb, member)
 
+/* As many as the device cuts it into. */
+static void segments_count(const struct pbuf *p)
+{
+    net_counters.tcp_sent += out_mss ? (p->tot_len - TCP_HLEN + out_mss - 1u) / out_mss : 1;
+}
+
 err_t link_tcp_output4(struct pbuf *p, const ip4_addr_t *src, const ip4_addr_t *dest, u8_t ttl,
                        u8_t tos, u8_t proto, struct netif *netif)
 {
     u16_t mtu = netif->mtu;
     if (mtu && p->tot_len > mtu - IP_HLEN)
         out_mss = tcp_table_mss(CONNECTION_OF(dest, remote_ip.u_addr.ip4));
+    segments_count(p);
     netif->mtu = 0; /* none */
     err_t err = ip4_output_if(p, src, dest, ttl, tos, proto, netif);
     netif->mtu = mtu;
@@ -480,6 +488,7 @@ err_t link_tcp_output6(struct pbuf *p, const ip6_addr_t *src, const ip6_addr_t *
     u16_t mtu = netif->mtu6;
     if (mtu && p->tot_len > mtu - IP6_HLEN)
         out_mss = tcp_table_mss(CONNECTION_OF(dest, remote_ip.u_addr.ip6));
+    segments_count(p);
     netif->mtu6 = 0;
     err_t err = ip6_output_if(p, src, dest, hl, tc, nexth, netif);
     netif->mtu6 = mtu;

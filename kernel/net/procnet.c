@@ -15,6 +15,7 @@
 #include "net/inet.h"
 #include "net/interface.h"
 #include "net/link.h"
+#include "net/netstat.h"
 #include "net/route.h"
 #include "net/tcp_options.h"
 #include "net/tcp_socket.h"
@@ -420,11 +421,14 @@ int procnet_init(void)
         const char *path;
         procfs_text_fn *fn;
     } files[] = {
-        {"net/dev", dev_text},   {"net/route", route_text},       {"net/if_inet6", if_inet6_text},
-        {"net/arp", arp_text},   {"net/igmp", igmp_text},         {"net/tcp", tcp_text},
-        {"net/tcp6", tcp6_text}, {"net/udp", udp_text},           {"net/udp6", udp6_text},
-        {"net/raw", raw_text},   {"net/sockstat", sockstat_text}, {"net/sockstat6", sockstat6_text},
-        {"net/unix", unix_text}, {"net/pnp", interface_pnp_text},
+        {"net/dev", dev_text},           {"net/route", route_text},
+        {"net/if_inet6", if_inet6_text}, {"net/arp", arp_text},
+        {"net/igmp", igmp_text},         {"net/tcp", tcp_text},
+        {"net/tcp6", tcp6_text},         {"net/udp", udp_text},
+        {"net/udp6", udp6_text},         {"net/raw", raw_text},
+        {"net/sockstat", sockstat_text}, {"net/sockstat6", sockstat6_text},
+        {"net/unix", unix_text},         {"net/pnp", interface_pnp_text},
+        {"net/snmp", netstat_snmp_text}, {"net/netstat", netstat_text},
     };
     for (unsigned i = 0; i < ARRAY_SIZE(files); i++) {
         int err = procfs_register(files[i].path, files[i].fn);

@@ -17,6 +17,7 @@
 #include "net/abi.h"
 #include "net/error_queue.h"
 #include "net/inet_options.h"
+#include "net/netstat.h"
 #include "net/options.h"
 
 #define DATAGRAM_MAX  65507u
@@ -88,6 +89,7 @@ static void on_datagram(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip
     if (!u->shut_read && u->used + p->tot_len + DATAGRAM_COST <= u->socket.receive_size)
         d = kmalloc(sizeof *d);
     if (!d) {
+        net_counters.udp_full++;
         pbuf_free(p);
         return;
     }
