@@ -20,9 +20,11 @@
 #include "lwip/ip6_addr.h"
 #include "lwip/mld6.h"
 #include "lwip/netif.h"
+#include "lwip/prot/dhcp.h"
 #include "lwip/prot/icmp6.h"
 #include "lwip/prot/nd6.h"
 #include "net/link.h"
+#include "net/lwip/hooks.h"
 #include "net/netlink.h"
 #include "sched/clock.h"
 #include "sched/thread.h"
@@ -36,6 +38,7 @@
 #define FLAG_MULTICAST 0x1000u
 #define FLAG_LOWER_UP  0x10000u
 #define NEIGHBOUR_HOPS 255 /* RFC 4861: what came over a router is not believed */
+#define HOST_NAME_MAX  64
 #define NAME_SERVERS   3
 #define DHCP_PATIENCE                                                                              \
     (5 * NSEC_PER_SEC) /* so long after the start whoever wants the name servers waits */
@@ -233,6 +236,27 @@ void dns_setserver(u8_t n, const ip_addr_t *server)
         name_servers[n] = *ip_2_ip4(server);
     if (n < NAME_SERVERS - 1)
         ip4_addr_set_zero(&name_servers[n + 1]);
+}
+
+/* A name as RFC 1123 allows it. */
+static bool is_host_name(const char *name)
+{
+    bool sound = *name && *name != '-' && *name != '.';
+    for (; *name; name++)
+        sound &= (*name >= 'a' && *name <= 'z') || (*name >= 'A' && *name <= 'Z') ||
+                 (*name >= '0' && *name <= '9') || *name == '-' || *name == '.';
+    return sound;
+}
+
+void net_dhcp_option(const struct dhcp_msg *msg, u8_t type, u8_t option, u8_t len, struct pbuf *p,
+                     u16_t offset)
+{
+    char name[HOST_NAME_MAX + 1] = "";
+    (void)msg;
+    if (type != DHCP_ACK || option != DHCP_OPTION_HOSTNAME || len > HOST_NAME_MAX ||
+        pbuf_copy_partial(p, name, len, offset) != len || !is_host_name(name))
+        return;
+    socket_process.host_named(name);
 }
 
 /* DHCP is at work and has not come to an end. */

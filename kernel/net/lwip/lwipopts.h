@@ -149,8 +149,11 @@
 #define CHECKSUM_CHECK_TCP    1
 #define LWIP_CHECKSUM_ON_COPY 0
 
-#define LWIP_HOOK_FILENAME  "net/lwip/hooks.h"
-#define LWIP_HOOK_TCP_ISN   net_tcp_isn
+#define LWIP_HOOK_FILENAME             "net/lwip/hooks.h"
+#define LWIP_HOOK_TCP_ISN              net_tcp_isn
+#define DHCP_ADD_EXTRA_REQUEST_OPTIONS , 12 /* the name of this machine */
+#define LWIP_HOOK_DHCP_PARSE_OPTION(netif, dhcp, state, msg, type, option, len, p, offset)         \
+    net_dhcp_option(msg, type, option, len, p, offset)
 #define LWIP_HOOK_IP4_INPUT net_ip4_input
 #define LWIP_HOOK_IP4_ROUTE net_ip4_route
 #define LWIP_HOOK_IP6_INPUT net_ip6_input

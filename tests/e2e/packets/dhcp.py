@@ -27,14 +27,14 @@ class Message:
         self.kind = self.options[53][0]
 
 
-def reply(m, q, kind, address=GUEST4, xid=None, mac=None, options=None, cut=None, server=HOST4):
+def reply(m, q, kind, address=GUEST4, xid=None, mac=None, options=None, cut=None, server=HOST4, more=b""):
     if options is None:
         options = b"\x36\4" + packed(server)
         if kind != REFUSE:
             options += struct.pack("!BBI", 51, 4, LEASE) + struct.pack("!BBI", 58, 4, T1) + \
                 struct.pack("!BBI", 59, 4, T2) + b"\1\4\xff\xff\xff\0" + b"\3\4" + packed(HOST4) + b"\6\4" + packed("10.0.2.3")
     body = b"\2\1\6\0" + (xid or q.xid) + bytes(8) + packed(address) + bytes(8) + (mac or q.mac).ljust(16, b"\0") + \
-        bytes(192) + b"\x63\x82\x53\x63" + bytes([53, 1, kind]) + options + b"\xff"
+        bytes(192) + b"\x63\x82\x53\x63" + bytes([53, 1, kind]) + options + more + b"\xff"
     m.wire.raw(m.wire.guest_mac + MAC + b"\x08\x00" + udp(server, "255.255.255.255", 67, 68, body[:cut]))
 
 
@@ -48,9 +48,9 @@ def asked(m, kind, timeout=PATIENCE):
     return q
 
 
-def lease(m):
+def lease(m, more=b""):
     reply(m, asked(m, DISCOVER, 60), OFFER)
-    reply(m, asked(m, REQUEST), ACKNOWLEDGE)
+    reply(m, asked(m, REQUEST), ACKNOWLEDGE, more=more)
     m.wire.ping()
 
 
@@ -71,7 +71,11 @@ def prepare(m):
         q = Message(m.wire.expect(is_dhcp, "DHCP message"))
     assert q.kind == REQUEST and q.options[50] == packed(GUEST4) and q.options[54] == packed(HOST4), q.options
     reply(m, q, REFUSE)
-    lease(m)
+    q = asked(m, DISCOVER)
+    assert 12 in q.options[55], "the name is not asked for"
+    reply(m, q, OFFER, more=b"\x0c\4evil")  # no lease yet
+    reply(m, asked(m, REQUEST), ACKNOWLEDGE, more=b"\x0c\5evil\n")  # no name
+    m.wire.ping()
 
 
 def test_lease(m):
@@ -94,17 +98,21 @@ def test_unasked(m):
 
 
 def test_cable(m):
-    """The cable comes back: the server is asked whether the address still holds; refused, it is not used any more."""
+    """The cable comes back: the server is asked whether the address still holds; refused, it is not used any more.
+    The answer also tells the machine's name (option 12)."""
     m.qmp("set_link", name="net0", up=False)
     m.qmp("set_link", name="net0", up=True)
     q = asked(m, REQUEST)
     assert q.packet.dst == "255.255.255.255" and q.options[50] == packed(GUEST4) and 54 not in q.options, q.options
-    reply(m, q, ACKNOWLEDGE)
+    assert m.ask("name") == "ops"
+    reply(m, q, ACKNOWLEDGE, more=b"\x0c\x0fGuest-1.example")
     m.wire.ping()
+    assert m.ask("name") == "Guest-1.example"
     m.qmp("set_link", name="net0", up=False)
     m.qmp("set_link", name="net0", up=True)
     reply(m, asked(m, REQUEST), REFUSE)
-    lease(m)
+    lease(m, b"\x0c\5other")
+    assert m.ask("name") == "Guest-1.example"  # it has one now
 
 
 def test_announce(m):

@@ -163,6 +163,13 @@ static void do_option(int fd, int level, int name, int value)
     answer(setsockopt(fd, level, name, &value, sizeof value));
 }
 
+static void do_name(void)
+{
+    char name[65] = "";
+    gethostname(name, sizeof name);
+    puts(name);
+}
+
 static void line_do(char *line)
 {
     char verb[32] = "", text[64] = "";
@@ -198,6 +205,8 @@ static void line_do(char *line)
         answer(setsockopt(a, SOL_SOCKET, SO_LINGER, &(struct linger){1, b}, sizeof(struct linger)));
     else if (!strcmp(verb, "info"))
         do_info(a);
+    else if (!strcmp(verb, "name"))
+        do_name();
     else if (!strcmp(verb, "memory"))
         do_memory();
     else
