@@ -81,7 +81,7 @@ static void challenge(struct tcp_pcb *pcb, bool data)
         return;
     }
     if (t && !data)
-        t->challenged = now | 1; /* 0: never */
+        t->challenged = MAX(now, 1u); /* 0: never */
     net_counters.challenges++;
     tcp_send_empty_ack(pcb);
 }
