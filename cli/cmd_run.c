@@ -34,6 +34,7 @@
 #define RUN_LOG         (UINT64_C(10) << 20)
 #define RUN_LOG_LEAST   (UINT64_C(64) << 10)
 #define RUN_SECONDS_MAX 1000000000
+#define MICROVM_SLOTS   5 /* for what is not always there */
 #define Q35_VOLUMES     8 /* and shares: more slots a small PCI bus should not be asked for */
 
 static const struct option run_rows[] = {
@@ -83,10 +84,35 @@ static const struct option run_rows[] = {
      .argument = "NAME",
      .help = "give the machine a name (`ops instance`, `ops volume attach`)"},
     {.name = "net",
+     .type = OPTION_LIST,
+     .offset = offsetof(struct request, nets),
+     .argument = "NET[,KEY=...]",
+     .help = "user (default), tap[:IF], bridge:IF, a network's name, none"},
+    {.name = "ip",
+     .type = OPTION_LIST,
+     .offset = offsetof(struct request, ips),
+     .argument = "ADDRESS/BITS",
+     .help = "the first card's address, IPv4 or IPv6"},
+    {.name = "gateway",
+     .type = OPTION_LIST,
+     .offset = offsetof(struct request, gateways),
+     .argument = "ADDRESS",
+     .help = "its way out"},
+    {.name = "dns",
+     .type = OPTION_LIST,
+     .offset = offsetof(struct request, dns),
+     .argument = "ADDRESS",
+     .help = "a name server, up to three"},
+    {.name = "mac",
      .type = OPTION_TEXT,
-     .offset = offsetof(struct request, net),
-     .argument = "user|none|tap:NAME",
-     .help = "the network (default: user, needs no root)"},
+     .offset = offsetof(struct request, mac),
+     .argument = "MAC",
+     .help = "its hardware address"},
+    {.name = "mtu",
+     .type = OPTION_TEXT,
+     .offset = offsetof(struct request, mtu),
+     .argument = "BYTES",
+     .help = "its largest packet"},
     {.name = "port",
      .letter = 'p',
      .type = OPTION_LIST,
@@ -249,15 +275,17 @@ static bool sockets_make(struct machine *m, int ours[STREAM_COUNT], struct err *
     return true;
 }
 
-/* QEMU inherits our ends of the streams and the locks of the volumes and of the name. */
+/* QEMU inherits our ends of the streams, the tap devices, and the locks of the volumes, of
+ * addresses and of the name. */
 static bool machine_start(const struct machine *m, const struct instance *instance,
                           struct child *child, const struct strlist *argv, struct err *err)
 {
     size_t count = STREAM_COUNT + m->mounts->count;
-    int *keep = alloc_array(NULL, count + 1, sizeof *keep);
+    int *keep = alloc_array(NULL, count + 2 * NETWORK_CARDS + 1, sizeof *keep);
     memcpy(keep, m->fds, sizeof m->fds);
     for (size_t i = 0; i < m->mounts->count; i++)
         keep[STREAM_COUNT + i] = m->mounts->items[i].fd;
+    count += network_keep(m->network, keep + count);
     if (instance->lock >= 0)
         keep[count++] = instance->lock;
     bool ok = child_start(child, argv, keep, count, err);
@@ -276,7 +304,7 @@ static bool machine_run(struct machine *m, const struct instance *instance, cons
     struct relay_options o = {.verbose = r->verbose,
                               .trace = r->trace != NULL,
                               .limit = r->seconds,
-                              .network = m->network,
+                              .forwards = &m->network->forwards,
                               .watch = watch,
                               .tree = &p->tree};
     struct strlist argv = {0};
@@ -293,7 +321,7 @@ static bool machine_run(struct machine *m, const struct instance *instance, cons
         puts(line);
     } else {
         relay_block_signals();
-        ok = machine_start(m, instance, &child, &argv, err);
+        ok = network_start(m->network, err) && machine_start(m, instance, &child, &argv, err);
         for (int s = 0; s < STREAM_COUNT; s++)
             close(m->fds[s]);
         ok = ok && relay_run(&child, ours, &o, status, err);
@@ -332,29 +360,69 @@ static bool debug_prepare(struct debug *d, const struct plan *p, const char *ker
     return true;
 }
 
-/* Ports of the configuration and of the command line. */
+/* KEY=VALUE of the first card: the configuration's, then the command line's, which replace them. */
+static void card_options(struct strlist *o, const struct plan *p, const struct request *r)
+{
+    strlist_add_all(o, &p->config.card);
+    for (size_t i = 0; i < r->ips.count; i++)
+        strlist_addf(o, "ip=%s", r->ips.items[i]);
+    for (size_t i = 0; i < r->gateways.count; i++)
+        strlist_addf(o, "gateway=%s", r->gateways.items[i]);
+    for (size_t i = 0; i < r->dns.count; i++)
+        strlist_addf(o, "dns=%s", r->dns.items[i]);
+    if (r->mac)
+        strlist_addf(o, "mac=%s", r->mac);
+    if (r->mtu)
+        strlist_addf(o, "mtu=%s", r->mtu);
+}
+
+/* The network and the ports of the configuration and of the command line. */
 static bool network_choose(struct network *n, struct plan *p, const struct request *r,
                            struct err *err)
 {
-    struct strlist ports = {0}, udp_ports = {0};
+    struct strlist ports = {0}, udp_ports = {0}, options = {0};
     strlist_add_all(&ports, &p->config.ports);
     strlist_add_all(&ports, &r->ports);
     strlist_add_all(&udp_ports, &p->config.udp_ports);
     strlist_add_all(&udp_ports, &r->udp_ports);
-    bool ok = network_parse(n, r->net, &ports, &udp_ports, err);
+    card_options(&options, p, r);
+    const struct network_wish wish = {.nets = r->nets.count ? &r->nets : &p->config.nets,
+                                      .options = &options,
+                                      .ports = &ports,
+                                      .udp_ports = &udp_ports};
+    bool ok = network_parse(n, &wish, err);
+    strlist_free(&options);
     strlist_free(&ports);
     strlist_free(&udp_ports);
-    if (ok && network_interface(n))
-        strlist_add(&p->manifest.interface, network_interface(n));
     return ok && (r->dry_run || r->print_manifest || network_check(n, err));
 }
 
-/* microvm has 8 slots: the streams, the root, random numbers, the network and the controller of a
- * machine with a name take one each. */
-static size_t volumes_most(bool q35, const struct network *n, bool named)
+/* Its addresses, once the machine's name is settled (NULL: it has none). */
+static bool network_take(struct network *n, struct plan *p, const struct request *r,
+                         const char *name, struct err *err)
 {
-    size_t slots = 5 - (n->kind != NETWORK_NONE) - named;
-    return q35 ? Q35_VOLUMES : slots;
+    struct strlist names = {0};
+    if (name)
+        strlist_add(&names, name);
+    if (r->hostname || p->config.hostname)
+        strlist_add(&names, p->manifest.hostname);
+    bool ok = network_open(n, &names, !r->dry_run && !r->print_manifest, err);
+    if (ok)
+        network_interfaces(n, &p->manifest.interface);
+    strlist_free(&names);
+    return ok;
+}
+
+/* microvm has 8 slots: the streams, the root, random numbers, each network card and the controller
+ * of a machine with a name take one each. */
+static bool slots_count(bool q35, const struct network *n, bool named, size_t *volumes,
+                        struct err *err)
+{
+    size_t slots = MICROVM_SLOTS - named;
+    *volumes = q35 ? Q35_VOLUMES : slots - (n->nic_count < slots ? n->nic_count : slots);
+    return q35 || n->nic_count <= slots ||
+           err_set(err, OPS_EXIT_USAGE, "--machine q35 has room for more",
+                   "this machine has room for %zu network cards", slots);
 }
 
 /* Its directory is only made when the machine is really started. */
@@ -393,16 +461,17 @@ static bool parts_settle(struct parts *s, struct plan *p, const struct request *
                          struct err *err)
 {
     static const char *const machines[] = {"microvm", "q35"};
-    size_t machine;
+    size_t machine, most;
     if (!choice("machine", r->machine, machines, 2, &machine, err) ||
         !size_choose(&s->machine, r, p, err) || !network_choose(&s->network, p, r, err))
         return false;
-    bool q35 = s->machine.q35 = machine == 1;
+    s->machine.q35 = machine == 1;
+    if (!slots_count(s->machine.q35, &s->network, named, &most, err))
+        return false;
     if (r->print_manifest)
-        return mounts_take(p, r, volumes_most(q35, &s->network, named), NULL, err);
+        return mounts_take(p, r, most, NULL, err);
     return (s->kernel = launch_kernel(r, err)) && (s->qemu = qemu_find(err)) &&
-           accel_choose(&s->machine, r, err) &&
-           mounts_take(p, r, volumes_most(q35, &s->network, named), s->qemu, err);
+           accel_choose(&s->machine, r, err) && mounts_take(p, r, most, s->qemu, err);
 }
 
 static bool parts_run(struct parts *s, struct plan *p, const struct request *r,
@@ -442,11 +511,12 @@ static bool plan_run(struct plan *p, const struct request *r, const struct insta
     struct parts s = {0};
     struct instance own = {.lock = -1};
     bool ok = parts_settle(&s, p, r, claimed || r->name, err);
+    const char *name = claimed ? claimed->name : r->name;
     if (ok && r->print_manifest)
-        ok = manifest_print(p, err);
+        ok = network_take(&s.network, p, r, name, err) && manifest_print(p, err);
     else if (ok)
         ok = image_take(p, r, &s.image, err) && (claimed || name_choose(&own, r, err)) &&
-             manifest_place(p, &s.manifest, err) &&
+             network_take(&s.network, p, r, name, err) && manifest_place(p, &s.manifest, err) &&
              parts_run(&s, p, r, claimed ? claimed : &own, watch, status, err);
     instance_free(&own);
     parts_free(&s);
@@ -522,6 +592,10 @@ void run_request_free(struct request *r)
     strlist_free(&r->shares);
     strlist_free(&r->ports);
     strlist_free(&r->udp_ports);
+    strlist_free(&r->nets);
+    strlist_free(&r->ips);
+    strlist_free(&r->gateways);
+    strlist_free(&r->dns);
 }
 
 static bool request_run(const struct request *r, char **words, int *status, struct err *err)

@@ -20,7 +20,7 @@ struct command {
 };
 
 extern const struct command cmd_build, cmd_image, cmd_instance, cmd_profile, cmd_run, cmd_version,
-    cmd_volume;
+    cmd_volume, cmd_network;
 
 /* Prints the help of one command on stdout. */
 void command_help(const struct command *c);

@@ -2,6 +2,7 @@
 /* The configuration file: one table row a key, see config.h. */
 #include "config.h"
 
+#include <arpa/inet.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,7 @@ enum key_type {
     KEY_MAP,
     KEY_MOUNTS,
     KEY_SHARES,
+    KEY_CARDS,
     KEY_TABLE
 };
 
@@ -50,13 +52,35 @@ static const char *const expected[] = {
     [KEY_MAP] = "an object of strings: {\"host directory\": \"/guest/directory\", ...}",
     [KEY_MOUNTS] = "an object of strings: {\"volume\": \"/guest/directory\", ...}",
     [KEY_SHARES] = "an object of strings: {\"host directory\": \"/guest/directory\", ...}",
+    [KEY_CARDS] = "a list of objects: [{\"BridgeName\": \"br0\", ...}, ...]",
     [KEY_TABLE] = "an object: {...}",
 };
 
+/* Of one network card. */
+static const struct key card_keys[] = {
+    {"BridgeName", KEY_TEXT, offsetof(struct config, bridge_name), NULL},
+    {"Gateway", KEY_TEXT, offsetof(struct config, gateway), NULL},
+    {"IPAddress", KEY_TEXT, offsetof(struct config, ip_address), NULL},
+    {"IPv6Address", KEY_TEXT, offsetof(struct config, ipv6_address), NULL},
+    {"NetMask", KEY_TEXT, offsetof(struct config, net_mask), NULL},
+    {"Network", KEY_TEXT, offsetof(struct config, network), NULL},
+    {"TapName", KEY_TEXT, offsetof(struct config, tap_name), NULL},
+    {0},
+};
+
 static const struct key run_keys[] = {
+    {"Bridged", KEY_BOOL, offsetof(struct config, bridged), NULL},
+    {"BridgeName", KEY_TEXT, offsetof(struct config, bridge_name), NULL},
     {"CPUs", KEY_NUMBER, offsetof(struct config, cpus), NULL},
+    {"Gateway", KEY_TEXT, offsetof(struct config, gateway), NULL},
+    {"IPAddress", KEY_TEXT, offsetof(struct config, ip_address), NULL},
+    {"IPv6Address", KEY_TEXT, offsetof(struct config, ipv6_address), NULL},
     {"Memory", KEY_SIZE, offsetof(struct config, memory), NULL},
+    {"NetMask", KEY_TEXT, offsetof(struct config, net_mask), NULL},
+    {"Network", KEY_TEXT, offsetof(struct config, network), NULL},
+    {"Nics", KEY_CARDS, offsetof(struct config, nets), card_keys},
     {"Ports", KEY_TEXTS, offsetof(struct config, ports), NULL},
+    {"TapName", KEY_TEXT, offsetof(struct config, tap_name), NULL},
     {"UDPPorts", KEY_TEXTS, offsetof(struct config, udp_ports), NULL},
     {0},
 };
@@ -206,6 +230,61 @@ static bool read_list(struct reader *r, const struct key *k, const cJSON *v)
     return true;
 }
 
+/* "10.1.2.3" and "255.255.255.0": /24, which is also what holds without a mask. */
+static bool mask_bits(const char *mask, unsigned *bits, struct err *err)
+{
+    struct in_addr in;
+    *bits = 24;
+    if (!mask)
+        return true;
+    uint32_t m = inet_pton(AF_INET, mask, &in) == 1 ? ntohl(in.s_addr) : 1;
+    for (*bits = 0; *bits < 32 && m & UINT32_C(0x80000000) >> *bits; ++*bits)
+        ;
+    return (*bits < 32 ? m << *bits : 0) == 0 ||
+           err_set(err, OPS_EXIT_USAGE, "write it as 255.255.255.0", "NetMask %s is no mask", mask);
+}
+
+/* What the keys of a card say, as --net and its options do. With `options` NULL they stand in the
+ * word. */
+static bool config_card(const struct config *c, struct strlist *nets, struct strlist *options,
+                        struct err *err)
+{
+    unsigned bits;
+    struct strlist own = {0};
+    char *word = NULL;
+    if (!mask_bits(c->net_mask, &bits, err))
+        return false;
+    if (c->network)
+        word = alloc_string(c->network);
+    else if (c->bridged || c->bridge_name)
+        word = alloc_printf("bridge:%s%s%s", c->bridge_name ? c->bridge_name : "br0",
+                            c->tap_name ? ",ifname=" : "", c->tap_name ? c->tap_name : "");
+    else if (c->tap_name)
+        word = alloc_printf("tap:%s", c->tap_name);
+    if (c->ip_address && strchr(c->ip_address, '/'))
+        strlist_addf(&own, "ip=%s", c->ip_address);
+    else if (c->ip_address)
+        strlist_addf(&own, "ip=%s/%u", c->ip_address, bits);
+    if (c->ipv6_address)
+        strlist_addf(&own, "ip=%s%s", c->ipv6_address, strchr(c->ipv6_address, '/') ? "" : "/64");
+    if (c->gateway)
+        strlist_addf(&own, "gateway=%s", c->gateway);
+    if (!word && !options)
+        word = alloc_string("user");
+    for (size_t i = 0; !options && i < own.count; i++) {
+        char *longer = alloc_printf("%s,%s", word, own.items[i]);
+        free(word);
+        word = longer;
+    }
+    if (word)
+        strlist_add(nets, word);
+    if (options)
+        strlist_add_all(options, &own);
+    strlist_free(&own);
+    free(word);
+    return true;
+}
+
 static bool unknown_key(struct reader *r, const struct key *table, const char *name)
 {
     const char *names[sizeof top_keys / sizeof top_keys[0]];
@@ -229,6 +308,41 @@ static bool unknown_key(struct reader *r, const struct key *table, const char *n
     return false;
 }
 
+static bool read_table(struct reader *r, const struct key *table, const cJSON *object);
+
+static void card_free(struct config *c)
+{
+    char **texts[] = {&c->ip_address, &c->net_mask,    &c->ipv6_address, &c->gateway,
+                      &c->network,    &c->bridge_name, &c->tap_name};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        free(*texts[i]);
+        *texts[i] = NULL;
+    }
+}
+
+/* Each card of the list is read as if it were the whole, and then becomes a word of --net. */
+static bool read_cards(struct reader *r, const struct key *k, const cJSON *v)
+{
+    struct config *whole = r->config;
+    size_t index = 0;
+    bool ok = true;
+    if (!cJSON_IsArray(v))
+        return wrong_type(r, k);
+    r->place.depth++;
+    for (const cJSON *m = v->child; ok && m; m = m->next) {
+        struct config card = {0};
+        r->place.index[r->place.depth - 1] = index++;
+        r->config = &card;
+        ok = cJSON_IsObject(m) ? read_table(r, k->table, m) : wrong_type(r, k);
+        ok = ok && config_card(&card, &whole->nets, NULL, r->err);
+        card_free(&card);
+    }
+    r->config = whole;
+    if (ok)
+        r->place.depth--;
+    return ok;
+}
+
 static bool read_table(struct reader *r, const struct key *table, const cJSON *object)
 {
     size_t index = 0;
@@ -247,6 +361,8 @@ static bool read_table(struct reader *r, const struct key *table, const cJSON *o
             ok = read_number(r, k, v);
         else if (k->type == KEY_BOOL)
             ok = read_bool(r, k, v);
+        else if (k->type == KEY_CARDS)
+            ok = read_cards(r, k, v);
         else if (k->type == KEY_TEXT || k->type == KEY_PATH)
             ok = read_text(r, k, v);
         else
@@ -271,6 +387,12 @@ bool config_parse(struct config *c, const char *name, const char *dir, const cha
                   : json_error(&r.text, &r.place, false, err,
                                "a configuration is an object: {\"Args\": [...], ...}");
     cJSON_Delete(root);
+    struct strlist first = {0};
+    ok = ok && config_card(c, &first, &c->card, err);
+    strlist_add_all(&first, &c->nets); /* Nics are further ones */
+    strlist_free(&c->nets);
+    c->nets = first;
+    card_free(c);
     return ok;
 }
 
@@ -304,5 +426,7 @@ void config_free(struct config *c)
     strlist_free(&c->name_servers);
     strlist_free(&c->ports);
     strlist_free(&c->udp_ports);
+    strlist_free(&c->nets);
+    strlist_free(&c->card);
     *c = (struct config){0};
 }

@@ -24,7 +24,13 @@ struct config {
     struct strlist mounts;           /* NAME:/path[:ro] */
     struct strlist shares;           /* HOST:/path[:ro] */
     struct strlist ports, udp_ports; /* as network_parse() reads them */
+    struct strlist nets;             /* as nic_parse() reads them */
+    struct strlist card;             /* KEY=VALUE for the first of them, likewise */
     char *hostname;
+    /* of RunConfig, until they are in the two above */
+    char *ip_address, *net_mask, *ipv6_address, *gateway;
+    char *network, *bridge_name, *tap_name;
+    bool bridged;
     char *cwd;
     uint64_t uid, gid;
     uint64_t volume_size; /* bytes; 0: not given, likewise below */

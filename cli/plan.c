@@ -2,6 +2,7 @@
 /* What an image will hold and how its program starts: see plan.h. */
 #include "plan.h"
 
+#include <ctype.h>
 #include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -168,8 +169,9 @@ static bool map_add(struct plan *p, const char *pattern, const char *guest, stru
 
 static bool files_add(struct plan *p, const struct request *r, struct err *err)
 {
+    const struct strlist none = {0}; /* --dns goes to the kernel, which tells them */
     const struct sysfiles s = {.hostname = p->manifest.hostname,
-                               .name_servers = &p->config.name_servers,
+                               .name_servers = r->dns.count ? &none : &p->config.name_servers,
                                .uid = p->config.uid,
                                .gid = p->config.gid};
     if (!sysfiles_add_dirs(&p->tree, err) || !program_add(p, err))
@@ -215,6 +217,17 @@ static bool mounts_make(struct plan *p, const struct request *r, bool portable, 
     return ok;
 }
 
+/* As sethostname(2) and RFC 1123 have it. */
+static bool hostname_check(const char *name, struct err *err)
+{
+    size_t n = strlen(name);
+    bool ok = n >= 1 && n <= 64 && name[0] != '-' && name[0] != '.' && name[n - 1] != '-';
+    for (size_t i = 0; ok && i < n; i++)
+        ok = isalnum((unsigned char)name[i]) || strchr(".-", name[i]);
+    return ok || err_set(err, OPS_EXIT_USAGE, "1 to 64 letters, digits, '-' and '.'",
+                         "'%s' cannot be a host name", name);
+}
+
 bool plan_make(struct plan *p, const struct request *r, bool portable, struct err *err)
 {
     *p = (struct plan){0};
@@ -227,7 +240,9 @@ bool plan_make(struct plan *p, const struct request *r, bool portable, struct er
     m->gid = p->config.gid;
     m->readonly_rootfs = p->config.readonly_rootfs || r->read_only;
     m->cwd = p->config.cwd ? p->config.cwd : m->cwd;
-    m->hostname = p->config.hostname ? p->config.hostname : m->hostname;
+    m->hostname = r->hostname ? r->hostname : p->config.hostname ? p->config.hostname : m->hostname;
+    if (!hostname_check(m->hostname, err))
+        return false;
     m->aslr = !r->no_aslr && !r->debug; /* gdb is told fixed addresses */
     m->core = r->core != NULL;
     m->trace = r->trace ? r->trace : m->trace;

@@ -157,3 +157,5 @@
 #define LWIP_HOOK_IP4_INPUT net_ip4_input
 #define LWIP_HOOK_IP4_ROUTE net_ip4_route
 #define LWIP_HOOK_IP6_INPUT net_ip6_input
+
+#define LWIP_HOOK_ND6_GET_GW(netif, dest) net_ip6_gateway(netif)
