@@ -80,11 +80,12 @@ bool network_start(struct network *n, struct err *err)
            dns_server_start(n->nics, n->nic_count, &n->names, err);
 }
 
-void network_arguments(const struct network *n, const char *bus, struct strlist *argv)
+void network_arguments(const struct network *n, const char *bus, unsigned cpus,
+                       struct strlist *argv)
 {
     const struct nic *user = user_card(n);
     for (size_t i = 0; i < n->nic_count; i++)
-        nic_arguments(&n->nics[i], i, bus, &n->nics[i] == user ? &n->forwards : NULL, argv);
+        nic_arguments(&n->nics[i], i, bus, cpus, &n->nics[i] == user ? &n->forwards : NULL, argv);
 }
 
 size_t network_keep(const struct network *n, int *fds)

@@ -39,7 +39,8 @@ bool network_open(struct network *n, const struct strlist *names, bool started, 
 bool network_start(struct network *n, struct err *err);
 
 /* QEMU's words for it; `bus`: "device" or "pci". */
-void network_arguments(const struct network *n, const char *bus, struct strlist *argv);
+void network_arguments(const struct network *n, const char *bus, unsigned cpus,
+                       struct strlist *argv);
 /* Descriptors that QEMU inherits, at most two a card: how many. */
 size_t network_keep(const struct network *n, int *fds);
 /* The manifest's `interface` lines. */

@@ -3,6 +3,7 @@
 #include "nic.h"
 
 #include <ctype.h>
+#include <linux/if_tun.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,8 +18,9 @@
 #include "ops/exit.h"
 #include "tap.h"
 
-#define MTU_LEAST 576
-#define MTU_MOST  65000
+#define QUEUES_MAX 8 /* of a tap device, each with a file */
+#define MTU_LEAST  576
+#define MTU_MOST   65000
 
 static bool interface_ok(const char *name)
 {
@@ -293,23 +295,47 @@ static char *user_argument(const struct nic *n, size_t index, const struct forwa
     return line;
 }
 
-void nic_arguments(const struct nic *n, size_t index, const char *bus,
+/* 1: the tap device has one queue, and QEMU must not ask for more; it also must ask for several of
+ * one that was made for them. */
+static unsigned tap_queues(const char *tap, unsigned cpus)
+{
+    unsigned flags = 0;
+    char *path = alloc_printf("/sys/class/net/%s/tun_flags", tap);
+    FILE *f = fopen(path, "re");
+    free(path);
+    if (f && fscanf(f, "%x", &flags) != 1)
+        flags = 0;
+    if (f)
+        fclose(f);
+    if (!(flags & IFF_MULTI_QUEUE))
+        return 1;
+    return cpus < 2 ? 2 : cpus < QUEUES_MAX ? cpus : QUEUES_MAX;
+}
+
+void nic_arguments(const struct nic *n, size_t index, const char *bus, unsigned cpus,
                    const struct forwards *forwards, struct strlist *argv)
 {
-    char mtu[24] = "";
-    char *line =
-        n->kind == NIC_USER ? user_argument(n, index, forwards)
-        : n->kind == NIC_TAP
-            ? alloc_printf("tap,id=net%zu,ifname=%s,script=no,downscript=no", index, n->target)
-            : alloc_printf("tap,id=net%zu,fd=%d", index, n->tap);
+    char mtu[24] = "", several[32] = "", vectors[24] = "";
+    bool pci = strcmp(bus, "pci") == 0;
+    unsigned queues = n->kind == NIC_TAP ? tap_queues(n->target, cpus) : 1;
+    if (queues > 1)
+        snprintf(several, sizeof several, ",queues=%u", queues);
+    if (queues > 1 && pci) /* one for each queue, for the control queue and for changes */
+        snprintf(vectors, sizeof vectors, ",vectors=%u", 2 * queues + 2);
+    char *line = n->kind == NIC_USER ? user_argument(n, index, forwards)
+                 : n->kind == NIC_TAP
+                     ? alloc_printf("tap,id=net%zu,ifname=%s,script=no,downscript=no%s", index,
+                                    n->target, several)
+                     : alloc_printf("tap,id=net%zu,fd=%d", index, n->tap);
     if (n->mtu)
         snprintf(mtu, sizeof mtu, ",host_mtu=%u", n->mtu);
     strlist_add(argv, "-netdev");
     strlist_add(argv, line);
     strlist_add(argv, "-device");
     /* No option ROM: nothing boots from the network. */
-    strlist_addf(argv, "virtio-net-%s,netdev=net%zu%s%s%s%s", bus, index, n->mac ? ",mac=" : "",
-                 n->mac ? n->mac : "", mtu, strcmp(bus, "pci") ? "" : ",romfile=");
+    strlist_addf(argv, "virtio-net-%s,netdev=net%zu%s%s%s%s%s%s", bus, index, n->mac ? ",mac=" : "",
+                 n->mac ? n->mac : "", mtu, pci ? ",romfile=" : "", queues > 1 ? ",mq=on" : "",
+                 vectors);
     free(line);
 }
 

@@ -48,7 +48,10 @@ bool nic_open(struct nic *n, size_t index, const struct strlist *names, bool tap
 
 /* The manifest's line; freed with free(). */
 char *nic_line(const struct nic *n, size_t index);
-/* QEMU's words. `forwards`: for a card of the user network, else NULL. */
-void nic_arguments(const struct nic *n, size_t index, const char *bus,
+/*
+ * QEMU's words. `forwards`: for a card of the user network, else NULL. A tap device that was made
+ * for several queues gets one for each of the machine's CPUs, and two at least.
+ */
+void nic_arguments(const struct nic *n, size_t index, const char *bus, unsigned cpus,
                    const struct forwards *forwards, struct strlist *argv);
 void nic_free(struct nic *n);

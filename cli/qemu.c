@@ -216,7 +216,7 @@ void qemu_command(const struct machine *m, struct strlist *argv)
     strlist_addf(argv, "virtio-rng-%s", bus);
     strlist_add(argv, "-device"); /* what the program frees goes back to the host */
     strlist_addf(argv, "virtio-balloon-%s,free-page-reporting=on", bus);
-    network_arguments(m->network, bus, argv);
+    network_arguments(m->network, bus, m->cpus, argv);
     stream_arguments(m, argv);
     debug_arguments(m, argv);
     strlist_add(argv, "-device");

@@ -16,9 +16,9 @@ KERNEL_LDFLAGS := -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,max-page-
 
 # lwIP is built out of tree from its unmodified source. The names of some functions are exchanged
 # for ours, most of which call the real ones: net/tcp_table.c, net/tcp_check.c, net/udp_socket.c,
-# net/link.c.
+# net/link.c, net/icmp_error.c, net/neighbour.c.
 LWIP := $(O)/lwip
-LWIP_NAMES := $(addprefix core/,def inet_chksum init ip mem memp netif pbuf raw tcp tcp_in tcp_out udp) \
+LWIP_NAMES := $(addprefix core/,def inet_chksum init ip mem memp netif pbuf raw stats tcp tcp_in tcp_out udp) \
 	$(addprefix core/ipv4/,dhcp etharp icmp igmp ip4 ip4_addr ip4_frag) \
 	$(addprefix core/ipv6/,ethip6 icmp6 inet6 ip6 ip6_addr ip6_frag mld6 nd6) netif/ethernet
 LWIP_OBJ := $(LWIP_NAMES:%=$(LWIP)/obj/%.o)
@@ -39,6 +39,8 @@ $(LWIP)/obj/core/ipv4/ip4.o $(LWIP)/obj/core/ipv6/ip6.o: LWIP_RENAME := -Dtcp_in
 $(LWIP)/obj/core/tcp_out.o: LWIP_RENAME := -Dip4_output_if=link_tcp_output4 -Dip6_output_if=link_tcp_output6
 
 $(LWIP)/obj/core/tcp_in.o: LWIP_RENAME := -Dtcp_rst=tcp_check_reset -Dtcp_rst_netif=tcp_check_reset_netif
+$(LWIP)/obj/core/ipv4/icmp.o: LWIP_RENAME := -Dicmp_dest_unreach=icmp_dest_unreach_short
+$(LWIP)/obj/core/ipv6/nd6.o: LWIP_RENAME := -Dmemp_malloc=neighbour_entry_malloc
 $(LWIP)/obj/core/tcp.o: LWIP_RENAME := -Dtcp_split_unsent_seg=tcp_table_split
 
 # DHCP shall ask for name servers: net/interface.c takes them.

@@ -23,13 +23,15 @@
 #define OPS_MANIFEST_MAGIC "ops-manifest 1"
 #define OPS_MANIFEST_MAX   (4u << 20)
 
+#define OPS_HOSTNAME "ops"
+
 /* X(type, name, default): the field of `struct manifest` has the key's name. */
 #define OPS_MANIFEST_KEYS(X)                                                                       \
     X(STR, program, "")             /* absolute path of the ELF file in the image; required */     \
     X(LIST, arg, )                  /* argv, argv[0] first; none: argv[0] is the program's path */ \
     X(LIST, env, )                  /* NAME=value */                                               \
     X(STR, cwd, "/")                /* working directory */                                        \
-    X(STR, hostname, "ops")         /* uname's nodename */                                         \
+    X(STR, hostname, OPS_HOSTNAME)  /* uname's nodename; unchanged, DHCP may tell another */       \
     X(STR, root, "ops-root")        /* volume label of the ext4 root filesystem */                 \
     X(BOOL, readonly_rootfs, false) /* it is mounted so that nothing changes it */                 \
     X(LIST, mount, )     /* a volume each: LABEL:/path or UUID:/path, `:ro` behind: not written */ \

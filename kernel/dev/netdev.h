@@ -29,6 +29,7 @@ struct net_offload {
     enum net_segmentation segmentation;
     uint16_t segment; /* payload bytes of each segment */
     uint16_t header;  /* bytes of the headers that each segment repeats */
+    uint8_t flow;     /* frames with the same one keep their order */
 };
 
 #define NET_BUFFER_ROOM 64 /* bytes at `room` for the stack */
@@ -57,6 +58,8 @@ struct netdev_ops {
     void (*release)(struct netdev *d, struct net_buffer *b); /* gives one piece back */
     /* Fills the receive ring and asks for an interrupt. True: frames are there already. */
     bool (*listen)(struct netdev *d);
+    /* What `announce` asked for was done; clears it, now or at a later call. */
+    void (*announced)(struct netdev *d);
 };
 
 struct netdev {
@@ -65,7 +68,9 @@ struct netdev {
     uint8_t mac[6];
     uint16_t mtu;                      /* payload bytes of a frame */
     bool checksum, segment4, segment6; /* what send() can offload */
-    volatile bool link;                /* a cable is plugged in */
+    unsigned queues;                   /* to send; with one, offload.flow means nothing */
+    volatile bool link;                /* a cable is plugged in; wake() when it changes */
+    volatile bool announce;            /* the network shall be told where we are; wake() */
     void (*wake)(struct netdev *d);    /* the stack's: look at the device; interrupt context */
     void *stack;                       /* the stack's */
     uint64_t received, received_bytes, sent, sent_bytes, dropped;

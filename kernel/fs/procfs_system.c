@@ -9,12 +9,46 @@
 #include "fs/lock.h"
 #include "fs/mount.h"
 #include "fs/procfs_node.h"
+#include "lib/fmt.h"
+#include "mem/kmalloc.h"
 #include "mem/page.h"
 #include "sched/clock.h"
 #include "sched/thread.h"
 #include "vm/huge.h"
 
 #define KIB_PER_PAGE (PAGE_SIZE / 1024)
+
+/* slabinfo(5); Linux, too, names sizes from 1024 on by "k". */
+static int slabinfo_text(struct seq *s)
+{
+    struct kmalloc_count c;
+    seq_text(s,
+             "slabinfo - version: 2.1\n"
+             "# name            <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab> : "
+             "tunables <limit> <batchcount> <sharedfactor> : slabdata <active_slabs> <num_slabs> "
+             "<sharedavail>\n");
+    for (unsigned i = 0; kmalloc_count(i, &c); i++) {
+        char name[24];
+        bool k = c.size >= 1024 && c.size % 1024 == 0;
+        snprintf(name, sizeof name, "kmalloc-%lu%s", k ? c.size / 1024 : c.size, k ? "k" : "");
+        size_t each = MAX(PAGE_SIZE / c.size, (size_t)1), span = MAX(c.size / PAGE_SIZE, (size_t)1);
+        seq_printf(s,
+                   "%-17s %6lu %6lu %6lu %4lu %4lu : tunables    0    0    0 : slabdata %6lu %6lu"
+                   "      0\n",
+                   name, c.used, c.there, c.size, each, span, c.pages / span, c.pages / span);
+    }
+    return 0;
+}
+
+/* Pages of the kernel's own objects. */
+static unsigned long slab_pages(void)
+{
+    struct kmalloc_count c;
+    unsigned long pages = 0;
+    for (unsigned i = 0; kmalloc_count(i, &c); i++)
+        pages += c.pages;
+    return pages;
+}
 
 static int meminfo_text(struct seq *s)
 {
@@ -38,6 +72,9 @@ static int meminfo_text(struct seq *s)
         {"SwapFree:", 0},
         {"Dirty:", dirty},
         {"Shmem:", 0},
+        {"Slab:", slab_pages() * KIB_PER_PAGE},
+        {"SReclaimable:", 0},
+        {"SUnreclaim:", slab_pages() * KIB_PER_PAGE},
         {"CommitLimit:", total},
         {"Committed_AS:", total - free},
         {"AnonHugePages:", huge_bytes() >> 10},
@@ -200,5 +237,9 @@ int proc_system_register(void)
         if (!n->text)
             n->text = texts[i].text;
     }
+    struct proc_node *slabs = proc_node_make("slabinfo", S_IFREG | 0400);
+    if (!slabs)
+        return -ENOMEM;
+    slabs->text = slabinfo_text;
     return 0;
 }

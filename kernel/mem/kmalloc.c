@@ -16,13 +16,15 @@
 struct size_class {
     struct spinlock lock;
     uint32_t size;
-    uint32_t spare;      /* empty slabs kept */
+    uint32_t spare; /* empty slabs kept */
+    uint32_t used;  /* objects handed out */
+    uint32_t slabs;
     struct list partial; /* slabs with a free object */
 };
 
 #define CLASS(n)                                                                                   \
     {                                                                                              \
-        SPINLOCK_INIT, n, 0,                                                                       \
+        SPINLOCK_INIT, n, 0, 0, 0,                                                                 \
         {                                                                                          \
             NULL, NULL                                                                             \
         }                                                                                          \
@@ -31,7 +33,7 @@ static struct size_class classes[] = {CLASS(16),  CLASS(32),   CLASS(64),   CLAS
                                       CLASS(192), CLASS(256),  CLASS(384),  CLASS(512),
                                       CLASS(768), CLASS(1024), CLASS(1344), CLASS(2048)};
 static const char large_owner;
-static size_t used_bytes;
+static size_t large_used[PAGE_ORDER_MAX]; /* blocks of whole pages, by order */
 
 /* Class of a size, by 16 bytes up to 2048: filled at the first use. */
 static uint8_t class_index[2048 / 16 + 1];
@@ -89,11 +91,12 @@ static void *alloc_small(struct size_class *c, bool io)
             return NULL;
         flags = spin_lock_irq(&c->lock);
         c->spare++;
+        c->slabs++;
         list_add_head(&c->partial, &p->link);
     }
     void *obj = slab_take(c, LIST_ENTRY(c->partial.next, struct page, link));
+    c->used++;
     spin_unlock_irq(&c->lock, flags);
-    __atomic_add_fetch(&used_bytes, c->size, __ATOMIC_RELAXED);
     return obj;
 }
 
@@ -106,7 +109,7 @@ static void *alloc_large(size_t n)
     if (!p)
         return NULL;
     p->owner = (void *)&large_owner;
-    __atomic_add_fetch(&used_bytes, PAGE_SIZE << order, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&large_used[order], 1, __ATOMIC_RELAXED);
     return page_address(p);
 }
 
@@ -149,8 +152,8 @@ void kfree(void *obj)
         return;
     struct page *p = page_of_address(obj);
     ASSERT(p && p->owner);
-    __atomic_sub_fetch(&used_bytes, block_size(p), __ATOMIC_RELAXED);
     if (p->owner == &large_owner) {
+        __atomic_sub_fetch(&large_used[p->order], 1, __ATOMIC_RELAXED);
         page_put(p);
         return;
     }
@@ -161,6 +164,8 @@ void kfree(void *obj)
     *(uint64_t *)obj = p->index;
     p->index = (uint64_t)obj;
     bool drop = --p->pad == 0 && c->spare > 0;
+    c->used--;
+    c->slabs -= drop;
     if (drop)
         list_remove(&p->link);
     else if (!p->pad)
@@ -198,5 +203,26 @@ void *kmemdup(const void *p, size_t n)
 
 size_t kmalloc_used(void)
 {
-    return used_bytes;
+    struct kmalloc_count c;
+    size_t n = 0;
+    for (unsigned i = 0; kmalloc_count(i, &c); i++)
+        n += c.used * c.size;
+    return n;
+}
+
+bool kmalloc_count(unsigned index, struct kmalloc_count *out)
+{
+    if (index < ARRAY_SIZE(classes)) {
+        struct size_class *c = &classes[index];
+        irqflags_t flags = spin_lock_irq(&c->lock);
+        *out = (struct kmalloc_count){c->size, c->used, c->slabs * (PAGE_SIZE / c->size), c->slabs};
+        spin_unlock_irq(&c->lock, flags);
+        return true;
+    }
+    index -= ARRAY_SIZE(classes);
+    if (index >= PAGE_ORDER_MAX)
+        return false;
+    size_t n = __atomic_load_n(&large_used[index], __ATOMIC_RELAXED);
+    *out = (struct kmalloc_count){PAGE_SIZE << index, n, n, n << index};
+    return true;
 }

@@ -19,3 +19,12 @@ void kfree(void *p); /* NULL is fine */
 char *kstrdup(const char *s);
 void *kmemdup(const void *p, size_t n);
 size_t kmalloc_used(void); /* bytes handed out, rounded to size classes */
+
+/* How much of one size there is. */
+struct kmalloc_count {
+    size_t size;
+    size_t used, there; /* blocks handed out; with those that are free */
+    size_t pages;
+};
+/* Sizes in ascending order, index 0 and on; false behind the last. */
+bool kmalloc_count(unsigned index, struct kmalloc_count *out);

@@ -2,6 +2,8 @@
 /* The numbers of Linux' socket interface that no UAPI header holds. */
 #pragma once
 
+#include "lib/types.h"
+
 #define AF_UNSPEC  0
 #define AF_UNIX    1
 #define AF_INET    2
@@ -40,6 +42,15 @@
 #define SCM_RIGHTS      1
 #define SCM_CREDENTIALS 2
 #define SCM_FILES_MAX   253
+
+/* <linux/errqueue.h> does not compile without a C library. */
+struct sock_extended_err {
+    uint32_t ee_errno;
+    uint8_t ee_origin, ee_type, ee_code, ee_pad;
+    uint32_t ee_info, ee_data;
+};
+#define SO_EE_ORIGIN_ICMP  2
+#define SO_EE_ORIGIN_ICMP6 3
 
 #define SHUT_RD   0
 #define SHUT_WR   1

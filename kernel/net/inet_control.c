@@ -2,6 +2,7 @@
 /* Control messages of the Internet families: what came with a datagram, what shall go with one. */
 #include <asm/socket.h>
 #include <linux/errno.h>
+#include <linux/udp.h>
 
 #include "lib/string.h"
 #include "lwip/prot/ip4.h"
@@ -144,12 +145,22 @@ static int departure6(const struct control_message *c, struct inet_departure *d)
     }
 }
 
+static int departure_udp(const struct control_message *c, struct inet_departure *d)
+{
+    uint16_t segment;
+    if (c->type != UDP_SEGMENT || c->len != sizeof segment)
+        return -EINVAL;
+    memcpy(&segment, c->data, sizeof segment);
+    d->segment = segment;
+    return 0;
+}
+
 int inet_departure_get(const struct message *m, struct inet_departure *d)
 {
     struct control_message c;
     size_t at = 0;
     int err;
-    *d = (struct inet_departure){.ttl = -1, .tos = -1};
+    *d = (struct inet_departure){.ttl = -1, .tos = -1, .segment = -1};
     while ((err = control_next(m, &at, &c)) > 0) {
         if (c.level == SOL_SOCKET)
             err = c.type == SCM_RIGHTS || c.type == SCM_CREDENTIALS ? 0 : -EINVAL;
@@ -157,6 +168,8 @@ int inet_departure_get(const struct message *m, struct inet_departure *d)
             err = departure4(&c, d);
         else if (c.level == IPPROTO_IPV6)
             err = departure6(&c, d);
+        else if (c.level == IPPROTO_UDP)
+            err = departure_udp(&c, d);
         else
             err = 0;
         if (err)

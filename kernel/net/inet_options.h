@@ -91,6 +91,7 @@ struct inet_departure {
     ip_addr_t source;
     unsigned device; /* 0: by the routes */
     int ttl, tos;    /* -1: as the options say */
+    int segment;     /* UDP_SEGMENT: bytes of each datagram; -1: as the option says */
 };
 /* -EINVAL. */
 int inet_departure_get(const struct message *m, struct inet_departure *d);

@@ -13,8 +13,16 @@
 #include "lib/fmt.h"
 #include "lib/string.h"
 #include "lwip/dhcp.h"
+#include "lwip/etharp.h"
+#include "lwip/igmp.h"
+#include "lwip/inet_chksum.h"
+#include "lwip/ip6.h"
 #include "lwip/ip6_addr.h"
+#include "lwip/mld6.h"
 #include "lwip/netif.h"
+#include "lwip/prot/dhcp.h"
+#include "lwip/prot/icmp6.h"
+#include "lwip/prot/nd6.h"
 #include "net/link.h"
 #include "net/lwip/hooks.h"
 #include "net/netlink.h"
@@ -29,6 +37,8 @@
 #define FLAG_RUNNING   0x40u
 #define FLAG_MULTICAST 0x1000u
 #define FLAG_LOWER_UP  0x10000u
+#define NEIGHBOUR_HOPS 255 /* RFC 4861: what came over a router is not believed */
+#define HOST_NAME_MAX  64
 #define NAME_SERVERS   3
 #define GATEWAYS       40u
 #define DHCP_PATIENCE                                                                              \
@@ -146,8 +156,47 @@ static void default_choose(struct netif *netif)
 
 static void address_changed(struct netif *netif)
 {
-    netlink_address_changed(netif_get_index(netif));
+    netlink_changed(netif_get_index(netif), NETLINK_LINK | NETLINK_ADDRESSES);
     waitq_wake(&changed, 0);
+}
+
+static void link_changed(struct netif *netif)
+{
+    netlink_changed(netif_get_index(netif), NETLINK_LINK);
+}
+
+/* RFC 4861 §7.2.6: an advertisement that nobody asked for, with the address of our card. */
+static void neighbour_advertise(struct netif *netif, const ip6_addr_t *address)
+{
+    struct pbuf *p = pbuf_alloc(PBUF_IP, sizeof(struct na_header) + 8, PBUF_RAM);
+    ip6_addr_t all;
+    if (!p)
+        return;
+    struct na_header *na = p->payload;
+    uint8_t *option = (uint8_t *)(na + 1);
+    memset(na, 0, p->len);
+    na->type = ICMP6_TYPE_NA;
+    na->flags = ND6_FLAG_OVERRIDE;
+    ip6_addr_copy_to_packed(na->target_address, *address);
+    option[0] = ND6_OPTION_TYPE_TARGET_LLADDR;
+    option[1] = 1; /* unit: 8 bytes */
+    memcpy(option + 2, netif->hwaddr, 6);
+    ip6_addr_set_allnodes_linklocal(&all);
+    ip6_addr_assign_zone(&all, IP6_MULTICAST, netif);
+    na->chksum = ip6_chksum_pseudo(p, IP6_NEXTH_ICMP6, p->len, address, &all);
+    ip6_output_if(p, address, &all, NEIGHBOUR_HOPS, 0, IP6_NEXTH_ICMP6, netif);
+    pbuf_free(p);
+}
+
+void interface_announce(struct netif *netif)
+{
+    if (!ip4_addr_isany_val(*netif_ip4_addr(netif)))
+        etharp_gratuitous(netif);
+    igmp_report_groups(netif);
+    mld6_report_groups(netif);
+    for (s8_t i = 0; i < LWIP_IPV6_NUM_ADDRESSES; i++)
+        if (ip6_addr_isvalid(netif_ip6_addr_state(netif, i)))
+            neighbour_advertise(netif, netif_ip6_addr(netif, i));
 }
 
 static int device_start(struct netdev *d, void *arg)
@@ -162,6 +211,7 @@ static int device_start(struct netdev *d, void *arg)
         return 0;
     }
     netif_set_status_callback(netif, address_changed);
+    netif_set_link_callback(netif, link_changed);
     netif_create_ip6_linklocal_address(netif, 1);
     netif_set_ip6_autoconfig_enabled(netif, 1);
     for (const char *rest = word(line, text, sizeof text); text[0];
@@ -259,6 +309,27 @@ void dns_setserver(u8_t n, const ip_addr_t *server)
         name_servers[i] = *server;
     if (i + 1 < NAME_SERVERS)
         ip_addr_set_zero(&name_servers[i + 1]);
+}
+
+/* A name as RFC 1123 allows it. */
+static bool is_host_name(const char *name)
+{
+    bool sound = *name && *name != '-' && *name != '.';
+    for (; *name; name++)
+        sound &= (*name >= 'a' && *name <= 'z') || (*name >= 'A' && *name <= 'Z') ||
+                 (*name >= '0' && *name <= '9') || *name == '-' || *name == '.';
+    return sound;
+}
+
+void net_dhcp_option(const struct dhcp_msg *msg, u8_t type, u8_t option, u8_t len, struct pbuf *p,
+                     u16_t offset)
+{
+    char name[HOST_NAME_MAX + 1] = "";
+    (void)msg;
+    if (type != DHCP_ACK || option != DHCP_OPTION_HOSTNAME || len > HOST_NAME_MAX ||
+        pbuf_copy_partial(p, name, len, offset) != len || !is_host_name(name))
+        return;
+    socket_process.host_named(name);
 }
 
 /* DHCP is at work and has not come to an end. */

@@ -15,6 +15,9 @@ void interface_tick(void);
 struct netif;
 struct seq;
 
+/* Tells the network where its addresses are (ARP, neighbour advertisements) and its groups. */
+void interface_announce(struct netif *netif);
+
 /* /proc/net/pnp: the name servers of the lease or the manifest, as resolv.conf(5) has them; waits
  * for a lease. */
 int interface_pnp_text(struct seq *s);

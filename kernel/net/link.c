@@ -16,7 +16,10 @@
 #include "lwip/prot/ethernet.h"
 #include "lwip/prot/tcp.h"
 #include "lwip/tcp.h"
+#include "lwip/prot/ip6.h"
 #include "netif/ethernet.h"
+#include "net/interface.h"
+#include "net/netstat.h"
 #include "net/tcp_table.h"
 
 #define LOOPBACK_INDEX 1 /* lwip_init() adds it first */
@@ -108,13 +111,45 @@ static uint16_t pseudo_sum(const uint8_t *addresses, unsigned n, unsigned protoc
     return (uint16_t)sum;
 }
 
+static uint32_t word_at(const uint8_t *p)
+{
+    uint32_t w;
+    memcpy(&w, p, sizeof w);
+    return w;
+}
+
+/* A number for the packet's addresses and ports. A fragment has no ports: all of a host go
+ * together. */
+static uint8_t flow_of(const struct pbuf *p)
+{
+    const uint8_t *ip = (const uint8_t *)p->payload + SIZEOF_ETH_HDR, *ports;
+    const struct eth_hdr *eth = p->payload;
+    uint32_t sum = 0;
+    if (eth->type == PP_HTONS(ETHTYPE_IP) && p->len >= SIZEOF_ETH_HDR + IP_HLEN + 4u) {
+        bool whole = !(ip[6] & 0x3f) && !ip[7];
+        ports = whole && p->len >= SIZEOF_ETH_HDR + (ip[0] & 15) * 4u + 4u ? ip + (ip[0] & 15) * 4u
+                                                                           : NULL;
+        ip += 16; /* whom it is for: we are always the same */
+        sum = word_at(ip);
+    } else if (eth->type == PP_HTONS(ETHTYPE_IPV6) && p->len >= SIZEOF_ETH_HDR + IP6_HLEN + 4u) {
+        ports = ip[6] == IP_PROTO_TCP || ip[6] == IP_PROTO_UDP ? ip + IP6_HLEN : NULL;
+        for (unsigned i = 24; i < 40; i += 4)
+            sum += word_at(ip + i);
+    } else {
+        return 0;
+    }
+    if (ports)
+        sum += word_at(ports);
+    return (uint8_t)(sum * 0x9e3779b1u >> 24);
+}
+
 /*
  * Checksum and segmentation of a TCP segment; anything else goes out as it is. The
  * headers stand in the first pbuf: lwIP builds them there.
  */
 static struct net_offload offload_of(const struct link *l, const struct pbuf *p)
 {
-    struct net_offload o = {0};
+    struct net_offload o = {.flow = l->dev->queues > 1 ? flow_of(p) : 0};
     const uint8_t *frame = p->payload;
     unsigned ip = SIZEOF_ETH_HDR, tcp, sum;
     if (!l->dev->checksum || p->len < ip + 40)
@@ -319,6 +354,20 @@ static void frame_input(struct link *l, struct net_buffer *b)
         pbuf_free(frame);
 }
 
+/* The cable was plugged in or pulled out, or the machine has moved to another host. */
+static void carrier_follow(struct link *l)
+{
+    bool up = l->dev->link;
+    if (up && !netif_is_link_up(&l->netif))
+        netif_set_link_up(&l->netif); /* also asks DHCP and routers again */
+    else if (!up && netif_is_link_up(&l->netif))
+        netif_set_link_down(&l->netif);
+    if (!l->dev->announce)
+        return;
+    interface_announce(&l->netif);
+    l->dev->ops->announced(l->dev);
+}
+
 bool link_poll(void)
 {
     bool more = false;
@@ -326,6 +375,7 @@ bool link_poll(void)
         struct link *l = links[i];
         struct net_buffer *b;
         unsigned n = 0;
+        carrier_follow(l);
         reclaim(l);
         waiting_send(l);
         while (n < BATCH && (b = l->dev->ops->receive(l->dev)) != NULL) {
@@ -366,7 +416,7 @@ static err_t link_setup(struct netif *netif)
     netif->mtu = l->dev->mtu;
     netif->mtu6 = l->dev->mtu;
     netif->flags = NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET |
-                   NETIF_FLAG_IGMP | NETIF_FLAG_MLD6 | NETIF_FLAG_LINK_UP;
+                   NETIF_FLAG_IGMP | NETIF_FLAG_MLD6 | (l->dev->link ? NETIF_FLAG_LINK_UP : 0);
     netif->output = etharp_output;
     netif->output_ip6 = ethip6_output;
     netif->linkoutput = link_output;
@@ -412,12 +462,19 @@ err_t link_tcp_output6(struct pbuf *p, const ip6_addr_t *src, const ip6_addr_t *
 /* A segment beyond the MTU comes from tcp_output(), with addresses inside its connection. */
 #define CONNECTION_OF(dest, member) CONTAINER_OF((void *)(uintptr_t)(dest), struct tcp_pcb, member)
 
+/* As many as the device cuts it into. */
+static void segments_count(const struct pbuf *p)
+{
+    net_counters.tcp_sent += out_mss ? (p->tot_len - TCP_HLEN + out_mss - 1u) / out_mss : 1;
+}
+
 err_t link_tcp_output4(struct pbuf *p, const ip4_addr_t *src, const ip4_addr_t *dest, u8_t ttl,
                        u8_t tos, u8_t proto, struct netif *netif)
 {
     u16_t mtu = netif->mtu;
     if (mtu && p->tot_len > mtu - IP_HLEN)
         out_mss = tcp_table_mss(CONNECTION_OF(dest, remote_ip.u_addr.ip4));
+    segments_count(p);
     netif->mtu = 0; /* none */
     err_t err = ip4_output_if(p, src, dest, ttl, tos, proto, netif);
     netif->mtu = mtu;
@@ -431,6 +488,7 @@ err_t link_tcp_output6(struct pbuf *p, const ip6_addr_t *src, const ip6_addr_t *
     u16_t mtu = netif->mtu6;
     if (mtu && p->tot_len > mtu - IP6_HLEN)
         out_mss = tcp_table_mss(CONNECTION_OF(dest, remote_ip.u_addr.ip6));
+    segments_count(p);
     netif->mtu6 = 0;
     err_t err = ip6_output_if(p, src, dest, hl, tc, nexth, netif);
     netif->mtu6 = mtu;

@@ -444,7 +444,7 @@ int netlink_create(int type, int protocol, uint32_t flags, struct file **out)
     return 0;
 }
 
-void netlink_address_changed(unsigned device)
+void netlink_changed(unsigned device, uint32_t groups)
 {
     mutex_lock(&netlink_lock);
     LIST_FOR_EACH(l, &sockets)
@@ -452,9 +452,9 @@ void netlink_address_changed(unsigned device)
         struct netlink_socket *n = LIST_ENTRY(l, struct netlink_socket, link);
         struct list datagrams = LIST_INIT(datagrams);
         struct netlink_answer a = {.datagrams = &datagrams};
-        if (!n->groups)
+        if (!(n->groups & groups))
             continue;
-        netlink_route_news(&a, device, n->groups);
+        netlink_route_news(&a, device, n->groups & groups);
         deliver(n, &datagrams);
     }
     mutex_unlock(&netlink_lock);

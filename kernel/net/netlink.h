@@ -31,7 +31,10 @@ struct nlmsghdr;
  */
 int netlink_route_request(const struct nlmsghdr *request, struct netlink_answer *a, bool *dump);
 
-/* An interface's addresses have changed: members of multicast groups hear of it. Stack lock. */
-void netlink_address_changed(unsigned device);
-/* netlink_route.c: all addresses of the interface, as news. */
+#define NETLINK_LINK      1u /* RTMGRP_* */
+#define NETLINK_ADDRESSES (0x10u | 0x100u)
+
+/* What an interface's members of these multicast groups hear of has changed. Stack lock. */
+void netlink_changed(unsigned device, uint32_t groups);
+/* netlink_route.c: the interface as it is now, as news for the groups. */
 void netlink_route_news(struct netlink_answer *a, unsigned device, uint32_t groups);

@@ -22,10 +22,10 @@
 #include "net/link.h"
 #include "net/lwip/hooks.h"
 #include "net/netlink.h"
+#include "net/route.h"
 
-#define GROUP_LINK 1u /* RTMGRP_* */
-#define GROUP_IP4  0x10u
-#define GROUP_IP6  0x100u
+#define GROUP_IP4 0x10u /* RTMGRP_* */
+#define GROUP_IP6 0x100u
 
 /* The bytes of an address, and how many. */
 static const void *address_bytes(const ip_addr_t *ip, size_t *len)
@@ -65,6 +65,7 @@ static void link_tell(struct netlink_answer *a, const struct netif *netif)
     char name[INTERFACE_NAME];
     const struct netdev *d = link_device(netif);
     const uint8_t state = d ? (netif_is_link_up(netif) ? 6 : 2) : 0; /* IF_OPER_* */
+    const uint8_t carrier = netif_is_link_up(netif);
     struct ifinfomsg *m = netlink_message(a, RTM_NEWLINK, sizeof *m);
     if (!m)
         return;
@@ -76,6 +77,9 @@ static void link_tell(struct netlink_answer *a, const struct netif *netif)
     netlink_attribute_u32(a, IFLA_TXQLEN, 1000);
     netlink_attribute(a, IFLA_OPERSTATE, &state, 1);
     netlink_attribute_u32(a, IFLA_MTU, interface_mtu(netif));
+    netlink_attribute_u32(a, IFLA_NUM_TX_QUEUES, d ? d->queues : 1);
+    netlink_attribute_u32(a, IFLA_NUM_RX_QUEUES, d ? d->queues : 1);
+    netlink_attribute(a, IFLA_CARRIER, &carrier, 1);
     netlink_attribute(a, IFLA_ADDRESS, d ? d->mac : zero, 6);
     netlink_attribute(a, IFLA_BROADCAST, d ? all : zero, 6);
     attribute_text(a, IFLA_QDISC, d ? "fq" : "noqueue");
@@ -159,8 +163,11 @@ static void routes4_tell(struct netlink_answer *a, const struct netif *netif)
     ip_addr_set_ip4_u32_val(net, ip4_addr_get_u32(netif_ip4_addr(netif)) &
                                      ip4_addr_get_u32(netif_ip4_netmask(netif)));
     ip_addr_copy_from_ip4(gateway, *netif_ip4_gw(netif));
-    if (netif == netif_default && !ip_addr_isany(&gateway))
+    if (route_is_default(netif)) {
         route_tell(a, netif, false, NULL, 0, &gateway, NULL);
+        if (route_metric(netif))
+            netlink_attribute_u32(a, RTA_PRIORITY, route_metric(netif));
+    }
     route_tell(a, netif, false, &net, interface_bits(netif), NULL, &netif->ip_addr);
 }
 
@@ -358,7 +365,7 @@ void netlink_route_news(struct netlink_answer *a, unsigned device, uint32_t grou
     const struct netif *netif = netif_get_by_index((u8_t)device);
     if (!netif)
         return;
-    if (groups & GROUP_LINK)
+    if (groups & NETLINK_LINK)
         link_tell(a, netif);
     if (groups & GROUP_IP4)
         addresses_tell(a, netif, AF_INET);

@@ -15,6 +15,8 @@
 #include "net/inet.h"
 #include "net/interface.h"
 #include "net/link.h"
+#include "net/netstat.h"
+#include "net/route.h"
 #include "net/tcp_options.h"
 #include "net/tcp_socket.h"
 #include "net/tcp_table.h"
@@ -63,12 +65,13 @@ static int dev_text(struct seq *s)
 }
 
 /* /proc/net/route: hexadecimal, in the byte order of the machine. */
-static void route_line(struct seq *s, unsigned index, u32_t to, u32_t gateway, u32_t mask)
+static void route_line(struct seq *s, unsigned index, u32_t to, u32_t gateway, u32_t mask,
+                       unsigned metric)
 {
     char name[INTERFACE_NAME];
     interface_name(index, name);
-    seq_printf(s, "%s\t%08X\t%08X\t%04X\t0\t0\t0\t%08X\t0\t0\t0\n", name, to, gateway,
-               gateway ? 3 : 1, mask);
+    seq_printf(s, "%s\t%08X\t%08X\t%04X\t0\t0\t%u\t%08X\t0\t0\t0\n", name, to, gateway,
+               gateway ? 3 : 1, metric, mask);
 }
 
 static int route_text(struct seq *s)
@@ -87,9 +90,9 @@ static int route_text(struct seq *s)
         u32_t gateway = ip4_addr_get_u32(netif_ip4_gw(netif));
         if (!own || !link_device(netif))
             continue;
-        if (netif == netif_default && gateway)
-            route_line(s, index, 0, gateway, 0);
-        route_line(s, index, own & mask, 0, mask);
+        if (route_is_default(netif))
+            route_line(s, index, 0, gateway, 0, route_metric(netif));
+        route_line(s, index, own & mask, 0, mask, 0);
     }
     stack_unlock();
     return 0;
@@ -437,11 +440,14 @@ int procnet_init(void)
         const char *path;
         procfs_text_fn *fn;
     } files[] = {
-        {"net/dev", dev_text},   {"net/route", route_text},       {"net/if_inet6", if_inet6_text},
-        {"net/arp", arp_text},   {"net/igmp", igmp_text},         {"net/tcp", tcp_text},
-        {"net/tcp6", tcp6_text}, {"net/udp", udp_text},           {"net/udp6", udp6_text},
-        {"net/raw", raw_text},   {"net/sockstat", sockstat_text}, {"net/sockstat6", sockstat6_text},
-        {"net/unix", unix_text}, {"net/pnp", interface_pnp_text},
+        {"net/dev", dev_text},           {"net/route", route_text},
+        {"net/if_inet6", if_inet6_text}, {"net/arp", arp_text},
+        {"net/igmp", igmp_text},         {"net/tcp", tcp_text},
+        {"net/tcp6", tcp6_text},         {"net/udp", udp_text},
+        {"net/udp6", udp6_text},         {"net/raw", raw_text},
+        {"net/sockstat", sockstat_text}, {"net/sockstat6", sockstat6_text},
+        {"net/unix", unix_text},         {"net/pnp", interface_pnp_text},
+        {"net/snmp", netstat_snmp_text}, {"net/netstat", netstat_text},
     };
     for (unsigned i = 0; i < ARRAY_SIZE(files); i++) {
         int err = procfs_register(files[i].path, files[i].fn);

@@ -47,6 +47,8 @@ struct socket_process {
     struct credentials (*credentials)(void); /* pid, euid, egid */
     /* May the process say that this is who it is? 0, -EPERM, -ESRCH. */
     int (*may_claim)(const struct credentials *c);
+    /* The network says what this machine's name is. */
+    void (*host_named)(const char *name);
 };
 extern struct socket_process socket_process;
 

@@ -15,6 +15,7 @@
 #include "lwip/sys.h"
 #include "net/interface.h"
 #include "net/link.h"
+#include "net/neighbour.h"
 #include "net/tcp_listen.h"
 #include "net/tcp_options.h"
 #include "net/tcp_table.h"
@@ -77,6 +78,7 @@ static void second_passed(void)
         igmp_tmr();
         mld6_tmr();
     }
+    neighbour_tick();
     interface_tick();
     tcp_options_tick();
     tcp_listen_tick();

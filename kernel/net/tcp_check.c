@@ -6,9 +6,15 @@
 #include "lwip/ip.h"
 #include "lwip/priv/tcp_priv.h"
 #include "lwip/prot/tcp.h"
+#include "lwip/stats.h"
+#include "net/netstat.h"
+#include "net/stack.h"
+#include "net/tcp_state.h"
 
 /* After so long without a segment timestamps say nothing: 24 days. */
 #define STALE_TICKS (24u * 86400 * (1000 / TCP_SLOW_INTERVAL))
+
+#define CHALLENGE_MS 500u /* net.ipv4.tcp_invalid_ratelimit */
 
 static bool answers_ack; /* the segment at hand had an acknowledgement */
 
@@ -61,6 +67,43 @@ static bool is_stale(const struct tcp_pcb *pcb, const struct pbuf *p)
            (s32_t)(value - pcb->ts_recent) < 0 && (u32_t)(tcp_ticks - pcb->tmr) < STALE_TICKS;
 }
 
+/*
+ * Says where we are (RFC 5961 §7): at most twice a second for a connection, so that two machines
+ * that are both wrong do not talk for ever. What carries data may be a retransmission whose
+ * answer was lost, and is always answered.
+ */
+static void challenge(struct tcp_pcb *pcb, bool data)
+{
+    struct tcp_socket *t = tcp_socket_of(pcb);
+    uint32_t now = stack_now_ms();
+    if (t && !data && t->challenged && now - t->challenged < CHALLENGE_MS) {
+        net_counters.unchallenged++;
+        return;
+    }
+    if (t && !data)
+        t->challenged = MAX(now, 1u); /* 0: never */
+    net_counters.challenges++;
+    tcp_send_empty_ack(pcb);
+}
+
+/*
+ * A reset or a SYN for a connection that is open (RFC 5961 §3.2, §4.2): only a reset with exactly
+ * the number that is awaited is believed.
+ */
+static bool sync_check(struct tcp_pcb *pcb, struct pbuf *p, const struct netif *netif)
+{
+    const struct tcp_hdr *h = p->payload;
+    u32_t seq = lwip_ntohl(h->seqno);
+    bool reset = TCPH_FLAGS(h) & TCP_RST;
+    if (reset && seq == pcb->rcv_nxt)
+        return true;
+    if (reset && !TCP_SEQ_BETWEEN(seq, pcb->rcv_nxt, pcb->rcv_nxt + pcb->rcv_wnd))
+        return false;
+    if (tcp_check_sum(p, netif))
+        challenge(pcb, false);
+    return false;
+}
+
 bool tcp_check_segment(struct tcp_pcb *pcb, struct pbuf *p, const struct netif *netif)
 {
     const struct tcp_hdr *h = p->payload;
@@ -70,14 +113,20 @@ bool tcp_check_segment(struct tcp_pcb *pcb, struct pbuf *p, const struct netif *
         return true;
     if (pcb->state == SYN_SENT) /* its sequence number says nothing: only the ACK vouches for it */
         return !(flags & TCP_RST) || flags & TCP_ACK;
-    if (pcb->state < ESTABLISHED || flags & (TCP_SYN | TCP_RST))
+    if (pcb->state < ESTABLISHED)
         return true;
+    if (flags & (TCP_SYN | TCP_RST))
+        return sync_check(pcb, p, netif);
     if (!(flags & TCP_ACK))
         return false;
-    if (!is_blind(pcb, lwip_ntohl(h->seqno), lwip_ntohl(h->ackno)) && !is_stale(pcb, p))
+    if (is_blind(pcb, lwip_ntohl(h->seqno), lwip_ntohl(h->ackno)))
+        net_counters.blind++;
+    else if (is_stale(pcb, p))
+        net_counters.stale++;
+    else
         return true;
     if (tcp_check_sum(p, netif))
-        tcp_send_empty_ack(pcb);
+        challenge(pcb, p->tot_len > TCPH_HDRLEN_BYTES(h) || flags & TCP_FIN);
     return false;
 }
 
@@ -98,6 +147,8 @@ static void reset_send(struct netif *netif, u32_t seq, u32_t ack, const ip_addr_
     TCPH_HDRLEN_FLAGS_SET(h, TCP_HLEN / 4, answers_ack ? TCP_RST : TCP_RST | TCP_ACK);
     if (netif->chksum_flags & NETIF_CHECKSUM_GEN_TCP)
         h->chksum = ip_chksum_pseudo(p, IP_PROTO_TCP, p->tot_len, from, to);
+    net_counters.tcp_sent++;
+    MIB2_STATS_INC(mib2.tcpoutrsts);
     ip_output_if(p, from, to, IP_DEFAULT_TTL, 0, IP_PROTO_TCP, netif);
     pbuf_free(p);
 }

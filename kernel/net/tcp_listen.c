@@ -10,6 +10,7 @@
 #include "lwip/priv/tcp_priv.h"
 #include "mem/kmalloc.h"
 #include "net/abi.h"
+#include "net/netstat.h"
 #include "net/tcp_options.h"
 #include "net/tcp_socket.h"
 #include "net/tcp_state.h"
@@ -302,10 +303,13 @@ bool tcp_listen_admit(const ip_addr_t *to, u16_t local_port)
     struct tcp_port *port = port_of(to, local_port);
     if (!port)
         return true;
-    if (!member_next(port))
+    if (!member_next(port)) {
+        net_counters.listen_overflows++;
         return false;
+    }
     if (port->half_open_count >= HALF_OPEN_MAX) {
         struct tcp_pcb *oldest = LIST_ENTRY(port->half_open.next, struct half_open, link)->pcb;
+        net_counters.half_open_drops++;
         tcp_table_enter(oldest);
         tcp_abandon(oldest, 0);
         tcp_table_leave();

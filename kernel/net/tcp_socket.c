@@ -11,6 +11,7 @@
 
 #include "lwip/priv/tcp_priv.h"
 #include "net/abi.h"
+#include "net/netstat.h"
 #include "net/tcp_listen.h"
 #include "net/tcp_options.h"
 #include "net/tcp_state.h"
@@ -88,6 +89,8 @@ static void on_error(void *arg, err_t err)
 {
     struct tcp_socket *t = arg;
     bool connecting = t->phase == CONNECTING;
+    net_counters.connects_failed += connecting;
+    net_counters.resets += !connecting && err != ERR_CLSD;
     t->pcb = NULL;
     t->phase = GONE;
     tcp_queue_free(&t->out);

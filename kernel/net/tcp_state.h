@@ -59,7 +59,8 @@ struct tcp_socket {
     struct tcp_socket *deferring;   /* the listener where it waits for data */
     volatile unsigned waiting, backlog;
     struct list watch_link; /* sockets with limits that lwIP does not know */
-    uint32_t progress;      /* stack_now_ms() when the peer last acknowledged, or we began */
+    uint32_t challenged; /* stack_now_ms() of the last answer to a segment that was none of ours */
+    uint32_t progress;   /* stack_now_ms() when the peer last acknowledged, or we began */
     uint64_t bytes_acked, bytes_in; /* for TCP_INFO */
     struct waitq readable, writable;
 };

@@ -9,17 +9,21 @@
 #include <asm/socket.h>
 #include <linux/errno.h>
 #include <linux/poll.h>
+#include <linux/udp.h>
 
 #include "file/poll.h"
 #include "lib/string.h"
 #include "lwip/udp.h"
 #include "net/abi.h"
+#include "net/error_queue.h"
 #include "net/inet_options.h"
+#include "net/netstat.h"
 #include "net/options.h"
 
 #define DATAGRAM_MAX  65507u
 #define DATAGRAM_COST 256u /* what one costs beside its bytes */
 #define COMPACT       1024u
+#define SEGMENTS_MAX  64u /* datagrams of one send (UDP_SEGMENT) */
 
 struct datagram {
     struct list link;
@@ -36,6 +40,8 @@ struct udp_socket {
     struct inet_options options;
     volatile bool connected, shut_read, shut_write;
     volatile int error;
+    struct error_queue errors;
+    int segment, gro; /* UDP_SEGMENT, UDP_GRO */
     struct list datagrams;
     volatile size_t used; /* bytes of the queue with their cost */
     struct waitq readable, writable;
@@ -56,6 +62,7 @@ int udp_create(int family, uint32_t flags, struct file **out)
     socket_init(&u->socket, &udp_ops, family, SOCK_DGRAM, IPPROTO_UDP);
     inet_options_init(&u->options, family);
     list_init(&u->datagrams);
+    error_queue_init(&u->errors);
     waitq_init(&u->readable);
     waitq_init(&u->writable);
     int err = socket_file(&u->socket, flags, out);
@@ -82,6 +89,7 @@ static void on_datagram(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip
     if (!u->shut_read && u->used + p->tot_len + DATAGRAM_COST <= u->socket.receive_size)
         d = kmalloc(sizeof *d);
     if (!d) {
+        net_counters.udp_full++;
         pbuf_free(p);
         return;
     }
@@ -99,16 +107,34 @@ static void on_datagram(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip
     waitq_wake(&u->readable, POLLIN | POLLRDNORM);
 }
 
-void udp_peer_error(u16_t local_port, const ip_addr_t *peer, u16_t peer_port, int error)
+/* Whose datagram it was: a socket connected to there, or else one that is not connected. */
+static struct udp_socket *sender_of(const struct network_error *e)
 {
-    for (struct udp_pcb *p = udp_pcbs; p; p = p->next) {
+    struct udp_socket *found = NULL;
+    for (const struct udp_pcb *p = udp_pcbs; p; p = p->next) {
         struct udp_socket *u = p->recv_arg;
-        if (p->recv != on_datagram || !u->connected || p->local_port != local_port ||
-            p->remote_port != peer_port || !ip_addr_eq(&p->remote_ip, peer))
+        if (p->recv != on_datagram || p->local_port != e->own_port ||
+            (!ip_addr_isany(&p->local_ip) && !ip_addr_eq(&p->local_ip, &e->own)))
             continue;
-        u->error = error;
-        waitq_wake(&u->readable, POLLERR | POLLIN);
+        if (!u->connected)
+            found = u;
+        else if (p->remote_port == e->port && ip_addr_eq(&p->remote_ip, &e->to))
+            return u;
     }
+    return found;
+}
+
+void udp_network_error(const struct network_error *e)
+{
+    struct udp_socket *u = sender_of(e);
+    if (!u)
+        return;
+    if (u->options.number[IP_IS_V6(&e->to) ? INET6_RECV_ERR : INET_RECV_ERR])
+        error_queue_add(&u->errors, e, u->socket.receive_size);
+    else if (!u->connected || !e->fatal)
+        return;
+    u->error = e->error;
+    waitq_wake(&u->readable, POLLERR | POLLIN);
 }
 
 static void datagram_free(struct udp_socket *u, struct datagram *d)
@@ -127,6 +153,7 @@ static void udp_sock_release(struct socket *s)
         udp_remove(u->pcb);
     inet_bind_release(&u->bind);
     inet_options_fini(&u->options);
+    error_queue_fini(&u->errors);
     while (!list_empty(&u->datagrams))
         datagram_free(u, LIST_ENTRY(u->datagrams.next, struct datagram, link));
     stack_unlock();
@@ -283,12 +310,62 @@ static int destination(struct udp_socket *u, const struct message *m, ip_addr_t 
     return err;
 }
 
+/*
+ * What one send makes: datagrams of `segment` bytes each, or one. All are copied before the first
+ * goes out; after that, one that is lost is lost as on any wire.
+ */
+static int send_segments(struct udp_socket *u, struct message *m, const ip_addr_t *to, u16_t port,
+                         const struct inet_departure *d, size_t segment)
+{
+    struct pbuf *part[SEGMENTS_MAX];
+    size_t n = m->uio->left;
+    unsigned count = 0;
+    int err = 0;
+    do {
+        size_t len = MIN(n, segment);
+        struct pbuf *p = pbuf_alloc(PBUF_TRANSPORT, (u16_t)len, PBUF_RAM);
+        if (!p) {
+            err = -ENOBUFS;
+            break;
+        }
+        part[count++] = p;
+        err = uio_copy_in(m->uio, p->payload, len);
+        n -= len;
+    } while (!err && n);
+    for (unsigned i = 0; i < count; i++) {
+        int failed = err && !i ? err : send_pbuf(u, part[i], to, port, d);
+        if (!i)
+            err = failed;
+        if (err)
+            break;
+    }
+    for (unsigned i = 0; i < count; i++)
+        pbuf_free(part[i]);
+    return err;
+}
+
+/* Bytes of each datagram of a send of n bytes. -EINVAL: too many, or longer than a packet. */
+static int segment_of(const struct udp_socket *u, const struct inet_departure *d,
+                      const ip_addr_t *to, size_t n, size_t *segment)
+{
+    size_t wanted = (size_t)(d->segment >= 0 ? d->segment : u->segment);
+    size_t headers = (IP_IS_V6(to) ? IP6_HLEN : IP_HLEN) + UDP_HLEN;
+    *segment = MAX(n, (size_t)1);
+    if (!wanted || n <= wanted)
+        return 0;
+    const struct netif *netif = ip_route(&u->pcb->local_ip, to);
+    if ((netif && netif->mtu && wanted + headers > netif->mtu) || n > wanted * SEGMENTS_MAX)
+        return -EINVAL;
+    *segment = wanted;
+    return 0;
+}
+
 static ssize_t send_locked(struct udp_socket *u, struct message *m)
 {
     struct inet_departure d;
     ip_addr_t ip;
     u16_t port;
-    size_t n = m->uio->left;
+    size_t n = m->uio->left, segment;
     if (u->shut_write)
         return -EPIPE;
     if (u->error)
@@ -296,15 +373,10 @@ static ssize_t send_locked(struct udp_socket *u, struct message *m)
     if (n > DATAGRAM_MAX)
         return -EMSGSIZE;
     int err = destination(u, m, &ip, &port, &d);
-    if (err)
-        return err;
-    struct pbuf *p = pbuf_alloc(PBUF_TRANSPORT, (u16_t)n, PBUF_RAM);
-    if (!p)
-        return -ENOBUFS;
-    err = uio_copy_in(m->uio, p->payload, n);
     if (!err)
-        err = send_pbuf(u, p, &ip, port, &d);
-    pbuf_free(p);
+        err = segment_of(u, &d, &ip, n, &segment);
+    if (!err)
+        err = send_segments(u, m, &ip, port, &d, segment);
     return err ? err : (ssize_t)n;
 }
 
@@ -339,13 +411,21 @@ static ssize_t receive_locked(struct udp_socket *u, struct message *m)
     return err ? err : (ssize_t)(m->flags & MSG_TRUNC ? len : n);
 }
 
+static ssize_t error_receive_locked(struct udp_socket *u, struct message *m)
+{
+    int next;
+    ssize_t r = error_queue_receive(&u->errors, u->socket.family, m, &next);
+    if (r != -EAGAIN)
+        u->error = next;
+    return r;
+}
+
 static ssize_t udp_sock_receive(struct socket *s, struct message *m)
 {
     m->name_len = 0;
-    if (m->flags & MSG_ERRQUEUE)
-        return -EAGAIN; /* errors are told by the calls they belong to */
     stack_lock();
-    ssize_t r = receive_locked(udp_of(s), m);
+    ssize_t r =
+        m->flags & MSG_ERRQUEUE ? error_receive_locked(udp_of(s), m) : receive_locked(udp_of(s), m);
     stack_unlock();
     return r;
 }
@@ -362,7 +442,7 @@ static uint32_t udp_sock_poll(struct socket *s, struct poll_table *pt)
         bits |= POLLRDHUP;
     if (u->shut_read && u->shut_write)
         bits |= POLLHUP;
-    if (u->error)
+    if (u->error || u->errors.used)
         bits |= POLLERR;
     return bits;
 }
@@ -414,12 +494,31 @@ static int udp_sock_error(struct socket *s)
     return __atomic_exchange_n(&udp_of(s)->error, 0, __ATOMIC_RELAXED);
 }
 
+/* UDP_GRO: datagrams that came one by one are told one by one, as on Linux. */
+static int segment_option_set(struct udp_socket *u, int name, struct uptr value, unsigned len)
+{
+    int v;
+    if (len < sizeof v)
+        return -EINVAL;
+    if (copy_from_user(&v, value, sizeof v))
+        return -EFAULT;
+    if (name == UDP_SEGMENT && (v < 0 || v > UINT16_MAX))
+        return -EINVAL;
+    if (name == UDP_GRO)
+        u->gro = !!v;
+    else
+        u->segment = v;
+    return 0;
+}
+
 static int udp_sock_set_option(struct socket *s, int level, int name, struct uptr value,
                                unsigned len)
 {
     struct udp_socket *u = udp_of(s);
     if (level == IPPROTO_IP || level == IPPROTO_IPV6)
         return inet_option_set(s, &u->options, u->pcb, level, name, value, len);
+    if (level == IPPROTO_UDP && (name == UDP_SEGMENT || name == UDP_GRO))
+        return segment_option_set(u, name, value, len);
     return -ENOPROTOOPT;
 }
 
@@ -430,6 +529,8 @@ static int udp_sock_get_option(struct socket *s, int level, int name, struct upt
     if (level == IPPROTO_IP || level == IPPROTO_IPV6)
         return inet_option_get(s, &u->options, u->connected ? &u->pcb->remote_ip : NULL, level,
                                name, value, len);
+    if (level == IPPROTO_UDP && (name == UDP_SEGMENT || name == UDP_GRO))
+        return option_put(value, len, name == UDP_GRO ? &u->gro : &u->segment, sizeof(int));
     return -ENOPROTOOPT;
 }
 

@@ -10,5 +10,6 @@ int udp_create(int family, uint32_t flags, struct file **out);
 struct inet_view;
 /* Calls fn for every socket with an address. Under the stack lock. */
 void udp_each(void (*fn)(void *arg, const struct inet_view *v), void *arg);
-/* The network says that the socket connected to this peer cannot reach it. Under the stack lock. */
-void udp_peer_error(u16_t local_port, const ip_addr_t *peer, u16_t peer_port, int error);
+struct network_error;
+/* The network says that a datagram did not arrive: its sender is told. Under the stack lock. */
+void udp_network_error(const struct network_error *e);

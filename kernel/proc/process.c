@@ -84,6 +84,13 @@ static int socket_may_claim(const struct credentials *c)
                : -EPERM;
 }
 
+/* The network's name counts where nobody has chosen another. */
+static void host_named(const char *name)
+{
+    if (!strcmp(process.hostname, OPS_HOSTNAME))
+        copy_name(process.hostname, sizeof process.hostname, name);
+}
+
 int process_init(const struct manifest *m)
 {
     list_init(&process.tasks);
@@ -98,7 +105,8 @@ int process_init(const struct manifest *m)
                                              .fs = &fs_context,
                                              .privileged = process_privileged,
                                              .credentials = socket_credentials,
-                                             .may_claim = socket_may_claim};
+                                             .may_claim = socket_may_claim,
+                                             .host_named = host_named};
     process.dumpable = true;
     process.uid = process.euid = process.suid = process.fsuid = (uint32_t)m->uid;
     process.gid = process.egid = process.sgid = process.fsgid = (uint32_t)m->gid;

@@ -30,7 +30,7 @@ for word in "\$@"; do
     esac
     words+=("\$word")
 done
-exec qemu-system-x86_64 "\${words[@]}"
+exec qemu-system-x86_64 "\${words[@]}" -qmp "unix:$T/qmp,server=on,wait=off"
 END
     chmod +x qemu
     export OPS OPS_QEMU=$T/qemu PYTHONDONTWRITEBYTECODE=1

@@ -126,3 +126,94 @@ TEST(sys_class)
     CHECK(!strcmp(slurp("/sys/class/net/lo/flags"), "0x9\n"));
     CHECK(!strcmp(slurp("/sys/class/net/lo/operstate"), "unknown\n"));
 }
+
+/* A number of /proc/net/snmp or netstat: a line of names, a line of numbers. */
+static long counter(const char *path, const char *group, const char *name)
+{
+    size_t n = strlen(group);
+    for (char *names = (char *)slurp(path); names; names = strchr(names, '\n')) {
+        names += *names == '\n';
+        char *values = strchr(names, '\n');
+        if (!values || strncmp(names, group, n) != 0 || names[n] != ':')
+            continue;
+        char *end = values++, *after, *save1, *save2;
+        *end = '\0';
+        after = strchr(values, '\n');
+        CHECK(after && !strncmp(values, group, n));
+        *after = '\0';
+        char *a = strtok_r(names, " ", &save1), *b = strtok_r(values, " ", &save2);
+        while (a && strcmp(a, name) != 0) {
+            a = strtok_r(NULL, " ", &save1);
+            b = strtok_r(NULL, " ", &save2);
+        }
+        if (a && b)
+            return strtol(b, NULL, 10);
+        *end = *after = '\n';
+        names = after;
+    }
+    return -1;
+}
+
+static long snmp(const char *group, const char *name)
+{
+    long v = counter("/proc/net/snmp", group, name);
+    CHECK(v >= 0);
+    return v;
+}
+
+/* What netstat -s and ss -s read grows with what is done; others may do something too. */
+TEST(statistics_udp)
+{
+    int a = socket(AF_INET, SOCK_DGRAM, 0), b = socket(AF_INET, SOCK_DGRAM, 0), small = 1;
+    struct sockaddr_in to = {
+        AF_INET, htons((uint16_t)bound(a, AF_INET)), {htonl(INADDR_LOOPBACK)}, {0}};
+    long in = snmp("Udp", "InDatagrams"), out = snmp("Udp", "OutDatagrams"),
+         delivers = snmp("Ip", "InDelivers"), full = snmp("Udp", "RcvbufErrors"),
+         none = snmp("Udp", "NoPorts"), icmp = snmp("Icmp", "OutDestUnreachs"),
+         told = snmp("Icmp", "InDestUnreachs");
+    char c[1000] = {0};
+    for (int i = 0; i < 10; i++) {
+        CHECK(sendto(b, "x", 1, 0, (void *)&to, sizeof to) == 1);
+        CHECK(recv(a, c, 1, 0) == 1);
+    }
+    CHECK(snmp("Udp", "InDatagrams") >= in + 10 && snmp("Udp", "OutDatagrams") >= out + 10);
+    CHECK(snmp("Ip", "InDelivers") >= delivers + 10 && snmp("Ip", "InReceives") >= 10);
+    CHECK(snmp("Udp", "RcvbufErrors") == full);
+    CHECK(setsockopt(a, SOL_SOCKET, SO_RCVBUF, &small, sizeof small) == 0);
+    for (int i = 0; i < 20; i++)
+        CHECK(sendto(b, c, sizeof c, 0, (void *)&to, sizeof to) == sizeof c);
+    CHECK(snmp("Udp", "RcvbufErrors") >= full + 10);
+    close(a);
+    CHECK(sendto(b, "x", 1, 0, (void *)&to, sizeof to) == 1);
+    CHECK(snmp("Udp", "NoPorts") > none && snmp("Icmp", "OutDestUnreachs") > icmp);
+    CHECK(snmp("Icmp", "InDestUnreachs") > told);
+    close(b);
+}
+
+TEST(statistics_tcp)
+{
+    int l = socket(AF_INET, SOCK_STREAM, 0), c[5];
+    unsigned port = bound(l, AF_INET);
+    struct sockaddr_in to = {AF_INET, htons((uint16_t)port), {htonl(INADDR_LOOPBACK)}, {0}};
+    long active = snmp("Tcp", "ActiveOpens"), passive = snmp("Tcp", "PassiveOpens"),
+         in = snmp("Tcp", "InSegs"), out = snmp("Tcp", "OutSegs"), resets = snmp("Tcp", "OutRsts"),
+         failed = snmp("Tcp", "AttemptFails");
+    CHECK(listen(l, 10) == 0);
+    for (int i = 0; i < 5; i++) {
+        c[i] = socket(AF_INET, SOCK_STREAM, 0);
+        CHECK(connect(c[i], (void *)&to, sizeof to) == 0);
+    }
+    CHECK(snmp("Tcp", "ActiveOpens") >= active + 5 && snmp("Tcp", "PassiveOpens") >= passive + 5);
+    CHECK(snmp("Tcp", "InSegs") >= in + 15 && snmp("Tcp", "OutSegs") >= out + 15);
+    CHECK(snmp("Tcp", "CurrEstab") >= 10);
+    CHECK(snmp("Tcp", "OutRsts") == resets);
+    for (int i = 0; i < 5; i++)
+        close(c[i]);
+    close(l);
+    int refused = socket(AF_INET, SOCK_STREAM, 0);
+    CHECK(FAILS(connect(refused, (void *)&to, sizeof to), ECONNREFUSED));
+    CHECK(snmp("Tcp", "OutRsts") > resets && snmp("Tcp", "AttemptFails") > failed);
+    close(refused);
+    CHECK(counter("/proc/net/netstat", "TcpExt", "ListenOverflows") >= 0);
+    CHECK(counter("/proc/net/netstat", "IpExt", "InOctets") >= 0);
+}

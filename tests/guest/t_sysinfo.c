@@ -113,6 +113,33 @@ TEST(machine_files)
     CHECK(slurp("/proc/self/limits") > 0 && has_line("Max open files"));
 }
 
+/* slabinfo(5): objects in use are no more than there are. */
+static long slab_used(const char *name)
+{
+    char line[512], slab[64];
+    unsigned long used, all, size, each, pages;
+    long found = -1;
+    FILE *f = fopen("/proc/slabinfo", "r");
+    CHECK(f && fgets(line, sizeof line, f) && !strcmp(line, "slabinfo - version: 2.1\n"));
+    while (fgets(line, sizeof line, f)) {
+        if (sscanf(line, "%63s %lu %lu %lu %lu %lu :", slab, &used, &all, &size, &each, &pages) !=
+            6)
+            continue;
+        CHECK(used <= all && size && each && pages && each * size <= pages * 4096);
+        if (!strcmp(slab, name))
+            found = (long)used;
+    }
+    fclose(f);
+    return found;
+}
+
+TEST(slabs)
+{
+    CHECK(slab_used("kmalloc-64") > 0);
+    CHECK(slab_used("kmalloc-1k") >= 0 && slab_used("kmalloc-8k") >= 0);
+    CHECK(slurp("/proc/meminfo") > 0 && has_line("Slab: ") && has_line("SUnreclaim: "));
+}
+
 TEST(sysfs_is_sysfs)
 {
     struct statfs s;

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 #include <linux/virtio_net.h>
 
+#include "arch/x86_64/percpu.h"
 #include "dev/netdev.h"
 #include "fake_virtio.h"
 
@@ -361,16 +362,233 @@ static void test_no_memory(void **state)
     sound(60);
 }
 
+#define STATUS_AT 6 /* in the configuration */
+#define PAIRS_AT  8
+#define CONTROL   (1ull << VIRTIO_NET_F_CTRL_VQ | 1ull << VIRTIO_NET_F_MQ)
+
+static void config_tell(unsigned offset, uint16_t v)
+{
+    memcpy(dev->config + offset, &v, sizeof v);
+    dev->generation++;
+    virtio_config_irq(&dev->vdev);
+}
+
+/* A device with `pairs` queue pairs, of which it grants as many as it is asked for, or none. */
+static void net_start_pairs(unsigned pairs, unsigned cpus, uint8_t answer)
+{
+    dev = all[device_number++] = calloc(1, sizeof *dev);
+    fake_virtio_init(dev, VIRTIO_ID_NET, FEATURES | MERGE | CONTROL, QUEUE);
+    dev->config[PAIRS_AT] = (uint8_t)pairs;
+    fake_cpus = cpus;
+    assert_int_equal(virtio_device_add(&dev->vdev), 0);
+    netdev_for_each(last_found, NULL);
+    net->wake = wake;
+    fake_cpus = 1;
+    struct fake_chain c;
+    if (net->queues == 1)
+        return;
+    assert_true(fake_queue_next(&dev->queue[2 * pairs], &c));
+    assert_int_equal(c.out, 2);
+    assert_int_equal(c.in, 1);
+    assert_int_equal(c.seg[0].data[0], VIRTIO_NET_CTRL_MQ);
+    assert_int_equal(c.seg[0].data[1], VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET);
+    assert_int_equal(c.seg[1].data[0], MIN(pairs, cpus));
+    *c.seg[2].data = answer;
+    fake_queue_use(&dev->queue[2 * pairs], c.head, 1);
+    assert_true(fake_queue_interrupt(&dev->queue[2 * pairs]));
+    assert_null(net->ops->receive(net));
+    net->ops->listen(net);
+}
+
+static uint8_t sent_byte[64];
+
+static int send_flow(uint8_t flow, unsigned cpu)
+{
+    const struct net_piece piece = {sent_byte, sizeof sent_byte};
+    const struct net_offload o = {.flow = flow};
+    fake_percpu.id = cpu;
+    int err = net->ops->send(net, &piece, 1, &o, sent_byte + flow);
+    fake_percpu.id = 0;
+    return err;
+}
+
+/* The pair that the device finds the next frame on, which it sends. */
+static unsigned pair_sent(unsigned pairs)
+{
+    struct fake_chain c;
+    for (unsigned i = 0; i < pairs; i++) {
+        if (!fake_queue_next(&dev->queue[2 * i + TX], &c))
+            continue;
+        fake_queue_use(&dev->queue[2 * i + TX], c.head, 0);
+        return i;
+    }
+    return pairs;
+}
+
+/* A queue for each CPU; a flow keeps its own while frames are under way. */
+static void test_pairs(void **state)
+{
+    (void)state;
+    net_start_pairs(4, 3, VIRTIO_NET_OK);
+    assert_int_equal(net->queues, 3);
+    assert_int_equal(send_flow(1, 2), 0);
+    assert_int_equal(send_flow(2, 1), 0);
+    assert_int_equal(send_flow(1, 0), 0); /* stays behind the first */
+    assert_int_equal(pair_sent(3), 1);
+    assert_int_equal(pair_sent(3), 2);
+    assert_int_equal(pair_sent(3), 2);
+    assert_int_equal(pair_sent(3), 3);
+    for (unsigned i = 0; i < 3; i++)
+        assert_non_null(net->ops->sent(net));
+    assert_null(net->ops->sent(net));
+    assert_int_equal(send_flow(1, 0), 0); /* nothing of it is under way any more */
+    assert_int_equal(pair_sent(3), 0);
+    assert_ptr_equal(net->ops->sent(net), sent_byte + 1);
+    for (unsigned i = 0; i < 3; i++) { /* frames come by all of them */
+        struct fake_chain c;
+        assert_true(fake_queue_next(&dev->queue[2 * i], &c));
+        memset(c.seg[0].data, 0, HEADER);
+        c.seg[0].data[10] = 1;
+        fake_queue_use(&dev->queue[2 * i], c.head, (uint32_t)(HEADER + 60 + i));
+        assert_true(fake_queue_interrupt(&dev->queue[2 * i]));
+    }
+    size_t bytes = 0;
+    for (unsigned i = 0; i < 3; i++)
+        bytes += frame_end(net->ops->receive(net));
+    assert_int_equal(bytes, 183);
+    assert_null(net->ops->receive(net));
+}
+
+/* A device that refuses, or has more pairs than we know of, is used with one. */
+static void test_pairs_refused(void **state)
+{
+    (void)state;
+    net_start_pairs(4, 4, VIRTIO_NET_ERR);
+    assert_int_equal(send_flow(1, 3), 0);
+    assert_int_equal(pair_sent(4), 0);
+    net_start_pairs(200, 4, VIRTIO_NET_OK);
+    assert_int_equal(net->queues, 1);
+    net_start_pairs(0, 4, VIRTIO_NET_OK);
+    assert_int_equal(net->queues, 1);
+}
+
+/* The cable is pulled out and plugged in again. */
+static void test_link(void **state)
+{
+    (void)state;
+    net_start(FEATURES | MERGE | 1ull << VIRTIO_NET_F_STATUS);
+    assert_false(net->link);
+    config_tell(STATUS_AT, VIRTIO_NET_S_LINK_UP);
+    assert_true(net->link);
+    assert_int_equal(wakes, 1);
+    config_tell(STATUS_AT, 0);
+    assert_false(net->link);
+    assert_int_equal(wakes, 2);
+    net_start(FEATURES | MERGE); /* without the feature it is in */
+    assert_true(net->link);
+}
+
+/* The device asks for announcements; it is told that they were made. */
+static void test_announce(void **state)
+{
+    (void)state;
+    struct fake_chain c;
+    net_start(FEATURES | MERGE | 1ull << VIRTIO_NET_F_STATUS | 1ull << VIRTIO_NET_F_CTRL_VQ |
+              1ull << VIRTIO_NET_F_GUEST_ANNOUNCE);
+    config_tell(STATUS_AT, VIRTIO_NET_S_LINK_UP | VIRTIO_NET_S_ANNOUNCE);
+    assert_true(net->announce);
+    net->ops->announced(net);
+    assert_false(net->announce);
+    assert_true(fake_queue_next(&dev->queue[2], &c));
+    assert_int_equal(c.out, 1);
+    assert_int_equal(c.seg[0].data[0], VIRTIO_NET_CTRL_ANNOUNCE);
+    assert_int_equal(c.seg[0].data[1], VIRTIO_NET_CTRL_ANNOUNCE_ACK);
+    net->announce = true; /* again, before the answer: later */
+    net->ops->announced(net);
+    assert_true(net->announce);
+    fake_queue_use(&dev->queue[2], c.head, 1);
+    assert_null(net->ops->receive(net));
+    net->ops->announced(net);
+    assert_false(net->announce);
+    assert_true(fake_queue_next(&dev->queue[2], &c));
+}
+
+static void device_stop(void)
+{
+    dev->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
+    virtio_config_irq(&dev->vdev);
+}
+
+/* The device needs a reset: frames under way come back, and it works as before. */
+static void test_reset(void **state)
+{
+    (void)state;
+    net_start(FEATURES | MERGE | CONTROL);
+    sound(60);
+    size_t pages = fake_mem_pages;
+    for (unsigned turn = 0; turn < 40; turn++) {
+        for (uint8_t i = 0; i < 5; i++)
+            assert_int_equal(send_flow(i, 0), 0);
+        struct fake_chain c;
+        net->ops->flush(net);
+        assert_true(fake_queue_next(&dev->queue[TX], &c)); /* seen, not answered */
+        wakes = 0;
+        device_stop();
+        assert_int_equal(wakes, 1);
+        assert_null(net->ops->receive(net));
+        assert_false(dev->vdev.broken);
+        assert_int_equal(dev->status, VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER |
+                                          VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK);
+        unsigned seen = 0;
+        for (uint8_t *token; (token = net->ops->sent(net)) != NULL;)
+            seen |= 1u << (token - sent_byte);
+        assert_int_equal(seen, 31);
+        sound(60);
+        assert_int_equal(send_flow(9, 0), 0);
+        assert_int_equal(pair_sent(1), 0);
+        assert_ptr_equal(net->ops->sent(net), sent_byte + 9);
+    }
+    assert_int_equal(fake_mem_pages, pages);
+}
+
+/* One that wants nothing but resets is given up. */
+static void test_reset_for_ever(void **state)
+{
+    (void)state;
+    net_start(FEATURES | MERGE);
+    for (unsigned i = 0; i < 100 && !dev->vdev.broken; i++) {
+        device_stop();
+        assert_null(net->ops->receive(net));
+        net->ops->listen(net);
+    }
+    assert_true(dev->vdev.broken);
+    assert_false(net->link);
+    assert_int_equal(send_flow(1, 0), -EIO);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_receive),         cmocka_unit_test(test_interrupt),
-        cmocka_unit_test(test_merged),          cmocka_unit_test(test_merged_lies),
-        cmocka_unit_test(test_merged_too_long), cmocka_unit_test(test_short),
-        cmocka_unit_test(test_too_much),        cmocka_unit_test(test_numbers),
-        cmocka_unit_test(test_index),           cmocka_unit_test(test_send),
-        cmocka_unit_test(test_send_full),       cmocka_unit_test(test_send_broken),
-        cmocka_unit_test(test_unmerged),        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_receive),
+        cmocka_unit_test(test_interrupt),
+        cmocka_unit_test(test_merged),
+        cmocka_unit_test(test_merged_lies),
+        cmocka_unit_test(test_merged_too_long),
+        cmocka_unit_test(test_short),
+        cmocka_unit_test(test_too_much),
+        cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_index),
+        cmocka_unit_test(test_send),
+        cmocka_unit_test(test_send_full),
+        cmocka_unit_test(test_send_broken),
+        cmocka_unit_test(test_unmerged),
+        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_pairs),
+        cmocka_unit_test(test_pairs_refused),
+        cmocka_unit_test(test_link),
+        cmocka_unit_test(test_announce),
+        cmocka_unit_test(test_reset),
+        cmocka_unit_test(test_reset_for_ever),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

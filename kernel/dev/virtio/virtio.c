@@ -46,6 +46,18 @@ static int device_reset(struct virtio_device *vdev)
     return -EIO;
 }
 
+/* Steps 5 and 6: the device agrees to what was chosen. */
+static int features_settle(struct virtio_device *vdev)
+{
+    vdev->transport->set_features(vdev, vdev->features);
+    status_add(vdev, VIRTIO_CONFIG_S_FEATURES_OK);
+    if (vdev->transport->status(vdev) & VIRTIO_CONFIG_S_FEATURES_OK)
+        return 0;
+    log_error("%s: the device refuses features %#llx", vdev->name,
+              (unsigned long long)vdev->features);
+    return -ENOTSUP;
+}
+
 /* Steps 4 to 6: the subset of features both sides know. */
 static int features_negotiate(struct virtio_device *vdev, const struct virtio_driver *drv)
 {
@@ -57,14 +69,7 @@ static int features_negotiate(struct virtio_device *vdev, const struct virtio_dr
                   vdev->name);
         return -ENOTSUP;
     }
-    vdev->transport->set_features(vdev, vdev->features);
-    status_add(vdev, VIRTIO_CONFIG_S_FEATURES_OK);
-    if (!(vdev->transport->status(vdev) & VIRTIO_CONFIG_S_FEATURES_OK)) {
-        log_error("%s: the device refuses features %#llx", vdev->name,
-                  (unsigned long long)vdev->features);
-        return -ENOTSUP;
-    }
-    return 0;
+    return features_settle(vdev);
 }
 
 static void queues_destroy(struct virtio_device *vdev)
@@ -137,6 +142,27 @@ void virtio_ready(struct virtio_device *vdev)
     status_add(vdev, VIRTIO_CONFIG_S_DRIVER_OK);
 }
 
+int virtio_restart(struct virtio_device *vdev, void (*taken)(struct virtq *vq, void *token))
+{
+    int err = device_reset(vdev);
+    for (unsigned i = 0; !err && i < VIRTIO_QUEUES_MAX; i++) {
+        struct virtq *vq = vdev->queue[i];
+        for (void *token; vq && (token = virtq_take(vq)) != NULL;)
+            taken(vq, token);
+        if (vq)
+            virtq_restart(vq);
+    }
+    if (err)
+        return err;
+    status_add(vdev, VIRTIO_CONFIG_S_ACKNOWLEDGE);
+    status_add(vdev, VIRTIO_CONFIG_S_DRIVER);
+    err = features_settle(vdev);
+    for (unsigned i = 0; !err && i < VIRTIO_QUEUES_MAX; i++)
+        if (vdev->queue[i])
+            err = vdev->transport->queue_enable(vdev, vdev->queue[i]);
+    return err ? -EIO : 0;
+}
+
 void virtio_kick(struct virtq *vq)
 {
     if (virtq_kick_wanted(vq))
@@ -173,8 +199,13 @@ void virtio_shared_irq(struct virtio_device *vdev)
 
 void virtio_config_irq(struct virtio_device *vdev)
 {
-    if (!vdev->driver || !vdev->driver->config_changed ||
-        !(vdev->status & VIRTIO_CONFIG_S_DRIVER_OK))
+    if (!vdev->driver || !(vdev->status & VIRTIO_CONFIG_S_DRIVER_OK))
+        return;
+    if (vdev->driver->needs_reset && vdev->transport->status(vdev) & VIRTIO_CONFIG_S_NEEDS_RESET) {
+        vdev->driver->needs_reset(vdev);
+        return;
+    }
+    if (!vdev->driver->config_changed)
         return;
     uint32_t now = vdev->transport->generation(vdev);
     if (now == vdev->generation)

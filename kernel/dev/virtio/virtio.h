@@ -13,7 +13,7 @@
 
 #include "dev/virtio/virtq.h"
 
-#define VIRTIO_QUEUES_MAX 32
+#define VIRTIO_QUEUES_MAX 33 /* network devices: 16 pairs and the control queue */
 
 struct virtio_device;
 struct virtio_driver;
@@ -59,6 +59,8 @@ struct virtio_driver {
     void (*broken)(struct virtio_device *vdev);
     /* The device changed its configuration. Interrupt context. May be NULL. */
     void (*config_changed)(struct virtio_device *vdev);
+    /* The device stopped and wants virtio_restart(). Interrupt context. May be NULL. */
+    void (*needs_reset)(struct virtio_device *vdev);
 };
 
 extern const struct virtio_driver virtio_9p_driver, virtio_balloon_driver, virtio_blk_driver,
@@ -81,6 +83,12 @@ int virtio_queue_create(struct virtio_device *vdev, unsigned index, unsigned max
                         void (*done)(struct virtq *vq), void *owner, struct virtq **out);
 /* All queues are set up: the device may work. */
 void virtio_ready(struct virtio_device *vdev);
+/*
+ * Resets a device that works or wants it, hands each chain in flight to `taken`, and sets up
+ * the same features and queues again; virtio_ready() follows. -EIO: it does not come back.
+ * With all the driver's locks.
+ */
+int virtio_restart(struct virtio_device *vdev, void (*taken)(struct virtq *vq, void *token));
 /* Tells the device of added chains if it wants to know. */
 void virtio_kick(struct virtq *vq);
 /*
@@ -100,7 +108,7 @@ uint64_t virtio_config_u64(struct virtio_device *vdev, unsigned offset);
  */
 void virtio_queue_irq(void *queue_slot);
 void virtio_shared_irq(struct virtio_device *vdev);
-/* The configuration may have changed; looks whether it has. */
+/* The configuration may have changed, or the device needs a reset; looks whether it is so. */
 void virtio_config_irq(struct virtio_device *vdev);
 /* Reads a field of `size` bytes of mapped configuration. */
 uint32_t virtio_config_mapped(const volatile void *p, unsigned size);

@@ -101,10 +101,11 @@ static int queue_route(struct vpci_device *dev, struct virtq *vq)
     uint16_t vector = (uint16_t)(vq->index + 1);
     if (!dev->pci.msix || !vq->done)
         return 0;
-    vq->own_vector = vector < dev->pci.msix_count &&
-                     !pci_msix_route(&dev->pci, vector, virtio_queue_irq,
-                                     &dev->vdev.queue[vq->index], dev->vdev.name) &&
-                     vector_assign(c, vector);
+    /* The vector outlives a reset of the device, its place in the queue does not. */
+    bool routed = vq->own_vector || (vector < dev->pci.msix_count &&
+                                     !pci_msix_route(&dev->pci, vector, virtio_queue_irq,
+                                                     &dev->vdev.queue[vq->index], dev->vdev.name));
+    vq->own_vector = routed && vector_assign(c, vector);
     return vq->own_vector || vector_assign(c, 0) ? 0 : -EIO;
 }
 

@@ -10,6 +10,7 @@
 
 #include "arch/x86_64/cpu.h"
 #include "arch/x86_64/layout.h"
+#include "lib/string.h"
 #include "mem/kmalloc.h"
 
 #define DIRECT_MAX 4 /* pieces; more go into an indirect table */
@@ -23,6 +24,15 @@ static size_t ring_used_offset(unsigned n)
 static size_t ring_size(unsigned n)
 {
     return ring_used_offset(n) + sizeof(uint16_t) * 3 + sizeof(struct vring_used_elem) * n;
+}
+
+/* All descriptors are on the free list. */
+static void slots_free(struct virtq *vq)
+{
+    vq->free_head = 0;
+    vq->free_count = (uint16_t)vq->ring.num;
+    for (unsigned i = 0; i < vq->ring.num; i++)
+        vq->slot[i].next = (uint16_t)(i + 1);
 }
 
 struct virtq *virtq_create(unsigned size, uint64_t features)
@@ -42,9 +52,7 @@ struct virtq *virtq_create(unsigned size, uint64_t features)
     vq->ring.avail = (void *)(vq->ring.desc + n);
     vq->ring.used = (void *)(base + ring_used_offset(n));
     vq->slot = (struct virtq_slot *)(vq + 1);
-    vq->free_count = (uint16_t)n;
-    for (unsigned i = 0; i < n; i++)
-        vq->slot[i].next = (uint16_t)(i + 1);
+    slots_free(vq);
     vq->event_idx = features >> VIRTIO_RING_F_EVENT_IDX & 1;
     vq->indirect = features >> VIRTIO_RING_F_INDIRECT_DESC & 1;
     return vq;
@@ -58,6 +66,14 @@ void virtq_destroy(struct virtq *vq)
         ;
     kfree(vq->ring.desc);
     kfree(vq);
+}
+
+void virtq_restart(struct virtq *vq)
+{
+    memset(vq->ring.desc, 0, ring_size(vq->ring.num));
+    slots_free(vq);
+    vq->avail_idx = vq->kicked_idx = vq->used_idx = 0;
+    vq->broken = false;
 }
 
 static void desc_set(struct vring_desc *d, const struct virtq_seg *seg, bool in, bool more,

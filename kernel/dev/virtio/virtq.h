@@ -56,6 +56,8 @@ struct virtq {
 struct virtq *virtq_create(unsigned size, uint64_t features);
 /* The device must have been reset. */
 void virtq_destroy(struct virtq *vq);
+/* The same, and no chain in flight (virtq_take()): as when it was created. */
+void virtq_restart(struct virtq *vq);
 
 /*
  * Makes a chain available: `out` pieces the device reads, then `in` pieces it

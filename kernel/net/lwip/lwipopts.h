@@ -18,7 +18,25 @@
 #define MEM_CUSTOM_CALLOC     net_calloc
 #define MEMP_MEM_MALLOC       1
 #define MEM_ALIGNMENT         8
-#define LWIP_STATS            0
+#define LWIP_STATS            1 /* those of net/netstat.c alone */
+#define LWIP_STATS_DISPLAY    0
+#define LINK_STATS            0
+#define ETHARP_STATS          0
+#define IP_STATS              0
+#define IPFRAG_STATS          0
+#define ICMP_STATS            0
+#define IGMP_STATS            0
+#define UDP_STATS             0
+#define TCP_STATS             0
+#define MEM_STATS             0
+#define MEMP_STATS            0
+#define SYS_STATS             0
+#define IP6_STATS             0
+#define IP6_FRAG_STATS        0
+#define ICMP6_STATS           0
+#define MLD6_STATS            0
+#define ND6_STATS             0
+#define MIB2_STATS            1
 #define LWIP_CHKSUM_ALGORITHM 3
 
 /* Link layer. */
@@ -131,9 +149,13 @@
 #define CHECKSUM_CHECK_TCP    1
 #define LWIP_CHECKSUM_ON_COPY 0
 
-#define LWIP_HOOK_FILENAME  "net/lwip/hooks.h"
-#define LWIP_HOOK_TCP_ISN   net_tcp_isn
+#define LWIP_HOOK_FILENAME             "net/lwip/hooks.h"
+#define LWIP_HOOK_TCP_ISN              net_tcp_isn
+#define DHCP_ADD_EXTRA_REQUEST_OPTIONS , 12 /* the name of this machine */
+#define LWIP_HOOK_DHCP_PARSE_OPTION(netif, dhcp, state, msg, type, option, len, p, offset)         \
+    net_dhcp_option(msg, type, option, len, p, offset)
 #define LWIP_HOOK_IP4_INPUT net_ip4_input
+#define LWIP_HOOK_IP4_ROUTE net_ip4_route
 #define LWIP_HOOK_IP6_INPUT net_ip6_input
 
 #define LWIP_HOOK_ND6_GET_GW(netif, dest) net_ip6_gateway(netif)

@@ -150,6 +150,19 @@ def test_reset_in_window(m):
     c.reset()
 
 
+def test_challenge_limit(m):
+    """Two challenge ACKs a second are enough for a connection, however many it asks for."""
+    c = Peer(m, 8080)
+    c.open()
+    begin = time.monotonic()
+    for i in range(30):
+        c.send(*((RST,) if i % 2 else (SYN,)), seq=c.seq + 100 + i)
+    answers = len([p for p in m.wire.ping() if c.mine(p)])
+    assert 1 <= answers <= 1 + (time.monotonic() - begin) / 0.5, f"{answers} challenges"
+    c.alive()
+    c.reset()
+
+
 def test_reset_outside(m):
     c = Peer(m, 8080)
     c.open()

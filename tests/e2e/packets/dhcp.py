@@ -2,6 +2,7 @@
 """DHCP by hand: the exchange, refusals, lies, and with PACKETS_LONG a lease that is renewed and rebound."""
 import os
 import sys
+import time
 
 from machine import *
 
@@ -26,14 +27,14 @@ class Message:
         self.kind = self.options[53][0]
 
 
-def reply(m, q, kind, address=GUEST4, xid=None, mac=None, options=None, cut=None, server=HOST4):
+def reply(m, q, kind, address=GUEST4, xid=None, mac=None, options=None, cut=None, server=HOST4, more=b""):
     if options is None:
         options = b"\x36\4" + packed(server)
         if kind != REFUSE:
             options += struct.pack("!BBI", 51, 4, LEASE) + struct.pack("!BBI", 58, 4, T1) + \
                 struct.pack("!BBI", 59, 4, T2) + b"\1\4\xff\xff\xff\0" + b"\3\4" + packed(HOST4) + b"\6\4" + packed("10.0.2.3")
     body = b"\2\1\6\0" + (xid or q.xid) + bytes(8) + packed(address) + bytes(8) + (mac or q.mac).ljust(16, b"\0") + \
-        bytes(192) + b"\x63\x82\x53\x63" + bytes([53, 1, kind]) + options + b"\xff"
+        bytes(192) + b"\x63\x82\x53\x63" + bytes([53, 1, kind]) + options + more + b"\xff"
     m.wire.raw(m.wire.guest_mac + MAC + b"\x08\x00" + udp(server, "255.255.255.255", 67, 68, body[:cut]))
 
 
@@ -47,9 +48,9 @@ def asked(m, kind, timeout=PATIENCE):
     return q
 
 
-def lease(m):
+def lease(m, more=b""):
     reply(m, asked(m, DISCOVER, 60), OFFER)
-    reply(m, asked(m, REQUEST), ACKNOWLEDGE)
+    reply(m, asked(m, REQUEST), ACKNOWLEDGE, more=more)
     m.wire.ping()
 
 
@@ -70,7 +71,11 @@ def prepare(m):
         q = Message(m.wire.expect(is_dhcp, "DHCP message"))
     assert q.kind == REQUEST and q.options[50] == packed(GUEST4) and q.options[54] == packed(HOST4), q.options
     reply(m, q, REFUSE)
-    lease(m)
+    q = asked(m, DISCOVER)
+    assert 12 in q.options[55], "the name is not asked for"
+    reply(m, q, OFFER, more=b"\x0c\4evil")  # no lease yet
+    reply(m, asked(m, REQUEST), ACKNOWLEDGE, more=b"\x0c\5evil\n")  # no name
+    m.wire.ping()
 
 
 def test_lease(m):
@@ -90,6 +95,46 @@ def test_unasked(m):
         for cut in None, 250, 244:
             reply(m, Forged, kind, "10.0.2.66", cut=cut)
     m.wire.ping()
+
+
+def test_cable(m):
+    """The cable comes back: the server is asked whether the address still holds; refused, it is not used any more.
+    The answer also tells the machine's name (option 12)."""
+    m.qmp("set_link", name="net0", up=False)
+    m.qmp("set_link", name="net0", up=True)
+    q = asked(m, REQUEST)
+    assert q.packet.dst == "255.255.255.255" and q.options[50] == packed(GUEST4) and 54 not in q.options, q.options
+    assert m.ask("name") == "ops"
+    reply(m, q, ACKNOWLEDGE, more=b"\x0c\x0fGuest-1.example")
+    m.wire.ping()
+    assert m.ask("name") == "Guest-1.example"
+    m.qmp("set_link", name="net0", up=False)
+    m.qmp("set_link", name="net0", up=True)
+    reply(m, asked(m, REQUEST), REFUSE)
+    lease(m, b"\x0c\5other")
+    assert m.ask("name") == "Guest-1.example"  # it has one now
+
+
+def test_announce(m):
+    """The host asks for it, as after a migration: the address is told by ARP, that of IPv6 by an advertisement."""
+    wanted = {"ARP", "advertisement"}
+
+    def told(p):
+        if p.kind == 0x806 and p.ip[14:18] == packed(GUEST4) == p.ip[24:28]:
+            wanted.discard("ARP")
+        if p.protocol == 58 and p.payload[0] == 136 and p.dst == "ff02::1" and p.payload[8:24] == packed(p.src) and \
+                p.payload[24:] == b"\2\1" + p.from_mac and p.payload[4:8] == b"\x20\0\0\0":
+            wanted.discard("advertisement")
+        return False
+    m.wire.on_frame = told
+    end = time.monotonic() + PATIENCE
+    while wanted:  # an address that is still being tried (RFC 4862) is not announced
+        m.qmp("announce-self", initial=50, max=100, rounds=1, step=10)
+        again = time.monotonic() + 1
+        while wanted and time.monotonic() < again:
+            m.wire.receive(0.1)
+        assert time.monotonic() < end, f"no announcement: {wanted}"
+    m.wire.on_frame = None
 
 
 if os.environ.get("PACKETS_LONG"):

@@ -2,7 +2,7 @@
 /*
  * The program under the packet tests: does on its sockets what lines of standard input
  * say, and answers each with one line: a number, a word, or -ERRNO. It also echoes what
- * connections to port ECHO send, in threads of their own.
+ * connections to port ECHO send, in a thread of its own.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -163,6 +164,49 @@ static void do_option(int fd, int level, int name, int value)
     answer(setsockopt(fd, level, name, &value, sizeof value));
 }
 
+/* How many objects of each size the kernel has, while nothing else goes on. */
+static void do_objects(void)
+{
+    char line[256];
+    long n;
+    FILE *f = fopen("/proc/slabinfo", "r");
+    while (f && fgets(line, sizeof line, f))
+        if (sscanf(line, "kmalloc-%*s %ld", &n) == 1)
+            printf("%ld ", n);
+    if (f)
+        fclose(f);
+    puts("");
+}
+
+/* Ends the connections to ECHO, by reset, but for those from that address. */
+static void do_drop(const char *but)
+{
+    long n = 0;
+    struct in_addr kept;
+    inet_pton(AF_INET, but, &kept);
+    for (int fd = 3; fd < 1024; fd++) {
+        struct sockaddr_in6 own, peer;
+        socklen_t size = sizeof own;
+        if (getsockname(fd, (struct sockaddr *)&own, &size) || own.sin6_port != htons(ECHO))
+            continue;
+        size = sizeof peer;
+        if (getpeername(fd, (struct sockaddr *)&peer, &size) ||
+            !memcmp(&peer.sin6_addr.s6_addr[12], &kept, 4))
+            continue;
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){1, 0}, sizeof(struct linger));
+        shutdown(fd, SHUT_RDWR);
+        n++;
+    }
+    answer(n);
+}
+
+static void do_name(void)
+{
+    char name[65] = "";
+    gethostname(name, sizeof name);
+    puts(name);
+}
+
 static void line_do(char *line)
 {
     char verb[32] = "", text[64] = "";
@@ -198,31 +242,44 @@ static void line_do(char *line)
         answer(setsockopt(a, SOL_SOCKET, SO_LINGER, &(struct linger){1, b}, sizeof(struct linger)));
     else if (!strcmp(verb, "info"))
         do_info(a);
+    else if (!strcmp(verb, "name"))
+        do_name();
+    else if (sscanf(line, "drop %63s", text) == 1)
+        do_drop(text);
+    else if (!strcmp(verb, "objects"))
+        do_objects();
     else if (!strcmp(verb, "memory"))
         do_memory();
     else
         puts("what?");
 }
 
-static void *echo(void *arg)
+/* Sends back what came; false: the connection is over, or takes nothing. */
+static bool echo(int fd)
 {
     char text[4096];
-    int fd = (int)(long)arg;
-    ssize_t n;
-    while ((n = recv(fd, text, sizeof text, 0)) > 0)
-        if (send(fd, text, (size_t)n, MSG_NOSIGNAL) != n)
-            break;
-    close(fd);
-    return NULL;
+    ssize_t n = recv(fd, text, sizeof text, MSG_DONTWAIT);
+    if (n < 0 && errno == EAGAIN)
+        return true;
+    return n > 0 && send(fd, text, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT) == n;
 }
 
-static void *serve(void *listener)
+/* One thread for all connections: what the kernel keeps for them is gone when they are. */
+static void *serve(void *arg)
 {
-    pthread_t t;
-    for (;;) {
-        int c = accept((int)(long)listener, NULL, NULL);
-        if (c >= 0 && !pthread_create(&t, NULL, echo, (void *)(long)c))
-            pthread_detach(t);
+    int listener = (int)(long)arg, all = epoll_create1(0);
+    struct epoll_event e = {EPOLLIN, {.fd = listener}};
+    epoll_ctl(all, EPOLL_CTL_ADD, listener, &e);
+    while (epoll_wait(all, &e, 1, -1) == 1) {
+        int fd = e.data.fd;
+        if (fd == listener) {
+            e.data.fd = accept(listener, NULL, NULL);
+            e.events = EPOLLIN;
+            if (e.data.fd >= 0)
+                epoll_ctl(all, EPOLL_CTL_ADD, e.data.fd, &e);
+        } else if (!echo(fd)) {
+            close(fd);
+        }
     }
     return NULL;
 }

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The machine under test, a TCP peer spoken by hand, and the runner of scripts."""
+import json
 import os
 import select
 import struct
@@ -32,7 +33,7 @@ class Machine:
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors)
         self.port, self.buffer = 20000 + os.getpid() % 20000, b""
         self.listeners = {}
-        self.on_host = host
+        self.on_host, self.directory, self.monitor = host, directory, None
 
     def start(self):
         line = self.line(60)
@@ -80,6 +81,18 @@ class Machine:
         except subprocess.TimeoutExpired:
             self.process.kill()
             return None
+
+    def qmp(self, command, **arguments):
+        """Of QEMU's monitor, which is there when the machine runs."""
+        if not self.monitor:
+            s = socket.socket(socket.AF_UNIX)
+            s.connect(self.directory + "/qmp")
+            self.monitor = s.makefile("rw")
+            self.qmp("qmp_capabilities")
+        self.monitor.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
+        self.monitor.flush()
+        while '"return"' not in (line := self.monitor.readline()):
+            assert line and '"error"' not in line, line
 
     def listener(self, port, backlog=64):
         if port not in self.listeners:

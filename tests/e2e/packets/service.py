@@ -117,12 +117,44 @@ class Service:
         for p in self.wire.ping():
             self.take(p)
 
+    def rest(self):
+        """The round at hand ends, and no other begins."""
+        end = time.monotonic() + PATIENCE
+        while self.got != self.data:
+            p = self.wire.receive(0.05)
+            if p:
+                self.take(p)
+            elif time.monotonic() - self.sent > 0.25:
+                self.repeat()
+            assert time.monotonic() < end, "a round does not end" + self.ended()
+        self.client.seq += len(self.data)
+        self.rounds += 1
+        self.settle()
+
+    def objects(self):
+        """The kernel's, by size, while this client has nothing under way."""
+        self.rest()
+        n = self.m.ask("objects")
+        while self.wire.late:
+            self.take(self.wire.late.pop(0))
+        self.begin()
+        return n
+
     def memory(self):
         """What is free; KiB."""
         n = self.m.ask("memory")
         while self.wire.late:
             self.take(self.wire.late.pop(0))
         return n
+
+
+def objects_back(m, service, before, patience=150):
+    """The kernel has exactly the objects that it had, once timers have run out: not one is lost."""
+    end = time.monotonic() + patience
+    while (now := service.objects()) != before:
+        assert time.monotonic() < end, f"objects by size: {now}, not {before}"
+        for _ in range(10):
+            service.turn(0.05)
 
 
 def memory_back(m, service, before, slack, patience=90):
