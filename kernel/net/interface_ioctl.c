@@ -153,10 +153,9 @@ long interface_ioctl(unsigned cmd, struct uptr arg)
         return socket_process.privileged() ? -EOPNOTSUPP : -EPERM;
     if (cmd != SIOCGIFCONF && cmd != SIOCGIFNAME && (cmd < SIOCGIFNAME || cmd > SIOCGIFTXQLEN))
         return -ENOTTY;
-    int err = stack_start();
+    int err = stack_enter();
     if (err)
         return err;
-    stack_lock();
     long r = cmd == SIOCGIFCONF ? list(arg) : one(cmd, arg);
     stack_unlock();
     return r;

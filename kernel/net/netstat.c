@@ -120,7 +120,9 @@ static void udp_put(struct seq *s, const struct stats_mib2 *m)
 
 int netstat_snmp_text(struct seq *s)
 {
-    stack_lock();
+    int err = stack_enter();
+    if (err)
+        return err;
     const struct stats_mib2 *m = &lwip_stats.mib2;
     ip_put(s, m);
     icmp_put(s, m);
@@ -146,7 +148,9 @@ static int bytes_add(struct netdev *d, void *arg)
 int netstat_text(struct seq *s)
 {
     struct bytes b = {0};
-    stack_lock();
+    int err = stack_enter();
+    if (err)
+        return err;
     netdev_for_each(bytes_add, &b);
     const struct net_counters *n = &net_counters;
     const struct column tcp[] = {{"PAWSEstab", n->stale},

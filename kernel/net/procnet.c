@@ -25,15 +25,6 @@
 
 #define LINE_TCP 149 /* characters of a line in the lists of sockets, as Linux pads them */
 
-/* Locks the stack, which runs from the first look at it on: there is a loopback at least. */
-static int look(void)
-{
-    int err = stack_start();
-    if (!err)
-        stack_lock();
-    return err;
-}
-
 static struct netif *device_next(unsigned *index)
 {
     return *index < 255 ? netif_get_by_index((u8_t)++ * index) : NULL;
@@ -47,7 +38,7 @@ static int dev_text(struct seq *s)
     seq_text(s, "Inter-|   Receive                                                |  Transmit\n"
                 " face |bytes    packets errs drop fifo frame compressed multicast|bytes    "
                 "packets errs drop fifo colls carrier compressed\n");
-    int err = look();
+    int err = stack_enter();
     if (err)
         return err;
     while ((netif = device_next(&index)) != NULL) {
@@ -81,7 +72,7 @@ static int route_text(struct seq *s)
     seq_text(s,
              "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT"
              "\n");
-    int err = look();
+    int err = stack_enter();
     if (err)
         return err;
     while ((netif = device_next(&index)) != NULL) {
@@ -109,7 +100,7 @@ static int if_inet6_text(struct seq *s)
 {
     unsigned index = 0;
     struct netif *netif;
-    int err = look();
+    int err = stack_enter();
     if (err)
         return err;
     while ((netif = device_next(&index)) != NULL) {
@@ -139,7 +130,7 @@ static int if_inet6_text(struct seq *s)
 static int arp_text(struct seq *s)
 {
     seq_text(s, "IP address       HW type     Flags       HW address            Mask     Device\n");
-    int err = look();
+    int err = stack_enter();
     if (err)
         return err;
     for (size_t i = 0; i < ARP_TABLE_SIZE; i++) {
@@ -166,7 +157,7 @@ static int igmp_text(struct seq *s)
     unsigned index = 0;
     struct netif *netif;
     seq_text(s, "Idx\tDevice    : Count Querier\tGroup    Users Timer\tReporter\n");
-    int err = look();
+    int err = stack_enter();
     if (err)
         return err;
     while ((netif = device_next(&index)) != NULL) {
@@ -232,7 +223,7 @@ static int listing_text(struct seq *s, int family, each_fn *each)
 {
     struct listing l = {s, family, 0};
     seq_text(s, family == AF_INET ? header4 : header6);
-    int err = look();
+    int err = stack_enter();
     if (err)
         return err;
     each(sock_line, &l);
@@ -283,7 +274,7 @@ static void count_one(void *arg, const struct inet_view *v)
 static int sockstat(struct seq *s, bool v6)
 {
     struct totals tcp = {0}, udp = {0};
-    int err = look();
+    int err = stack_enter();
     if (err)
         return err;
     tcp_each(count_one, &tcp);

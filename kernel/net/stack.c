@@ -171,3 +171,11 @@ int stack_start(void)
     mutex_unlock(&lock);
     return err;
 }
+
+int stack_enter(void)
+{
+    int err = stack_start();
+    if (!err)
+        stack_lock();
+    return err;
+}

@@ -13,7 +13,9 @@
 
 /* Starts it if it does not run yet. May sleep. -ENOMEM. */
 int stack_start(void);
-void stack_lock(void);
+/* The same, and locks it: for who may be the first to look at it. */
+int stack_enter(void);
+void stack_lock(void); /* of a stack that runs */
 /* Also sends what was queued and tells the devices. */
 void stack_unlock(void);
 /* Something to do for the stack's thread. Any context. */

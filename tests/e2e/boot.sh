@@ -15,7 +15,7 @@ hello() { # NAME [CC-OPTION...]
 # Nothing has started the network before.
 test_proc_net_without_a_socket() {
     local f
-    for f in dev route arp if_inet6 igmp tcp tcp6 udp udp6 raw sockstat sockstat6 unix; do
+    for f in dev route arp if_inet6 igmp tcp tcp6 udp udp6 raw sockstat sockstat6 unix snmp netstat; do
         ops run /bin/cat /proc/net/$f
         want_status 0
     done
