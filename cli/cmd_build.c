@@ -8,6 +8,7 @@
 #include "disk.h"
 #include "launch.h"
 #include "ops/exit.h"
+#include "settings.h"
 
 #define OUTPUT_OPTION                                                                              \
     {                                                                                              \
@@ -44,7 +45,7 @@ static const struct option_table output_options = {&output_row, 1};
 static bool plan_build(struct plan *p, const struct request *r, struct err *err)
 {
     struct buf manifest = {0};
-    struct disk_content c = {.root = &p->tree, .root_size = p->config.volume_size};
+    struct disk_content c = {.root = &p->tree, .root_size = p->config->volume_size};
     if (!r->output)
         return err_set(err, OPS_EXIT_USAGE, "write `ops build PROGRAM -o FILE`",
                        "no output file is given");
@@ -85,13 +86,12 @@ static bool run(const struct command *self, char **words, int *status, struct er
     if (ok && help) {
         command_help(self);
     } else if (ok) {
-        ok = operands_take(&r, words, next, err) && plan_make(&p, &r, true, err) &&
-             launch_answer(&p, &r, &answered, err) && (answered || plan_build(&p, &r, err));
+        ok = operands_take(&r, words, next, err) && settings_load(&r, NULL, err) &&
+             plan_make(&p, &r, true, err) && launch_answer(&p, &r, &answered, err) &&
+             (answered || plan_build(&p, &r, err));
         plan_free(&p);
     }
-    strlist_free(&r.env);
-    strlist_free(&r.exclude);
-    strlist_free(&r.mounts);
+    request_free(&r);
     return ok;
 }
 

@@ -14,6 +14,7 @@
 #include "instance_show.h"
 #include "instance_store.h"
 #include "ops/exit.h"
+#include "settings.h"
 #include "supervisor.h"
 #include "verbs.h"
 
@@ -81,10 +82,10 @@ static bool create(char **words, struct err *err)
 {
     struct request r;
     bool help;
-    bool ok = run_request(&r, words, &help, err);
+    bool ok = run_request(&r, words, NULL, &help, err);
     if (ok && help) {
         command_help(&cmd_create);
-    } else if (ok && (r.dry_run || r.list_files || r.print_manifest || r.debug)) {
+    } else if (ok && (r.dry_run || r.list_files || r.print_manifest || r.settings.debug)) {
         ok = err_set(err, OPS_EXIT_USAGE, "say that to `ops run`", "an instance cannot have --%s",
                      r.dry_run          ? "dry-run"
                      : r.list_files     ? "list-files"
@@ -97,7 +98,7 @@ static bool create(char **words, struct err *err)
             puts(name);
         free(name);
     }
-    run_request_free(&r);
+    request_free(&r);
     return ok;
 }
 

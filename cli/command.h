@@ -19,8 +19,8 @@ struct command {
     bool (*run)(const struct command *self, char **words, int *status, struct err *err);
 };
 
-extern const struct command cmd_build, cmd_image, cmd_instance, cmd_profile, cmd_run, cmd_version,
-    cmd_volume;
+extern const struct command cmd_build, cmd_config, cmd_image, cmd_instance, cmd_profile, cmd_run,
+    cmd_version, cmd_volume;
 
 /* Prints the help of one command on stdout. */
 void command_help(const struct command *c);

@@ -25,6 +25,11 @@
          .offset = offsetof(struct request, env),                                                  \
          .argument = "NAME=VALUE",                                                                 \
          .help = "set a variable; NAME alone takes it from here"},                                 \
+        {.name = "env-file",                                                                       \
+         .type = OPTION_LIST,                                                                      \
+         .offset = offsetof(struct request, env_files),                                            \
+         .argument = "FILE",                                                                       \
+         .help = "set variables: NAME=value or NAME, a line each"},                                \
         {.name = "exclude",                                                                        \
          .type = OPTION_LIST,                                                                      \
          .offset = offsetof(struct request, exclude),                                              \
@@ -48,6 +53,10 @@
          .type = OPTION_FLAG,                                                                      \
          .offset = offsetof(struct request, no_aslr),                                              \
          .help = "load everything at fixed addresses"},                                            \
+        {.name = "no-config",                                                                      \
+         .type = OPTION_FLAG,                                                                      \
+         .offset = offsetof(struct request, no_config),                                            \
+         .help = "read no configuration file (ops.json, the user's)"},                             \
         {.name = "no-system-files",                                                                \
          .type = OPTION_FLAG,                                                                      \
          .offset = offsetof(struct request, no_system_files),                                      \

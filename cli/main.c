@@ -13,8 +13,9 @@
 #include "nearest.h"
 #include "ops/exit.h"
 
-static const struct command *const commands[] = {
-    &cmd_run, &cmd_instance, &cmd_build, &cmd_image, &cmd_volume, &cmd_profile, &cmd_version};
+static const struct command *const commands[] = {&cmd_run,     &cmd_instance, &cmd_build,
+                                                 &cmd_image,   &cmd_volume,   &cmd_config,
+                                                 &cmd_profile, &cmd_version};
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
 
 static const struct command *command_find(const char *name)

@@ -14,7 +14,7 @@
 
 struct verb_request {
     bool json, details, recursive, repair;
-    bool follow, timestamps, force, watch;
+    bool follow, timestamps, force, watch, origin;
     const char *size, *dir, *lines, *time;
     struct strlist unset;
     const struct verb_family *family;

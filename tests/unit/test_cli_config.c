@@ -7,9 +7,12 @@
 #include "ops/exit.h"
 #include "size.h"
 
+static const struct config_source source = {.name = "c.json", .dir = "/conf"};
+
 static bool parse(struct config *c, const char *text, struct err *err)
 {
-    return config_parse(c, "c.json", "/conf", text, strlen(text), err);
+    *c = (struct config){0};
+    return config_read(c, &source, text, strlen(text), err);
 }
 
 static void refuse(const char *text, const char *message)
@@ -121,7 +124,8 @@ static void test_nul_byte(void **state)
     (void)state;
     struct config c;
     struct err err = {0};
-    assert_false(config_parse(&c, "c.json", "/", "{\0}", 3, &err));
+    c = (struct config){0};
+    assert_false(config_read(&c, &source, "{\0}", 3, &err));
     assert_err(&err, OPS_EXIT_USAGE, "c.json:1:2: there is a NUL byte");
     config_free(&c);
 }
