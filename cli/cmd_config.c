@@ -135,8 +135,8 @@ static const struct verb config_verbs[] = {
     {"convert", "convert FILE", "print it in the canonical form", NULL, 0, 1, 1, convert_run},
 };
 
-static const struct verb_family family = {config_verbs,
-                                          sizeof config_verbs / sizeof config_verbs[0], NULL};
+static const struct verb_family family = {
+    config_verbs, sizeof config_verbs / sizeof config_verbs[0], NAMES_FILES, NULL};
 
 static bool run(const struct command *self, char **words, int *status, struct err *err)
 {
@@ -151,5 +151,6 @@ const struct command cmd_config = {
             "ops.json in the current directory, or the file of -c; variables OPS_KEY; flags.\n"
             "A single value replaces one from below, as Args and NameServers do; Env is\n"
             "replaced by name; other lists grow. FILE is JSON, OPS' own or the canonical form.\n",
+    .verbs = &family,
     .run = run,
 };

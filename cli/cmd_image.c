@@ -165,7 +165,7 @@ static const struct verb image_verbs[] = {
 };
 
 static const struct verb_family family = {image_verbs, sizeof image_verbs / sizeof image_verbs[0],
-                                          image_path};
+                                          NAMES_FILES, image_path};
 
 static bool run(const struct command *self, char **words, int *status, struct err *err)
 {
@@ -178,5 +178,6 @@ const struct command cmd_image = {
     .summary = "look into disk images and change them, without booting",
     .text = "FILE is a disk of `ops build`, whose root filesystem is meant, or a file that is an\n"
             "ext4 filesystem as a whole. No root rights are needed.\n",
+    .verbs = &family,
     .run = run,
 };

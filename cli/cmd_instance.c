@@ -260,8 +260,8 @@ static const struct verb instance_verbs[] = {
      delete_run},
 };
 
-static const struct verb_family family = {instance_verbs,
-                                          sizeof instance_verbs / sizeof instance_verbs[0], NULL};
+static const struct verb_family family = {
+    instance_verbs, sizeof instance_verbs / sizeof instance_verbs[0], NAMES_INSTANCES, NULL};
 
 static bool run(const struct command *self, char **words, int *status, struct err *err)
 {
@@ -276,5 +276,6 @@ const struct command cmd_instance = {
     .summary = "machines that run by themselves (`ops run -d`)",
     .text = "An instance is what `ops run -d` or `ops instance create` made: its words, its state\n"
             "and its log stay in $XDG_STATE_HOME/ops/instances until it is deleted.\n",
+    .verbs = &family,
     .run = run,
 };

@@ -18,7 +18,7 @@
      .type = OPTION_TEXT,                                                                          \
      .offset = offsetof(struct request, config),                                                   \
      .argument = "FILE",                                                                           \
-     .help = "configuration (JSON); options here beat it"},                                        \
+     .help = "configuration (JSON) instead of ./ops.json"},                                        \
         {.name = "env",                                                                            \
          .letter = 'e',                                                                            \
          .type = OPTION_LIST,                                                                      \

@@ -34,6 +34,7 @@ struct verb {
 struct verb_family {
     const struct verb *verbs;
     size_t count;
+    enum { NAMES_FILES, NAMES_INSTANCES, NAMES_VOLUMES } names; /* what a NAME is */
     /* The file an operand means, freed with free(); NULL: see err. */
     char *(*place)(const char *name, struct err *err);
 };
