@@ -137,8 +137,10 @@ static const struct verb completion_verbs[] = {
      words_run},
 };
 
-static const struct verb_family family = {
-    completion_verbs, sizeof completion_verbs / sizeof completion_verbs[0], NAMES_FILES, NULL};
+static const struct verb_family family = {.verbs = completion_verbs,
+                                          .count =
+                                              sizeof completion_verbs / sizeof completion_verbs[0],
+                                          .names = NAMES_FILES};
 
 static bool run(const struct command *self, char **words, int *status, struct err *err)
 {

@@ -135,8 +135,9 @@ static const struct verb config_verbs[] = {
     {"convert", "convert FILE", "print it in the canonical form", NULL, 0, 1, 1, convert_run},
 };
 
-static const struct verb_family family = {
-    config_verbs, sizeof config_verbs / sizeof config_verbs[0], NAMES_FILES, NULL};
+static const struct verb_family family = {.verbs = config_verbs,
+                                          .count = sizeof config_verbs / sizeof config_verbs[0],
+                                          .names = NAMES_FILES};
 
 static bool run(const struct command *self, char **words, int *status, struct err *err)
 {

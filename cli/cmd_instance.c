@@ -11,6 +11,7 @@
 
 #include "alloc.h"
 #include "cmd_run.h"
+#include "instance_end.h"
 #include "instance_show.h"
 #include "instance_store.h"
 #include "ops/exit.h"
@@ -18,8 +19,7 @@
 #include "supervisor.h"
 #include "verbs.h"
 
-#define STOP_DEFAULT 10 /* seconds the program has to end */
-#define STOP_MOST    1000000
+#define STOP_MOST 1000000
 
 static const struct option time_row = {
     .name = "time",
@@ -102,28 +102,9 @@ static bool create(char **words, struct err *err)
     return ok;
 }
 
-/* Ends it if it runs; it is over, with its locks, when this returns. */
-static bool instance_end(const char *name, unsigned long seconds, struct err *err)
-{
-    struct live l;
-    struct err ignored = {0};
-    int status;
-    if (seconds && live_open(&l, name, &ignored)) /* a paused program hears nothing */
-        qmp_run(&l.qmp, "cont", NULL, -1, NULL, &ignored);
-    if (seconds)
-        live_close(&l);
-    err_free(&ignored);
-    char *request = alloc_printf("stop %lu\n", seconds);
-    int fd = supervisor_ask(name, request, err);
-    free(request);
-    if (fd >= 0)
-        supervisor_answer(fd, &status);
-    return true;
-}
-
 static bool seconds_take(const struct verb_request *r, unsigned long *seconds, struct err *err)
 {
-    *seconds = STOP_DEFAULT;
+    *seconds = INSTANCE_END;
     return !r->time || verb_number(r->time, "--time", STOP_MOST, seconds, err);
 }
 
@@ -260,8 +241,10 @@ static const struct verb instance_verbs[] = {
      delete_run},
 };
 
-static const struct verb_family family = {
-    instance_verbs, sizeof instance_verbs / sizeof instance_verbs[0], NAMES_INSTANCES, NULL};
+static const struct verb_family family = {.verbs = instance_verbs,
+                                          .count = sizeof instance_verbs / sizeof instance_verbs[0],
+                                          .names = NAMES_INSTANCES,
+                                          .program = &run_options};
 
 static bool run(const struct command *self, char **words, int *status, struct err *err)
 {

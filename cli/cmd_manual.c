@@ -28,11 +28,6 @@ static char *option_text(const struct option *o)
                         o->argument ? o->argument : "", maybe ? "]" : "");
 }
 
-static struct option_table options_of(const struct verb *v)
-{
-    return v->run ? (struct option_table){v->options, v->option_count} : run_options;
-}
-
 /* A table's cell: bars would end it. */
 static void cell_print(const char *text)
 {
@@ -74,10 +69,11 @@ static void command_rows(const struct command *c)
         const struct verb *v = &c->verbs->verbs[i];
         char *name = alloc_printf("ops %s", c->name);
         row_print(name, v->usage, v->summary);
-        if (v->run) {
-            const struct option_table t = options_of(v);
+        const struct option_table t = {v->options, v->option_count};
+        if (v->run)
             options_rows(&t);
-        }
+        else if (c->verbs->program != &run_options) /* those stand with `ops run` */
+            options_rows(c->verbs->program);
         free(name);
     }
 }
@@ -194,10 +190,11 @@ static void roff_verbs(FILE *to, const struct command *c)
         fputc('\n', to);
         roff_print(to, v->summary);
         fputs(".\n", to);
-        if (!v->run)
-            fputs("The words are those of\n.BR ops\\-run (1).\n", to);
         const struct option_table t = {v->options, v->option_count};
-        roff_options(to, &t);
+        if (!v->run && c->verbs->program == &run_options)
+            fputs("The words are those of\n.BR ops\\-run (1).\n", to);
+        else
+            roff_options(to, v->run ? &t : c->verbs->program);
     }
 }
 
@@ -273,8 +270,9 @@ static const struct verb manual_verbs[] = {
     {"table", "table", "print all commands, options and keys (Markdown)", NULL, 0, 0, 0, table_run},
 };
 
-static const struct verb_family family = {
-    manual_verbs, sizeof manual_verbs / sizeof manual_verbs[0], NAMES_FILES, NULL};
+static const struct verb_family family = {.verbs = manual_verbs,
+                                          .count = sizeof manual_verbs / sizeof manual_verbs[0],
+                                          .names = NAMES_FILES};
 
 static bool run(const struct command *self, char **words, int *status, struct err *err)
 {

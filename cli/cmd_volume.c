@@ -153,8 +153,10 @@ static const struct verb volume_verbs[] = {
      delete_run},
 };
 
-static const struct verb_family family = {
-    volume_verbs, sizeof volume_verbs / sizeof volume_verbs[0], NAMES_VOLUMES, volume_path};
+static const struct verb_family family = {.verbs = volume_verbs,
+                                          .count = sizeof volume_verbs / sizeof volume_verbs[0],
+                                          .names = NAMES_VOLUMES,
+                                          .place = volume_path};
 
 static bool run(const struct command *self, char **words, int *status, struct err *err)
 {

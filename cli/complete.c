@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "alloc.h"
-#include "cmd_run.h"
 #include "command.h"
+#include "image_store.h"
 #include "instance.h"
 #include "instance_store.h"
 #include "verbs.h"
@@ -65,6 +65,16 @@ static void offer_volumes(struct strlist *pairs, const char *prefix, bool more)
     err_free(&ignored);
 }
 
+static void offer_images(struct strlist *pairs, const char *prefix)
+{
+    struct strlist names = {0};
+    struct err ignored = {0};
+    image_store_names(&names, &ignored);
+    offer_names(pairs, prefix, &names, "image", false);
+    strlist_free(&names);
+    err_free(&ignored);
+}
+
 static bool begins(const char *text, const char *with)
 {
     return strncmp(text, with, strlen(with)) == 0;
@@ -81,6 +91,8 @@ static enum complete_more offer_value(struct strlist *pairs, const char *prefix,
         offer_volumes(pairs, prefix, strstr(what, ":/") || !begins(what, "NAME"));
     if (begins(what, "NAME:/path") && !family)
         offer_volumes(pairs, prefix, true);
+    if (begins(what, "IMAGE") || (begins(what, "FILE") && p->command == &cmd_image))
+        offer_images(pairs, prefix);
     if (begins(what, "INSTANCE") || (begins(what, "NAME") && names == NAMES_INSTANCES))
         offer_instances(pairs, prefix);
     if (strchr(what, '|') && !strchr(what, '[')) {
@@ -240,9 +252,9 @@ enum complete_more complete_words(char **words, size_t count, struct strlist *pa
         if (!(p.verb = verb_of(p.command, words[first++])))
             return COMPLETE_NOTHING;
         p.options = (struct option_table){p.verb->options, p.verb->option_count};
-        p.program_ends = !p.verb->run; /* it takes the words of `ops run` */
+        p.program_ends = !p.verb->run;
         if (p.program_ends)
-            p.options = run_options;
+            p.options = *p.command->verbs->program;
     } else {
         p.options = *p.command->options;
         p.program_ends = strstr(p.command->usage, "PROGRAM") != NULL;

@@ -162,7 +162,7 @@ static bool config_take(struct supervised *in, struct err *err)
         if (!(in->words[n++] = cJSON_GetStringValue(item)))
             return config_bad(&in->store, err);
     }
-    if (!in->directory || !n)
+    if (!in->directory || !cJSON_IsArray(list))
         return config_bad(&in->store, err);
     char **outside = environ; /* the settings are read as where the words were said */
     environ = NULL;

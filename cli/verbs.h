@@ -37,6 +37,7 @@ struct verb_family {
     enum { NAMES_FILES, NAMES_INSTANCES, NAMES_VOLUMES } names; /* what a NAME is */
     /* The file an operand means, freed with free(); NULL: see err. */
     char *(*place)(const char *name, struct err *err);
+    const struct option_table *program; /* options of its verbs without `run`, which take PROGRAM */
 };
 
 bool verbs_run(const struct command *self, const struct verb_family *family, char **words,

@@ -140,6 +140,7 @@ test_table() {
     while read -r command rest; do
         set -- $rest
         option=
+        [ "$command" != help ] || continue
         case "${*: -1}" in --*) option=${*: -1} ;; esac
         case ${1-} in --* | '') ops help $command ;; *) ops $command $1 --help ;; esac
         want_status 0
