@@ -144,7 +144,7 @@ test_table() {
         case "${*: -1}" in --*) option=${*: -1} ;; esac
         case ${1-} in --* | '') ops help $command ;; *) ops $command $1 --help ;; esac
         want_status 0
-        [ -z "$option" ] || want_out_has "$option( |\$)"
+        [ -z "$option" ] || want_out_has "$option( |\[|\$)"
     done <ours
 }
 
