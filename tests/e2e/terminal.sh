@@ -73,12 +73,10 @@ expect("hello")
 send("\x1b")
 expect("- ")                                 # the status line: no longer inserting
 resize(30, 100)
-expect(r"\x1b\[30;1H")                       # it draws to the new last line
-send(":wq\r")
-expect("written|text. 2L")
+expect(r"hello three(.|\n)*\x1b\[30;1H")     # drawn anew, to the new last line
+send(":q!\r")
 finish(0)
 END
-    [ "$(cat text)" = "$(printf 'one\nhello three')" ] || fail "the host's file: $(cat text)"
 }
 
 # Cooked: the host's terminal makes the signals.
