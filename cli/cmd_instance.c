@@ -69,6 +69,33 @@ static const struct option stats_rows[] = {
      .help = "again every second until the instance ends"},
 };
 
+static const struct option top_row = {
+    .name = "json",
+    .type = OPTION_FLAG,
+    .offset = offsetof(struct verb_request, json),
+    .help = "print JSON, an array a line",
+};
+
+static const struct option trace_rows[] = {
+    {.name = "calls",
+     .letter = 'e',
+     .type = OPTION_TEXT,
+     .offset = offsetof(struct verb_request, calls),
+     .argument = "NAME,...",
+     .help = "only these system calls"},
+    {.name = "count",
+     .letter = 'c',
+     .type = OPTION_FLAG,
+     .offset = offsetof(struct verb_request, count),
+     .help = "only count them; the table comes at the end"},
+    {.name = "time",
+     .letter = 't',
+     .type = OPTION_TEXT,
+     .offset = offsetof(struct verb_request, time),
+     .argument = "SECONDS",
+     .help = "so long, instead of until Ctrl-C"},
+};
+
 /* `ops instance create` takes the words of `ops run`. */
 static const struct command cmd_create = {
     .name = "create",
@@ -234,6 +261,12 @@ static const struct verb instance_verbs[] = {
      instance_logs},
     {"wait", "wait NAME", "wait for its end: its status", NULL, 0, 1, 1, wait_run},
     {"stats", "stats [-w] [--json] NAME", "show what it uses", stats_rows, 2, 1, 1, instance_stats},
+    {"ps", "ps [--json] NAME", "list its threads", &verb_json_row, 1, 1, 1, instance_ps},
+    {"top", "top [--json] NAME", "show every second what its threads do", &top_row, 1, 1, 1,
+     instance_top},
+    {"dmesg", "dmesg NAME", "print the kernel's last lines", NULL, 0, 1, 1, instance_dmesg},
+    {"trace", "trace [-c] [-e NAME,...] [-t SECONDS] NAME", "show its system calls", trace_rows, 3,
+     1, 1, instance_trace},
     {"inspect", "inspect NAME", "print all that is known, as JSON", NULL, 0, 1, 1,
      instance_inspect},
     {"rename", "rename NAME NEW", "give it another name", NULL, 0, 2, 2, rename_run},

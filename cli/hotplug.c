@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "guest.h"
 #include "instance.h"
 #include "mounts.h"
 #include "ops/exit.h"
@@ -47,22 +48,6 @@ static void talk_close(struct talk *t)
 {
     qmp_close(&t->qmp);
     instance_free(&t->instance);
-}
-
-/* Asks the kernel; `text` is what it answers to be wrong, NULL when all is well. */
-static bool guest_ask(const struct talk *t, const char *request, char **text, struct err *err)
-{
-    struct lines l = {.fd = instance_connect(&t->instance, INSTANCE_GUEST, err),
-                      .whom = "the machine"};
-    char *line = alloc_printf("%s\n", request);
-    char *answer = l.fd >= 0 && lines_send(&l, line, -1, err) ? lines_next(&l, err) : NULL;
-    *text = NULL;
-    if (answer && strcmp(answer, "ok") != 0)
-        *text = alloc_string(strncmp(answer, "error ", 6) == 0 ? answer + 6 : answer);
-    lines_close(&l);
-    free(line);
-    free(answer);
-    return *text || !err->message;
 }
 
 static cJSON *disk_arguments(const struct talk *t)
@@ -131,7 +116,7 @@ static bool disk_mount(struct talk *t, const struct mount *m, struct err *err)
     struct err ignored = {0};
     char *request = alloc_printf("mount %s:%s%s", t->uuid, m->path, m->read_only ? ":ro" : "");
     char *wrong;
-    bool ok = guest_ask(t, request, &wrong, err);
+    bool ok = guest_ask(&t->instance, request, &wrong, err);
     if (wrong)
         ok = err_set(err, OPS_EXIT_FAILED, NULL, "%s cannot mount %s on %s: %s", t->instance.name,
                      m->name, m->path, wrong);
@@ -219,7 +204,7 @@ bool hotplug_detach(const struct verb_request *r, char **operands, size_t count,
     ok = ok && disk_is_there(&t, operands[0], err);
     if (ok) {
         request = alloc_printf("unmount %s", t.uuid);
-        ok = guest_ask(&t, request, &wrong, err);
+        ok = guest_ask(&t.instance, request, &wrong, err);
     }
     if (wrong)
         ok = err_set(err, OPS_EXIT_FAILED, "the program has to close them first",

@@ -68,16 +68,30 @@ void live_close(struct live *l)
     instance_leave(&l->place);
 }
 
+static bool live_paused(struct live *l, struct err *err)
+{
+    cJSON *status = NULL;
+    bool paused = qmp_run(&l->qmp, "query-status", NULL, -1, &status, err) &&
+                  strcmp(text_of(status, "status"), "paused") == 0;
+    cJSON_Delete(status);
+    return paused;
+}
+
+bool live_awake(struct live *l, struct err *err)
+{
+    if (live_paused(l, err))
+        err_set(err, OPS_EXIT_FAILED, NULL, "%s is paused", l->place.name),
+            err_hint(err, "`ops instance resume %s` lets it go on", l->place.name);
+    return !err->message;
+}
+
 /* Whether the machine stands still; one that does not answer is taken to run. */
 static bool machine_paused(const char *name)
 {
     struct live l = {.place.lock = -1, .qmp.lines.fd = -1};
     struct err ignored = {0};
-    cJSON *status = NULL;
-    bool asked = instance_find(&l.place, name, &ignored) && qmp_open(&l.qmp, &l.place, &ignored) &&
-                 qmp_run(&l.qmp, "query-status", NULL, -1, &status, &ignored);
-    bool paused = asked && strcmp(text_of(status, "status"), "paused") == 0;
-    cJSON_Delete(status);
+    bool paused = instance_find(&l.place, name, &ignored) && qmp_open(&l.qmp, &l.place, &ignored) &&
+                  live_paused(&l, &ignored);
     live_close(&l);
     err_free(&ignored);
     return paused;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `ops instance stats`: what a running machine uses, as QEMU's monitor and the host's
- * /proc tell it. Traffic is only known of a tap device: QEMU's user network counts none.
+ * `ops instance stats`: what a running machine uses, as QEMU's monitor, the host's /proc
+ * and the kernel in it tell. A paused one is not asked: what only it knows is left out.
  */
 #include <dirent.h>
 #include <stdio.h>
@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "alloc.h"
+#include "guest.h"
 #include "hostpath.h"
 #include "instance_show.h"
 #include "ops/exit.h"
@@ -63,6 +64,47 @@ static bool disks_read(struct live *l, cJSON *o, struct err *err)
     return true;
 }
 
+/* In bytes: what /proc/meminfo calls not available. */
+static double memory_used(const struct strlist *lines)
+{
+    double total = 0, available = 0;
+    for (size_t i = 0; i < lines->count; i++) {
+        sscanf(lines->items[i], "MemTotal: %lf", &total);
+        sscanf(lines->items[i], "MemAvailable: %lf", &available);
+    }
+    return 1024 * (total - available);
+}
+
+/* Of /proc/net/dev, without the loopback. */
+static void traffic_add(const struct strlist *lines, cJSON *o)
+{
+    double in = 0, out = 0;
+    for (size_t i = 0; i < lines->count; i++) {
+        double received, sent;
+        const char *numbers = strchr(lines->items[i], ':');
+        if (!numbers || strstr(lines->items[i], " lo:") || strncmp(lines->items[i], "lo:", 3) == 0)
+            continue;
+        if (sscanf(numbers, ": %lf %*f %*f %*f %*f %*f %*f %*f %lf", &received, &sent) == 2)
+            in += received, out += sent;
+    }
+    cJSON_AddNumberToObject(o, "networkReceivedBytes", in);
+    cJSON_AddNumberToObject(o, "networkSentBytes", out);
+}
+
+static void guest_add(struct live *l, cJSON *o)
+{
+    struct strlist memory = {0}, devices = {0};
+    struct err ignored = {0};
+    if (live_awake(l, &ignored) && guest_read(&l->place, "meminfo", &memory, &ignored) &&
+        guest_read(&l->place, "net/dev", &devices, &ignored)) {
+        cJSON_AddNumberToObject(o, "guestUsedBytes", memory_used(&memory));
+        traffic_add(&devices, o);
+    }
+    err_free(&ignored);
+    strlist_free(&memory);
+    strlist_free(&devices);
+}
+
 static cJSON *stats_make(const char *name, struct err *err)
 {
     struct live l;
@@ -77,6 +119,7 @@ static cJSON *stats_make(const char *name, struct err *err)
         cJSON_AddNumberToObject(o, "hostMemoryBytes", resident);
         cJSON_AddNumberToObject(o, "guestMemoryBytes",
                                 cJSON_GetNumberValue(cJSON_GetObjectItem(memory, "base-memory")));
+        guest_add(&l, o);
         if (!disks_read(&l, o, err)) {
             cJSON_Delete(o);
             o = NULL;
@@ -94,12 +137,14 @@ static double number_of(const cJSON *o, const char *key)
 
 static void table_line(const cJSON *o)
 {
-    static const char *const keys[] = {"hostMemoryBytes", "guestMemoryBytes", "diskReadBytes",
-                                       "diskWrittenBytes"};
+    static const char *const keys[] = {
+        "hostMemoryBytes",  "guestMemoryBytes",     "guestUsedBytes",  "diskReadBytes",
+        "diskWrittenBytes", "networkReceivedBytes", "networkSentBytes"};
     printf("%-24s %8.2f s", cJSON_GetObjectItem(o, "name")->valuestring,
            number_of(o, "cpuSeconds"));
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        char *size = verb_size(number_of(o, keys[i]));
+        bool known = cJSON_HasObjectItem(o, keys[i]);
+        char *size = known ? verb_size(number_of(o, keys[i])) : alloc_string("-");
         printf(" %12s", size);
         free(size);
     }
@@ -128,8 +173,8 @@ bool instance_stats(const struct verb_request *r, char **operands, size_t count,
     const struct timespec second = {.tv_sec = 1};
     (void)status, (void)count;
     if (!r->json && isatty(STDOUT_FILENO))
-        printf("%-24s %10s %12s %12s %12s %12s\n", "NAME", "CPU", "HOST MEMORY", "MEMORY", "READ",
-               "WRITTEN");
+        printf("%-24s %10s %12s %12s %12s %12s %12s %12s %12s\n", "NAME", "CPU", "HOST MEMORY",
+               "MEMORY", "USED", "READ", "WRITTEN", "RECEIVED", "SENT");
     if (!stats_once(r, operands[0], err))
         return false;
     while (r->watch) {

@@ -56,7 +56,7 @@ char *lines_next(struct lines *l, struct err *err)
         }
         char bytes[4096];
         struct pollfd p = {.fd = l->fd, .events = POLLIN};
-        int ready = poll(&p, 1, SILENCE);
+        int ready = poll(&p, 1, l->silence ? l->silence : SILENCE);
         ssize_t n = ready > 0 ? read(l->fd, bytes, sizeof bytes) : -1;
         l->ended = n == 0 || (n < 0 && ready > 0 && errno == ECONNRESET);
         if (n > 0) {
@@ -67,6 +67,11 @@ char *lines_next(struct lines *l, struct err *err)
             return NULL;
         }
     }
+}
+
+bool lines_pending(const struct lines *l)
+{
+    return l->in.size && memchr(l->in.data, '\n', l->in.size);
 }
 
 void lines_close(struct lines *l)

@@ -10,6 +10,7 @@
 struct lines {
     int fd;
     const char *whom; /* for messages: "the machine" */
+    int silence;      /* ms that lines_next() bears; 0: a minute */
     struct buf in;    /* read, and not taken yet */
     bool ended;       /* the other side closed it */
 };
@@ -19,5 +20,8 @@ bool lines_send(struct lines *l, const char *text, int fd, struct err *err);
 
 /* The next line without its newline, freed with free(); NULL: closed, or silent for long. */
 char *lines_next(struct lines *l, struct err *err);
+
+/* Whether lines_next() has one without waiting. */
+bool lines_pending(const struct lines *l);
 
 void lines_close(struct lines *l);

@@ -14,8 +14,8 @@
 
 struct verb_request {
     bool json, details, recursive, repair;
-    bool follow, timestamps, force, watch, origin;
-    const char *size, *dir, *lines, *time;
+    bool follow, timestamps, force, watch, origin, count;
+    const char *size, *dir, *lines, *time, *calls;
     struct strlist unset;
     const struct verb_family *family;
 };

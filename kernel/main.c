@@ -181,6 +181,8 @@ static void terminate(void)
     signal_kernel(SIGTERM);
 }
 
+static const struct attend_tracer tracer = {trace_start, trace_stop};
+
 static void kernel_init(void *arg)
 {
     (void)arg;
@@ -209,10 +211,10 @@ static void kernel_init(void *arg)
     if (cpuinfo_init())           /* their files in /proc and /sys */
         panic("no memory for /sys");
     trace_init(manifest.trace);
-    volumes_mount(); /* the manifest's `mount` */
-    shares_mount();  /* and `share` */
-    attend_init();   /* volumes that come and go later */
-    exec_program();  /* load it and start its first thread */
+    volumes_mount();      /* the manifest's `mount` */
+    shares_mount();       /* and `share` */
+    attend_init(&tracer); /* what ops asks of it later */
+    exec_program();       /* load it and start its first thread */
     thread_exit();
 }
 

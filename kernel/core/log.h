@@ -24,6 +24,9 @@ void log_set_level(enum log_level level);
 int log_level_parse(const char *name, enum log_level *out);
 const char *log_level_name(enum log_level level);
 
+/* Copies the last lines in the ring, whatever their level: their bytes. Not terminated. */
+size_t log_copy(char *buf, size_t n);
+
 /* Replaces the sink; it gets each line as it is logged, in any context. */
 typedef void log_sink_fn(enum log_level level, const char *line, size_t len);
 void log_set_sink(log_sink_fn *sink);

@@ -44,6 +44,14 @@ void stream_read_line(struct stream *s, char *line, size_t n)
     line[len] = '\0';
 }
 
+bool stream_ended(struct stream *s)
+{
+    char unwanted[64];
+    while (s->ops->read(s, unwanted, sizeof unwanted))
+        ;
+    return s->eof;
+}
+
 void stream_register(struct stream *s)
 {
     irqflags_t flags = spin_lock_irq(&streams_lock);

@@ -50,7 +50,7 @@ static void lru_remove(struct page *p)
     spin_unlock(&lru.lock);
 }
 
-/* Enters the page; its content is the caller's affair. */
+/* Enters the page, whose reference is the cache's then: it may be dropped at once. */
 static int cache_insert(struct page_cache *c, uint64_t index, struct page *p, uint8_t flags)
 {
     struct radix_node *spare = NULL;
@@ -66,8 +66,11 @@ static int cache_insert(struct page_cache *c, uint64_t index, struct page *p, ui
             err = -EFAULT;
         else
             err = radix_insert(&c->pages, index, p, &spare);
-        if (!err)
+        if (!err) {
             c->count++;
+            if (!(flags & PAGE_BUSY) && !c->keep)
+                lru_add(p);
+        }
         spin_unlock(&c->lock);
         if (err != -EAGAIN)
             break;
@@ -92,13 +95,17 @@ static int cache_enter_busy(struct page_cache *c, uint64_t first, unsigned n, st
     int err = 0;
     while (got < n) {
         struct page *p = page_alloc(0);
-        err = p ? cache_insert(c, first + got, p, PAGE_BUSY) : -ENOMEM;
-        if (err) {
-            if (p)
-                page_put(p);
+        if (!p) {
+            err = -ENOMEM;
             break;
         }
         page_get(p);
+        err = cache_insert(c, first + got, p, PAGE_BUSY);
+        if (err) {
+            page_put(p);
+            page_put(p);
+            break;
+        }
         pages[got++] = p;
     }
     return got ? (int)got : err;
@@ -221,9 +228,9 @@ int page_cache_read(struct page_cache *c, uint64_t index, unsigned wanted, struc
     return cache_obtain(c, index, index, MAX(window, wanted), out);
 }
 
-struct page *page_cache_find(struct page_cache *c, uint64_t index)
+/* The page if its content is valid; its reference is given back otherwise. */
+static struct page *page_if_valid(struct page *p)
 {
-    struct page *p = cache_look(c, index);
     if (p && (p->flags & (PAGE_BUSY | PAGE_UPTODATE)) != PAGE_UPTODATE) {
         page_put(p);
         return NULL;
@@ -231,12 +238,22 @@ struct page *page_cache_find(struct page_cache *c, uint64_t index)
     return p;
 }
 
+struct page *page_cache_find(struct page_cache *c, uint64_t index)
+{
+    return page_if_valid(cache_look(c, index));
+}
+
+struct page *page_cache_find_read(struct page_cache *c, uint64_t index)
+{
+    struct page *p = cache_look(c, index);
+    if (p)
+        cache_wait(c, p);
+    return page_if_valid(p);
+}
+
 int page_cache_add(struct page_cache *c, uint64_t index, struct page *p)
 {
-    int err = cache_insert(c, index, p, PAGE_UPTODATE | PAGE_TOUCHED);
-    if (!err && !c->keep)
-        lru_add(p);
-    return err;
+    return cache_insert(c, index, p, PAGE_UPTODATE | PAGE_TOUCHED);
 }
 
 /* Takes a page off the dirty list; the cache is locked. */
@@ -276,11 +293,12 @@ static void dirty_forget(struct page_cache *c, struct page *p)
         c->ops->forget(c, p);
 }
 
-/* False if it was dirty already or has left the cache. */
-static bool dirty_enter(struct page_cache *c, struct page *p, uint16_t reserved)
+/* *held: the page is in the cache. False if it was dirty already or is not. */
+static bool dirty_enter(struct page_cache *c, struct page *p, uint16_t reserved, bool *held)
 {
     spin_lock(&c->lock);
-    bool enter = p->owner == c && !(p->flags & PAGE_DIRTY);
+    *held = p->owner == c;
+    bool enter = *held && !(p->flags & PAGE_DIRTY);
     if (enter) {
         lru_remove(p);
         p->flags |= PAGE_DIRTY;
@@ -297,12 +315,15 @@ static bool dirty_enter(struct page_cache *c, struct page *p, uint16_t reserved)
 
 bool page_cache_reserve(struct page_cache *c, struct page *p, uint16_t reserved)
 {
-    return dirty_enter(c, p, reserved);
+    bool held;
+    return dirty_enter(c, p, reserved, &held);
 }
 
-void page_cache_dirty(struct page_cache *c, struct page *p)
+bool page_cache_dirty(struct page_cache *c, struct page *p)
 {
-    dirty_enter(c, p, 0);
+    bool held;
+    dirty_enter(c, p, 0, &held);
+    return held;
 }
 
 enum drop { DROP_ALL, DROP_CLEAN, DROP_UNUSED /* clean, and in nobody's hand or mapping */ };
@@ -333,8 +354,8 @@ static size_t cache_drop(struct page_cache *c, uint64_t from, uint64_t to, enum 
             dirty_forget(c, p);
         else
             lru_remove(p);
-        p->owner = NULL;
-        p->flags |= PAGE_GONE;
+        p->flags |= PAGE_GONE; /* first: without either a page is the program's own */
+        __atomic_store_n(&p->owner, NULL, __ATOMIC_RELEASE);
         spin_unlock(&c->lock);
         page_put(p);
         dropped++;
@@ -348,7 +369,9 @@ size_t page_cache_drop(struct page_cache *c, uint64_t from, uint64_t to)
 
 void page_cache_drop_clean(struct page_cache *c)
 {
+    mutex_lock(&c->writing);
     cache_drop(c, 0, UINT64_MAX, DROP_CLEAN);
+    mutex_unlock(&c->writing);
 }
 
 void page_cache_drop_unused(struct page_cache *c, uint64_t from, uint64_t to)
@@ -402,9 +425,9 @@ static struct page *object_find_page(struct vm_object *obj, uint64_t index)
     return page_cache_find(CONTAINER_OF(obj, struct page_cache, object), index);
 }
 
-static void object_dirty_page(struct vm_object *obj, struct page *p)
+static bool object_dirty_page(struct vm_object *obj, struct page *p)
 {
-    page_cache_dirty(CONTAINER_OF(obj, struct page_cache, object), p);
+    return page_cache_dirty(CONTAINER_OF(obj, struct page_cache, object), p);
 }
 
 static void object_get(struct vm_object *obj)

@@ -76,8 +76,8 @@ static inline unsigned page_run(struct page *const *pages, unsigned n)
 }
 
 void page_cache_init(struct page_cache *c, const struct page_cache_ops *ops, bool keep);
-/* The page is newer than the disk. Harmless when it has left the cache. No sleep. */
-void page_cache_dirty(struct page_cache *c, struct page *p);
+/* The page is newer than the disk. False: it has left the cache. No sleep. */
+bool page_cache_dirty(struct page_cache *c, struct page *p);
 /* The same, and notes what was set aside for it; false: it was dirty, or has left. */
 bool page_cache_reserve(struct page_cache *c, struct page *p, uint16_t reserved);
 /*
@@ -106,11 +106,16 @@ int page_cache_get(struct page_cache *c, uint64_t index, unsigned ahead, struct 
 int page_cache_read(struct page_cache *c, uint64_t index, unsigned wanted, struct page **out);
 /* The page if it is there and valid, referenced; else NULL. No sleep. */
 struct page *page_cache_find(struct page_cache *c, uint64_t index);
+/* The same, but waits for one that is being read. */
+struct page *page_cache_find_read(struct page_cache *c, uint64_t index);
 /* Adds a page (its reference goes to the cache). -EEXIST, -ENOMEM, -EFAULT beyond the end. */
 int page_cache_add(struct page_cache *c, uint64_t index, struct page *p);
 /* Forgets the pages from..to-1; pages in use elsewhere live on unattached. Returns how many. */
 size_t page_cache_drop(struct page_cache *c, uint64_t from, uint64_t to);
-/* Forgets all pages that are not dirty, because what they were read from has changed. */
+/*
+ * Forgets all pages that are not dirty, because what they were read from has changed. Waits
+ * for those that are being written: only then could they be read again. May sleep.
+ */
 void page_cache_drop_clean(struct page_cache *c);
 /* Forgets those of from..to-1 that are clean and that nobody uses. */
 void page_cache_drop_unused(struct page_cache *c, uint64_t from, uint64_t to);

@@ -30,7 +30,7 @@ static struct fs proc_fs, sys_fs;
 static uint64_t last_ino = 1;
 struct proc_process proc_process = {.name = "1"};
 
-static struct proc_node *node_child(struct proc_node *dir, const char *name, size_t len)
+static struct proc_node *node_child(const struct proc_node *dir, const char *name, size_t len)
 {
     for (struct proc_node *n = dir->children; n; n = n->next)
         if (n->len == len && n->name[0] == name[0] && !memcmp(n->name, name, len))
@@ -105,6 +105,19 @@ int procfs_register_id(const char *path, int id, procfs_text_fn *fn)
 int procfs_register(const char *path, procfs_text_fn *fn)
 {
     return procfs_register_mode(path, 0444, fn);
+}
+
+int procfs_text(const char *path, struct seq *out)
+{
+    const struct proc_node *n = &root_node;
+    while (n && *path) {
+        const char *end = strchr(path, '/');
+        size_t len = end ? (size_t)(end - path) : strlen(path);
+        n = node_child(n, path, len);
+        path += len + (end != NULL);
+    }
+    out->id = n ? n->id : -1;
+    return n && n->text ? n->text(out) : -ENOENT;
 }
 
 int procfs_register_text_link(const char *path, int (*text)(char *buf, size_t n))

@@ -41,6 +41,9 @@ int procfs_register_write(const char *path, procfs_write_fn *fn);
  */
 int procfs_register_numbers(const char *path, int (*next)(int after));
 
+/* Writes the text of a file outside of numbered directories, for nobody's thread. -ENOENT. */
+int procfs_text(const char *path, struct seq *out);
+
 /*
  * The file system for /proc, with what fs/ itself knows: self, thread-self,
  * self/{fd,fdinfo,cwd,root,mounts,mountinfo}, mounts, filesystems, version, uptime,

@@ -20,22 +20,23 @@ static int meminfo_text(struct seq *s)
 {
     unsigned long total = page_count_total() * KIB_PER_PAGE,
                   free = page_count_free() * KIB_PER_PAGE;
-    unsigned long cached = page_cache_reclaimable() * KIB_PER_PAGE;
+    unsigned long clean = page_cache_reclaimable() * KIB_PER_PAGE;
+    unsigned long dirty = page_cache_dirty_total() * KIB_PER_PAGE;
     const struct {
         const char *name;
         unsigned long kib;
     } line[] = {
         {"MemTotal:", total},
         {"MemFree:", free},
-        {"MemAvailable:", free + cached},
+        {"MemAvailable:", free + clean},
         {"Buffers:", 0},
-        {"Cached:", cached},
+        {"Cached:", clean + dirty},
         {"SwapCached:", 0},
-        {"Active:", cached},
+        {"Active:", clean + dirty},
         {"Inactive:", 0},
         {"SwapTotal:", 0},
         {"SwapFree:", 0},
-        {"Dirty:", 0},
+        {"Dirty:", dirty},
         {"Shmem:", 0},
         {"CommitLimit:", total},
         {"Committed_AS:", total - free},

@@ -289,7 +289,9 @@ struct page *page_alloc_zero(unsigned order)
 
 void page_put(struct page *p)
 {
-    if (__atomic_sub_fetch(&p->refs, 1, __ATOMIC_ACQ_REL))
+    uint32_t left = __atomic_sub_fetch(&p->refs, 1, __ATOMIC_ACQ_REL);
+    ASSERT(left < 1u << 31);
+    if (left)
         return;
     if (!p->order) {
         p->flags = 0;

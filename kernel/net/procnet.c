@@ -23,6 +23,15 @@
 
 #define LINE_TCP 149 /* characters of a line in the lists of sockets, as Linux pads them */
 
+/* Locks the stack, which runs from the first look at it on: there is a loopback at least. */
+static int look(void)
+{
+    int err = stack_start();
+    if (!err)
+        stack_lock();
+    return err;
+}
+
 static struct netif *device_next(unsigned *index)
 {
     return *index < 255 ? netif_get_by_index((u8_t)++ * index) : NULL;
@@ -36,7 +45,9 @@ static int dev_text(struct seq *s)
     seq_text(s, "Inter-|   Receive                                                |  Transmit\n"
                 " face |bytes    packets errs drop fifo frame compressed multicast|bytes    "
                 "packets errs drop fifo colls carrier compressed\n");
-    stack_lock();
+    int err = look();
+    if (err)
+        return err;
     while ((netif = device_next(&index)) != NULL) {
         static const struct netdev none;
         const struct netdev *d = link_device(netif) ? link_device(netif) : &none;
@@ -67,7 +78,9 @@ static int route_text(struct seq *s)
     seq_text(s,
              "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT"
              "\n");
-    stack_lock();
+    int err = look();
+    if (err)
+        return err;
     while ((netif = device_next(&index)) != NULL) {
         u32_t own = ip4_addr_get_u32(netif_ip4_addr(netif));
         u32_t mask = ip4_addr_get_u32(netif_ip4_netmask(netif));
@@ -93,7 +106,9 @@ static int if_inet6_text(struct seq *s)
 {
     unsigned index = 0;
     struct netif *netif;
-    stack_lock();
+    int err = look();
+    if (err)
+        return err;
     while ((netif = device_next(&index)) != NULL) {
         char name[INTERFACE_NAME];
         interface_name(index, name);
@@ -121,7 +136,9 @@ static int if_inet6_text(struct seq *s)
 static int arp_text(struct seq *s)
 {
     seq_text(s, "IP address       HW type     Flags       HW address            Mask     Device\n");
-    stack_lock();
+    int err = look();
+    if (err)
+        return err;
     for (size_t i = 0; i < ARP_TABLE_SIZE; i++) {
         ip4_addr_t *ip;
         struct netif *netif;
@@ -146,7 +163,9 @@ static int igmp_text(struct seq *s)
     unsigned index = 0;
     struct netif *netif;
     seq_text(s, "Idx\tDevice    : Count Querier\tGroup    Users Timer\tReporter\n");
-    stack_lock();
+    int err = look();
+    if (err)
+        return err;
     while ((netif = device_next(&index)) != NULL) {
         unsigned count = 0;
         char name[INTERFACE_NAME];
@@ -206,37 +225,36 @@ static const char header6[] =
 
 typedef void each_fn(void (*fn)(void *arg, const struct inet_view *v), void *arg);
 
-static void listing_text(struct seq *s, int family, each_fn *each)
+static int listing_text(struct seq *s, int family, each_fn *each)
 {
     struct listing l = {s, family, 0};
     seq_text(s, family == AF_INET ? header4 : header6);
-    stack_lock();
+    int err = look();
+    if (err)
+        return err;
     each(sock_line, &l);
     stack_unlock();
+    return 0;
 }
 
 static int tcp_text(struct seq *s)
 {
-    listing_text(s, AF_INET, tcp_each);
-    return 0;
+    return listing_text(s, AF_INET, tcp_each);
 }
 
 static int tcp6_text(struct seq *s)
 {
-    listing_text(s, AF_INET6, tcp_each);
-    return 0;
+    return listing_text(s, AF_INET6, tcp_each);
 }
 
 static int udp_text(struct seq *s)
 {
-    listing_text(s, AF_INET, udp_each);
-    return 0;
+    return listing_text(s, AF_INET, udp_each);
 }
 
 static int udp6_text(struct seq *s)
 {
-    listing_text(s, AF_INET6, udp_each);
-    return 0;
+    return listing_text(s, AF_INET6, udp_each);
 }
 
 /* There are no raw sockets. */
@@ -259,10 +277,12 @@ static void count_one(void *arg, const struct inet_view *v)
         t->used[v->family == AF_INET6]++;
 }
 
-static void sockstat(struct seq *s, bool v6)
+static int sockstat(struct seq *s, bool v6)
 {
     struct totals tcp = {0}, udp = {0};
-    stack_lock();
+    int err = look();
+    if (err)
+        return err;
     tcp_each(count_one, &tcp);
     udp_each(count_one, &udp);
     stack_unlock();
@@ -271,25 +291,24 @@ static void sockstat(struct seq *s, bool v6)
                    "TCP6: inuse %u\nUDP6: inuse %u\nUDPLITE6: inuse 0\nRAW6: inuse 0\n"
                    "FRAG6: inuse 0 memory 0\n",
                    tcp.used[1], udp.used[1]);
-        return;
+        return 0;
     }
     unsigned all = tcp.used[0] + tcp.used[1] + udp.used[0] + udp.used[1] + unix_count();
     seq_printf(s,
                "sockets: used %u\nTCP: inuse %u orphan 0 tw %u alloc %u mem 0\n"
                "UDP: inuse %u mem 0\nUDPLITE: inuse 0\nRAW: inuse 0\nFRAG: inuse 0 memory 0\n",
                all, tcp.used[0], tcp.waiting, tcp.used[0] + tcp.used[1], udp.used[0]);
+    return 0;
 }
 
 static int sockstat_text(struct seq *s)
 {
-    sockstat(s, false);
-    return 0;
+    return sockstat(s, false);
 }
 
 static int sockstat6_text(struct seq *s)
 {
-    sockstat(s, true);
-    return 0;
+    return sockstat(s, true);
 }
 
 /* The files of one interface in /sys: seq->id is its index, also before the stack runs. */

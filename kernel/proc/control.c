@@ -24,16 +24,15 @@
 static struct stream *control;
 static struct spinlock control_lock;
 
-/* Appends text with the manifest's escapes; leaves room for the newline. */
-static size_t escape(char *out, size_t len, const char *text)
+size_t control_escape(char *out, size_t len, size_t size, const char *text)
 {
-    for (; *text && len + 5 < LINE_MAX; text++) {
+    for (; *text && len + 5 < size; text++) {
         unsigned char c = (unsigned char)*text;
         if (c == '\n' || c == '\\') {
             out[len++] = '\\';
             out[len++] = c == '\n' ? 'n' : '\\';
         } else if (c < 0x20) {
-            len += (size_t)snprintf(out + len, LINE_MAX - len, "\\x%02x", c);
+            len += (size_t)snprintf(out + len, size - len, "\\x%02x", c);
         } else {
             out[len++] = (char)c;
         }
@@ -46,7 +45,7 @@ static void send_line(const char *kind, const char *text)
     char line[LINE_MAX];
     size_t len = (size_t)snprintf(line, sizeof line, "%s%s", kind, text ? " " : "");
     if (text)
-        len = escape(line, len, text);
+        len = control_escape(line, len, sizeof line, text);
     line[len++] = '\n';
     if (!control) {
         serial_write("ops: ", 5);

@@ -105,6 +105,19 @@ static int gen_comm(struct seq *out)
     return err;
 }
 
+void procinfo_threads(struct seq *out)
+{
+    struct task_view t;
+    for (int id = task_next(0); id > 0; id = task_next(id)) {
+        if (task_look(id, &t))
+            continue;
+        for (char *c = t.name; *c; c++)
+            *c = (unsigned char)*c < ' ' ? '?' : *c; /* it shall stay one line */
+        seq_printf(out, "%d %c %u %lu %lu %s\n", t.tid, t.state, t.cpu, t.cpu_time,
+                   t.switches + t.preemptions, t.name);
+    }
+}
+
 static int set_comm(int id, const char *text)
 {
     irqflags_t flags = spin_lock_irq(&process.lock);

@@ -489,6 +489,19 @@ void thread_set_affinity(struct thread *t, uint64_t cpus)
         preempt_check();
 }
 
+void thread_each_cpu(void (*fn)(void *arg), void *arg)
+{
+    struct thread *t = thread_current();
+    uint64_t before = t->affinity;
+    for (unsigned cpu = 0; cpu < cpu_count(); cpu++) {
+        thread_set_affinity(t, 1ull << cpu);
+        while (percpu()->id != cpu)
+            thread_yield();
+        fn(arg);
+    }
+    thread_set_affinity(t, before);
+}
+
 uint64_t thread_cpu_time(const struct thread *t)
 {
     return t->cpu_time + (t->on_cpu ? clock_now() - t->started : 0);

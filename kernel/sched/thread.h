@@ -88,6 +88,8 @@ void thread_sleep_until(uint64_t deadline);
 /* Runs on `cpus` (bit per CPU) from now on; moves the caller if it must. For another
  * thread the caller may hold locks. */
 void thread_set_affinity(struct thread *t, uint64_t cpus);
+/* Calls fn(arg) once on every CPU that runs, one after another, in the caller. Sleeps. */
+void thread_each_cpu(void (*fn)(void *arg), void *arg);
 /* Set by proc/: a user thread comes onto this CPU; interrupts are off. NULL: nobody cares. */
 extern void (*thread_switch_hook)(void);
 /* Threads that run or want to; the caller's included. */

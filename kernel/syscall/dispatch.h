@@ -34,8 +34,14 @@ extern const struct syscall_row syscall_rows[SYSCALL_TABLE_SIZE];
 const char *syscall_name(uint64_t nr);
 
 /* Starts decoding: `set` is "all" or a comma list of names; "" does nothing. Unknown names are
- * logged. */
+ * logged. Sleeps, as the next two do. */
 void trace_init(const char *set);
+/*
+ * The same later, each line to `sink`, which any thread of the program calls and must not sleep.
+ * -EBUSY: it goes on already; -ENOENT: a name is unknown.
+ */
+int trace_start(const char *set, void (*sink)(const char *line));
+void trace_stop(void);
 bool trace_wanted(uint64_t nr);
 /* Sends one decoded call. */
 void trace_call(uint64_t nr, const uint64_t args[6], long result);

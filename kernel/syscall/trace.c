@@ -12,6 +12,7 @@
 #include "lib/string.h"
 #include "proc/control.h"
 #include "proc/task.h"
+#include "sched/thread.h"
 #include "syscall/dispatch.h"
 #include "vm/uaccess.h"
 
@@ -19,6 +20,7 @@
 #define LINE_SIZE    512
 
 static uint64_t wanted[SYSCALL_TABLE_SIZE / 64];
+static void (*trace_sink)(const char *line); /* NULL: nothing is traced */
 
 bool trace_wanted(uint64_t nr)
 {
@@ -37,20 +39,63 @@ static bool want_name(const char *name, size_t len)
     return false;
 }
 
+/* Marks the calls of the set; the names that are none are logged: false. */
+static bool want_set(const char *set)
+{
+    bool known = true;
+    if (!strcmp(set, "all")) {
+        memset(wanted, 0xff, sizeof wanted);
+        return true;
+    }
+    while (*set) {
+        const char *comma = strchr(set, ',');
+        size_t len = comma ? (size_t)(comma - set) : strlen(set);
+        if (!want_name(set, len)) {
+            log_warn("trace: no system call is named %.*s", (int)len, set);
+            known = false;
+        }
+        set += len + (comma ? 1 : 0);
+    }
+    return known;
+}
+
+static void entry_set(void *traced)
+{
+    cpu_trace_syscalls(traced);
+}
+
+static void sink_control(const char *line)
+{
+    control_send("trace", line);
+}
+
 void trace_init(const char *set)
 {
     if (!*set)
         return;
-    if (!strcmp(set, "all"))
-        memset(wanted, 0xff, sizeof wanted);
-    while (strcmp(set, "all") && *set) {
-        const char *comma = strchr(set, ',');
-        size_t len = comma ? (size_t)(comma - set) : strlen(set);
-        if (!want_name(set, len))
-            log_warn("trace: no system call is named %.*s", (int)len, set);
-        set += len + (comma ? 1 : 0);
+    want_set(set);
+    trace_sink = sink_control;
+    thread_each_cpu(entry_set, wanted);
+}
+
+int trace_start(const char *set, void (*sink)(const char *line))
+{
+    if (trace_sink)
+        return -EBUSY;
+    if (!want_set(set)) {
+        memset(wanted, 0, sizeof wanted);
+        return -ENOENT;
     }
-    cpu_trace_syscalls(true);
+    __atomic_store_n(&trace_sink, sink, __ATOMIC_RELEASE);
+    thread_each_cpu(entry_set, wanted);
+    return 0;
+}
+
+void trace_stop(void)
+{
+    thread_each_cpu(entry_set, NULL);
+    memset(wanted, 0, sizeof wanted);
+    __atomic_store_n(&trace_sink, NULL, __ATOMIC_RELEASE);
 }
 
 static size_t put_string(char *out, size_t n, uint64_t addr)
@@ -154,5 +199,7 @@ void trace_call(uint64_t nr, const uint64_t args[6], long result)
         snprintf(line + len, sizeof line - len, ") = %#lx", (uint64_t)result);
     else
         snprintf(line + len, sizeof line - len, ") = %ld", result);
-    control_send("trace", line);
+    void (*sink)(const char *) = __atomic_load_n(&trace_sink, __ATOMIC_ACQUIRE);
+    if (sink) /* it may have ended while the call was made */
+        sink(line);
 }

@@ -98,7 +98,7 @@ static struct page *copy_page(const void *from)
 static int copy_on_write(const struct vma *v, uint64_t va, pte_t *pte)
 {
     struct page *old = page_of_paddr(*pte & PTE_ADDR);
-    if (v->flags & VMA_SHARED || (old && !old->owner)) {
+    if (v->flags & VMA_SHARED || (old && page_is_own(old))) {
         *pte |= PTE_WRITE;
         tlb_flush_range(va, va + PAGE_SIZE);
         return 0;
@@ -140,21 +140,23 @@ static void map_writable(uint64_t va, pte_t *pte, struct page *p)
     page_put(p);
 }
 
-/* The object must hear of writes: mapped for reading, a page stays read-only. */
+/*
+ * The object must hear of writes: mapped for reading, a page stays read-only. A dirty page
+ * does not leave the object, and write-back makes it read-only after us, as it needs vm.lock.
+ */
 static int map_tracked(const struct vma *v, uint64_t va, struct page *p, bool write)
 {
     pte_t *pte = paging_pte(va, false);
-    int err = 0;
     if (!write)
         return pages_map(va, p, v->prot, false);
-    page_get(p);
-    if (pte && *pte)
-        map_writable(va, pte, p);
-    else
-        err = pages_map(va, p, v->prot, true);
-    v->object->ops->dirty_page(v->object, p); /* only now can no write-back overtake the write */
-    page_put(p);
-    return err;
+    if (!v->object->ops->dirty_page(v->object, p)) {
+        page_put(p); /* the access is tried again */
+        return 0;
+    }
+    if (!pte || !*pte)
+        return pages_map(va, p, v->prot, true);
+    map_writable(va, pte, p);
+    return 0;
 }
 
 static int map_file_page(const struct vma *v, uint64_t va, struct page *p, bool write)

@@ -21,10 +21,11 @@ struct vm_object_ops {
      */
     struct page *(*find_page)(struct vm_object *obj, uint64_t index);
     /*
-     * A page that get_page(write) gave is now in a page table, writable: it must
-     * be written out some time. No sleep; vm.lock is held. For tracked objects.
+     * A page that get_page(write) gave is about to be mapped writable: it must be
+     * written out some time. False: it has left the object, ask again. No sleep;
+     * vm.lock is held until it is mapped. For tracked objects.
      */
-    void (*dirty_page)(struct vm_object *obj, struct page *p);
+    bool (*dirty_page)(struct vm_object *obj, struct page *p);
     void (*get)(struct vm_object *obj);
     void (*put)(struct vm_object *obj);
     /* Its path for /proc/self/maps, terminated; also device and inode number. */

@@ -221,7 +221,7 @@ static void protect_one(uint64_t va, pte_t *pte, void *arg)
     (void)va;
     const struct page *page = page_of_paddr(*pte & PTE_ADDR);
     /* A page of the cache in a private mapping, and the zero page, are copied when written. */
-    bool own = page && !page->owner;
+    bool own = page && page_is_own(page);
     pte_t new = (*pte & (PTE_ADDR | PTE_LARGE)) | pages_prot(p->prot, p->shared || own);
     if (*pte & PTE_PRESENT && new != *pte)
         p->flush = true;
@@ -274,5 +274,5 @@ void *pages_own(uint64_t va)
 {
     const pte_t *pte = paging_pte(va, false);
     const struct page *p = pte ? page_of_paddr(*pte & PTE_ADDR) : NULL;
-    return p && !p->owner ? phys_to_virt(paging_frame(pte, va)) : NULL;
+    return p && page_is_own(p) ? phys_to_virt(paging_frame(pte, va)) : NULL;
 }

@@ -8,8 +8,13 @@
 
 #include "arch/x86_64/paging.h"
 #include "lib/types.h"
+#include "mem/page.h"
 
-struct page;
+/* The program's own memory: of no file, and never was. */
+static inline bool page_is_own(const struct page *p)
+{
+    return !p->owner && !(p->flags & PAGE_GONE);
+}
 
 /* Entry bits for PROT_*; `writable` false keeps even a PROT_WRITE page read-only (copy on write).
  */

@@ -203,8 +203,8 @@ static void usage_add(uint64_t va, pte_t *pte, void *arg)
     uint64_t size = *pte & PTE_LARGE ? LARGE_SIZE : PAGE_SIZE;
     (void)va;
     u->resident += size;
-    u->anonymous += p && !p->owner ? size : 0;
-    u->dirty += p && (!p->owner || *pte & PTE_DIRTY) ? size : 0;
+    u->anonymous += p && page_is_own(p) ? size : 0;
+    u->dirty += p && (page_is_own(p) || *pte & PTE_DIRTY) ? size : 0;
     u->huge += *pte & PTE_LARGE ? size : 0;
 }
 

@@ -11,6 +11,18 @@ hello() { # NAME [CC-OPTION...]
     like_host "./$1" one 'two words'
 }
 
+
+# Nothing has started the network before.
+test_proc_net_without_a_socket() {
+    local f
+    for f in dev route arp if_inet6 igmp tcp tcp6 udp udp6 raw sockstat sockstat6 unix; do
+        ops run /bin/cat /proc/net/$f
+        want_status 0
+    done
+    ops run --net none /bin/cat /proc/net/dev
+    want_out_has '^ *lo: +0 '
+}
+
 test_hello_static_musl() { CC=musl-gcc hello app -static; }
 test_hello_dynamic_musl() { CC=musl-gcc hello app; }
 test_hello_static_glibc() { hello app -static; }
@@ -280,6 +292,28 @@ test_trace() {
     ops run --trace=write ./app x
     want_status 42
     want_err 'write\('
+}
+
+# Calls of all CPUs are traced, not only of the one that boots.
+test_trace_on_every_cpu() {
+    cc_program app <<'END'
+#define _GNU_SOURCE
+#include <sched.h>
+#include <unistd.h>
+int main(void)
+{
+    for (int cpu = 0; cpu < 3; cpu++) {
+        cpu_set_t set;
+        CPU_ZERO(&set);
+        CPU_SET(cpu, &set);
+        sched_setaffinity(0, sizeof set, &set);
+        getppid();
+    }
+}
+END
+    ops run --smp 3 --trace=getppid ./app
+    want_status 0
+    [ "$(grep -c ' getppid() = 1$' "$T/err")" = 3 ] || fail "$(cat "$T/err")"
 }
 
 # Clouds end a machine by its power button: the program gets SIGTERM.

@@ -129,6 +129,15 @@ test_json() {
     schema instance-inspect
     ops instance stats --json "$name"
     schema instance-stats
+    ops instance ps --json "$name"
+    schema instance-ps
+    "$OPS" instance top --json "$name" >top &
+    top=$!
+    wait_for 30 test -s top
+    "$OPS" instance delete -f "$name"
+    wait $top
+    cp top "$T/out"
+    schema instance-top
     ops volume create notes
     ops volume list --json
     schema volume-list

@@ -529,14 +529,90 @@ m = json.load(open(sys.argv[1]))
 assert m["name"] == "m" and m["guestMemoryBytes"] == 256 << 20, m
 assert m["cpuSeconds"] > 0 and m["hostMemoryBytes"] > 1 << 20, m
 assert m["diskReadBytes"] > 0 and m["diskWrittenBytes"] >= 0, m
+assert 0 < m["guestUsedBytes"] < m["guestMemoryBytes"], m
+assert m["networkReceivedBytes"] >= 0 and m["networkSentBytes"] >= 0, m
 P
     ops instance stats m
-    want_out_has '^m +[0-9.]+ s +[0-9.]+ MiB +256 MiB +[0-9.]+ [KM]iB +[0-9.]+ (bytes|KiB)$'
+    want_out_has '^m +[0-9.]+ s +[0-9.]+ MiB +256 MiB( +[0-9.]+ ([KM]iB|bytes)){5}$'
     "$OPS" instance stats -w --json m >watched &
     wait_for 20 eval '[ "$(wc -l <watched)" -ge 2 ]' || fail "it is not watched"
     ops instance stop m
     wait $! || fail "watching failed"
     ops instance delete m n
+    nothing_left
+}
+
+# What only the kernel in the machine knows.
+test_facts_of_the_guest() {
+    prepare
+    cc_program busy -pthread <<'END'
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+static void *work(void *arg)
+{
+    prctl(PR_SET_NAME, "a\nworker");
+    for (;;)
+        usleep(20000), close(open("/not there", O_RDONLY));
+    return arg;
+}
+int main(void)
+{
+    pthread_t t;
+    for (int i = 0; i < 3; i++)
+        pthread_create(&t, NULL, work, NULL);
+    puts("ready"), fflush(stdout);
+    pause();
+}
+END
+    ops run -d --name m --smp 2 ./busy
+    quiet m
+    wait_for 20 eval '"$OPS" instance logs m | grep -q ready' || fail "it does not run"
+    wait_for 20 eval '[ "$("$OPS" instance ps m | grep -c worker)" = 3 ]' || fail "$("$OPS" instance ps m)"
+    ops instance ps m
+    want_out_has '^ +[0-9]+ [RS] +[01] +[0-9.]+ s +[0-9]+ busy$'
+    ops instance ps --json m
+    python3 - out <<'P' || fail "$(cat out)"
+import json, sys
+threads = json.load(open(sys.argv[1]))
+assert sorted(t["name"] for t in threads) == ["a?worker"] * 3 + ["busy"], threads
+assert len({t["id"] for t in threads}) == 4, threads
+assert all(t["state"] in ("running", "sleeping") and t["cpu"] in (0, 1) for t in threads), threads
+assert all(t["switches"] > 0 and t["cpuSeconds"] >= 0 for t in threads), threads
+P
+    ops instance dmesg m
+    want_out_has '^2 of 2 CPUs run$'
+    ops instance trace -t 1 -e open,openat m
+    want_status 0
+    want_out_has '^[0-9]+ openat\(AT_FDCWD, "/not there", 0, 00\) = -1 ENOENT$'
+    want_out_lacks nanosleep
+    ops instance trace -t 1 -c m
+    want_out_has '^ +([0-9]+) +\1 openat$'
+    want_out_has '^ +[0-9]+ +0 clock_nanosleep$'
+    ops instance trace -e nothing m
+    want_error 1 'm refuses: no system call has such a name'
+    "$OPS" instance trace m >calls 2>&1 &
+    wait_for 20 grep -q openat calls || fail "nothing is traced"
+    kill -INT $!
+    wait $! || fail "$(cat calls)"
+    "$OPS" instance top --json m >shares &
+    wait_for 20 eval '[ "$(wc -l <shares)" -ge 2 ]' || fail "no second look"
+    head -1 shares | python3 -c 'import json, sys; assert all(0 <= t["percent"] <= 101 for t in json.load(sys.stdin))' ||
+        fail "$(head -1 shares)"
+    ops instance pause m
+    ops instance ps m
+    want_error 1 'm is paused' '`ops instance resume m` lets it go on'
+    ops instance resume m
+    ops instance delete -f m
+    wait
+    ops instance trace m
+    want_error 1 'there is no instance named m'
+    ops run -d --name m --trace=openat ./busy
+    ops instance trace m
+    want_error 1 'm refuses: it was started with --trace'
+    ops instance delete -f m
     nothing_left
 }
 

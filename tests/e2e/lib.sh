@@ -41,7 +41,7 @@ ops_input() {
 said() { head -c 600 "$T/err" | tr '\n' '|'; }
 
 want_status() { # NUMBER
-    [ "$STATUS" = "$1" ] || fail "status $STATUS, not $1; stderr: $(said)"
+    [ "$STATUS" = "$1" ] || fail "status $STATUS, not $1; stdout ends: $(tail -c 300 "$T/out"); stderr: $(said)"
 }
 
 want_out() { # TEXT: all of stdout, but for newlines at the end

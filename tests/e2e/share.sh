@@ -462,6 +462,69 @@ END
     done
 }
 
+# Whoever looks at a file makes its pages in memory stale, as they were just written: a
+# change made through a mapping meanwhile must reach the host all the same.
+test_mapped_writes_while_others_look() {
+    cc_program look -pthread <<'END'
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#define ROUNDS 600
+#define SIZE 8192
+static const char *name;
+static volatile int done;
+static void *look(void *arg)
+{
+    struct stat st;
+    (void)arg;
+    while (!done)
+        stat(name, &st);
+    return NULL;
+}
+int main(int argc, char **argv)
+{
+    pthread_t t[2];
+    unsigned lost = 0, torn = 0;
+    name = argv[1];
+    int fd = open(name, O_CREAT | O_RDWR, 0600);
+    char zero[SIZE] = {0};
+    if (fd < 0 || write(fd, zero, SIZE) != SIZE)
+        return perror(name), 1;
+    volatile unsigned *m = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    for (int i = 0; i < 2; i++)
+        pthread_create(&t[i], NULL, look, NULL);
+    for (unsigned i = 1; i <= ROUNDS; i++) {
+        unsigned at = i * 37 % (SIZE / 4), back = 0;
+        m[at] = i;
+        if (i % 3 == 0)
+            msync((void *)m, SIZE, MS_SYNC);
+        if (m[at] != i)
+            lost++;
+        if (pread(fd, &back, 4, at * 4) != 4 || back != i)
+            torn++;
+    }
+    done = 1;
+    for (int i = 0; i < 2; i++)
+        pthread_join(t[i], NULL);
+    printf("%u lost, %u not written\n", lost, torn);
+    return lost || torn;
+}
+END
+    mkdir g
+    ./look g/h || fail "on the host"
+    for smp in 1 2 4; do
+        ops run --smp $smp --share g:/g ./look /g/f
+        want_status 0 && want_out "0 lost, 0 not written"
+    done
+    cmp g/h g/f || fail "another content than on the host"
+}
+
 test_libraries_from_a_share() {
     echo 'int answer(void) { return 42; }' | gcc -shared -fPIC -o libanswer.so -x c - || fail "no library"
     mkdir d && mv libanswer.so d

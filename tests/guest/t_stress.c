@@ -10,9 +10,11 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/sysinfo.h>
 
 static long stress(long n)
@@ -406,4 +408,49 @@ TEST(epoll_counts_every_event)
     for (int i = 0; i < PIPES; i++)
         close(ends[i][0]), close(ends[i][1]), close(counter[i]);
     close(set);
+}
+
+/* Pages of a file are read by faults while it is cut: zeroes, or SIGBUS, and nothing else. */
+static char *shown;
+static volatile int cutting;
+static __thread sigjmp_buf beyond;
+
+static void on_bus(int sig)
+{
+    siglongjmp(beyond, sig);
+}
+
+static void *read_shown(void *arg)
+{
+    volatile long at = 0, wrong = 0;
+    while (cutting) {
+        at = (at + 1) % 64;
+        if (!sigsetjmp(beyond, 1))
+            wrong += ((volatile char *)shown)[at * 4096 + 17] != 0;
+    }
+    return wrong ? arg : NULL;
+}
+
+TEST(a_file_is_cut_while_its_pages_are_read)
+{
+    struct sigaction act = {.sa_handler = on_bus}, old;
+    char name[] = "/tmp/cut.XXXXXX";
+    pthread_t reader[READERS];
+    const long n = stress(1500);
+    void *bad;
+    int fd = mkstemp(name);
+    CHECK(fd >= 0 && unlink(name) == 0 && sigaction(SIGBUS, &act, &old) == 0);
+    shown = mmap(NULL, 64 * 4096, PROT_READ, MAP_SHARED, fd, 0);
+    CHECK(shown != MAP_FAILED);
+    cutting = 1;
+    for (int i = 0; i < READERS; i++)
+        CHECK(!pthread_create(&reader[i], NULL, read_shown, &shown));
+    for (long i = 0; i < n; i++)
+        CHECK(ftruncate(fd, 64 * 4096) == 0 && ftruncate(fd, i % 64 * 4096 + 5) == 0);
+    cutting = 0;
+    for (int i = 0; i < READERS; i++)
+        CHECK(pthread_join(reader[i], &bad) == 0 && !bad);
+    sigaction(SIGBUS, &old, NULL);
+    munmap(shown, 64 * 4096);
+    close(fd);
 }

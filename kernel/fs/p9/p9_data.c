@@ -146,12 +146,10 @@ static void pages_update(struct vnode *v, uint64_t off, const char *data, size_t
     while (n) {
         uint64_t in = off & (PAGE_SIZE - 1), index = off >> PAGE_SHIFT;
         size_t part = MIN((size_t)(PAGE_SIZE - in), n);
-        struct page *p = page_cache_find(&v->cache, index);
+        struct page *p = page_cache_find_read(&v->cache, index);
         if (p) {
             memcpy((char *)page_address(p) + in, data, part);
             page_put(p);
-        } else {
-            page_cache_drop(&v->cache, index, index + 1); /* being read: maybe too early */
         }
         off += part;
         data += part;
