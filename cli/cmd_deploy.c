@@ -94,10 +94,12 @@ static bool instance_replace(struct request *r, char **words, const char *name, 
 
 static bool deploy(struct request *r, char **words, struct err *err)
 {
-    if (r->dry_run || r->list_files || r->print_manifest || r->settings.debug || r->rm)
+    if (r->dry_run || r->explain || r->list_files || r->print_manifest || r->settings.debug ||
+        r->rm)
         return err_set(err, OPS_EXIT_USAGE, "say that to `ops run`",
                        "what is deployed stays and runs by itself: no --%s",
                        r->dry_run          ? "dry-run"
+                       : r->explain        ? "explain"
                        : r->list_files     ? "list-files"
                        : r->print_manifest ? "print-manifest"
                        : r->rm             ? "rm"

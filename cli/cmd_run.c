@@ -18,6 +18,7 @@
 #include "cache.h"
 #include "child.h"
 #include "debug.h"
+#include "explain.h"
 #include "hostpath.h"
 #include "kvm.h"
 #include "instance_store.h"
@@ -57,6 +58,10 @@ static const struct option run_rows[] = {
      .type = OPTION_FLAG,
      .offset = offsetof(struct request, dry_run),
      .help = "build the image and print QEMU's command line"},
+    {.name = "explain",
+     .type = OPTION_FLAG,
+     .offset = offsetof(struct request, explain),
+     .help = "print what the program could reach of this host"},
     {.name = "log-size",
      .type = OPTION_TEXT,
      .offset = offsetof(struct request, log_size),
@@ -323,6 +328,12 @@ static bool debug_prepare(struct debug *d, const struct plan *p, const char *ker
     return true;
 }
 
+/* Is something to be printed instead of run? */
+static bool answers_only(const struct request *r)
+{
+    return r->dry_run || r->list_files || r->print_manifest || r->explain;
+}
+
 static bool network_choose(struct network *n, struct plan *p, const struct request *r,
                            struct err *err)
 {
@@ -330,7 +341,7 @@ static bool network_choose(struct network *n, struct plan *p, const struct reque
     bool ok = network_parse(n, c->net, &c->ports, &c->udp_ports, err);
     if (ok && network_interface(n))
         strlist_add(&p->manifest.interface, network_interface(n));
-    return ok && (r->dry_run || r->print_manifest || network_check(n, err));
+    return ok && (answers_only(r) || network_check(n, err));
 }
 
 /* microvm has 8 slots: the streams, the root, random numbers, the network and the controller of a
@@ -362,7 +373,7 @@ static bool mounts_take(struct plan *p, const struct request *r, size_t most, co
                        "this machine has room for %zu volumes and shares, not %zu", most,
                        shares + p->mounts.count);
     return mounts_attach(&p->mounts, &p->manifest.mount, most, err) &&
-           (!shares || r->dry_run || r->print_manifest || qemu_can_share(qemu, err));
+           (!shares || answers_only(r) || qemu_can_share(qemu, err));
 }
 
 /* What a machine is made of, as far as it has to be freed. */
@@ -424,8 +435,11 @@ static bool plan_run(struct plan *p, const struct request *r, const struct insta
     struct parts s = {0};
     struct instance own = {.lock = -1};
     bool ok = parts_settle(&s, p, r, claimed || p->config->name, err);
+    s.machine.qemu = s.qemu;
     if (ok && r->print_manifest)
         ok = manifest_print(p, err);
+    else if (ok && r->explain)
+        explain_print(&s.machine, p, &s.network);
     else if (ok)
         ok = image_take(p, r, &s.image, err) && (claimed || name_choose(&own, r, err)) &&
              manifest_place(p, &s.manifest, err) &&
@@ -442,7 +456,7 @@ bool run_machine(const struct request *r, const struct instance *claimed, struct
     bool ok = plan_make(&p, r, false, err);
     if (ok && r->list_files)
         plan_print(&p);
-    if (ok && (r->print_manifest || !r->list_files))
+    if (ok && (r->print_manifest || r->explain || !r->list_files))
         ok = plan_run(&p, r, claimed, watch, status, err);
     plan_free(&p);
     return ok;
@@ -480,10 +494,9 @@ bool run_request(struct request *r, char **words, const char *dir, bool *help, s
 
 static bool request_run(const struct request *r, char **words, int *status, struct err *err)
 {
-    bool answers = r->dry_run || r->list_files || r->print_manifest;
     if (r->detach && r->settings.debug)
         return err_set(err, OPS_EXIT_USAGE, NULL, "--debug and --detach exclude each other");
-    if (r->detach && !answers)
+    if (r->detach && !answers_only(r))
         return supervisor_detach(r, words, status, err);
     if (!r->detach && (r->rm || r->restart || r->log_size))
         return err_set(err, OPS_EXIT_USAGE, "add -d to leave it running",

@@ -51,6 +51,7 @@ struct request {
     bool no_system_files;
     bool list_files;
     bool dry_run;
+    bool explain;
     bool print_manifest;
     bool verbose;
     bool debug;
