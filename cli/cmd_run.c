@@ -29,9 +29,10 @@
 #include "supervisor.h"
 #include "terminal.h"
 
-#define LEAST_MEMORY (UINT64_C(2) << 20)   /* the kernel, its tables and a small program */
-#define RUN_MEMORY   (UINT64_C(256) << 20) /* the default: this, or more for large programs */
-#define Q35_VOLUMES  8 /* and shares: more slots a small PCI bus should not be asked for */
+#define LEAST_MEMORY  (UINT64_C(2) << 20)   /* the kernel, its tables and a small program */
+#define RUN_MEMORY    (UINT64_C(256) << 20) /* the default: this, or more for large programs */
+#define Q35_VOLUMES   8 /* and shares: more slots a small PCI bus should not be asked for */
+#define MICROVM_SLOTS 5 /* for what is not always there */
 
 static const struct option run_rows[] = {
     LAUNCH_OPTIONS,
@@ -84,10 +85,35 @@ static const struct option run_rows[] = {
      .argument = "NAME",
      .help = "give the machine a name (`ops instance`, `ops volume attach`)"},
     {.name = "net",
+     .type = OPTION_LIST,
+     .offset = offsetof(struct request, nets),
+     .argument = "NET[,KEY=...]",
+     .help = "user (default), tap[:IF], bridge:IF, a network's name, none"},
+    {.name = "ip",
+     .type = OPTION_LIST,
+     .offset = offsetof(struct request, ips),
+     .argument = "ADDRESS/BITS",
+     .help = "the first card's address, IPv4 or IPv6"},
+    {.name = "gateway",
+     .type = OPTION_LIST,
+     .offset = offsetof(struct request, gateways),
+     .argument = "ADDRESS",
+     .help = "its way out"},
+    {.name = "dns",
+     .type = OPTION_LIST,
+     .offset = offsetof(struct request, dns),
+     .argument = "ADDRESS",
+     .help = "a name server, up to three"},
+    {.name = "mac",
      .type = OPTION_TEXT,
-     .offset = offsetof(struct request, net),
-     .argument = "user|none|tap:NAME",
-     .help = "the network (default: user, needs no root)"},
+     .offset = offsetof(struct request, mac),
+     .argument = "MAC",
+     .help = "its hardware address"},
+    {.name = "mtu",
+     .type = OPTION_TEXT,
+     .offset = offsetof(struct request, mtu),
+     .argument = "BYTES",
+     .help = "its largest packet"},
     {.name = "port",
      .letter = 'p',
      .type = OPTION_LIST,
@@ -245,15 +271,17 @@ static bool sockets_make(struct machine *m, int ours[STREAM_COUNT], struct err *
     return true;
 }
 
-/* QEMU inherits our ends of the streams and the locks of the volumes and of the name. */
+/* QEMU inherits our ends of the streams, the tap devices, and the locks of the volumes, of
+ * addresses and of the name. */
 static bool machine_start(const struct machine *m, const struct instance *instance,
                           struct child *child, const struct strlist *argv, struct err *err)
 {
     size_t count = STREAM_COUNT + m->mounts->count;
-    int *keep = alloc_array(NULL, count + 1, sizeof *keep);
+    int *keep = alloc_array(NULL, count + 2 * NETWORK_CARDS + 1, sizeof *keep);
     memcpy(keep, m->fds, sizeof m->fds);
     for (size_t i = 0; i < m->mounts->count; i++)
         keep[STREAM_COUNT + i] = m->mounts->items[i].fd;
+    count += network_keep(m->network, keep + count);
     if (instance->lock >= 0)
         keep[count++] = instance->lock;
     bool ok = child_start(child, argv, keep, count, err);
@@ -272,7 +300,7 @@ static bool machine_run(struct machine *m, const struct instance *instance, cons
     struct relay_options o = {.verbose = r->settings.verbose,
                               .trace = r->settings.trace != NULL,
                               .limit = (unsigned)r->settings.timeout,
-                              .network = m->network,
+                              .forwards = &m->network->forwards,
                               .watch = watch,
                               .tree = &p->tree};
     struct strlist argv = {0};
@@ -289,7 +317,7 @@ static bool machine_run(struct machine *m, const struct instance *instance, cons
         puts(line);
     } else {
         relay_block_signals();
-        ok = machine_start(m, instance, &child, &argv, err);
+        ok = network_start(m->network, err) && machine_start(m, instance, &child, &argv, err);
         for (int s = 0; s < STREAM_COUNT; s++)
             close(m->fds[s]);
         ok = ok && relay_run(&child, ours, &o, status, err);
@@ -334,22 +362,65 @@ static bool answers_only(const struct request *r)
     return r->dry_run || r->list_files || r->print_manifest || r->explain;
 }
 
+/* KEY=VALUE of the first card: the configuration's, then the command line's, which replace them. */
+static void card_options(struct strlist *o, const struct request *r)
+{
+    for (size_t i = 0; i < r->ips.count; i++)
+        strlist_addf(o, "ip=%s", r->ips.items[i]);
+    for (size_t i = 0; i < r->gateways.count; i++)
+        strlist_addf(o, "gateway=%s", r->gateways.items[i]);
+    for (size_t i = 0; i < r->dns.count; i++)
+        strlist_addf(o, "dns=%s", r->dns.items[i]);
+    if (r->mac)
+        strlist_addf(o, "mac=%s", r->mac);
+    if (r->mtu)
+        strlist_addf(o, "mtu=%s", r->mtu);
+}
+
 static bool network_choose(struct network *n, struct plan *p, const struct request *r,
                            struct err *err)
 {
     const struct config *c = p->config;
-    bool ok = network_parse(n, c->net, &c->ports, &c->udp_ports, err);
-    if (ok && network_interface(n))
-        strlist_add(&p->manifest.interface, network_interface(n));
-    return ok && (answers_only(r) || network_check(n, err));
+    struct strlist nets = {0}, options = {0};
+    bool ok = config_card(c, &nets, &options, err);
+    strlist_add_all(&nets, &c->nets); /* Nics are further ones */
+    card_options(&options, r);
+    const struct network_wish wish = {.nets = r->nets.count ? &r->nets : &nets,
+                                      .options = &options,
+                                      .ports = &c->ports,
+                                      .udp_ports = &c->udp_ports};
+    ok = ok && network_parse(n, &wish, err) && (answers_only(r) || network_check(n, err));
+    strlist_free(&options);
+    strlist_free(&nets);
+    return ok;
 }
 
-/* microvm has 8 slots: the streams, the root, random numbers, the network and the controller of a
- * machine with a name take one each. */
-static size_t volumes_most(bool q35, const struct network *n, bool named)
+/* Its addresses, once the machine's name is settled (NULL: it has none). */
+static bool network_take(struct network *n, struct plan *p, const struct request *r,
+                         const char *name, struct err *err)
 {
-    size_t slots = 5 - (n->kind != NETWORK_NONE) - named;
-    return q35 ? Q35_VOLUMES : slots;
+    struct strlist names = {0};
+    if (name)
+        strlist_add(&names, name);
+    if (strcmp(config_origin(p->config, "Hostname"), "default") != 0)
+        strlist_add(&names, p->manifest.hostname);
+    bool ok = network_open(n, &names, !answers_only(r), err);
+    if (ok)
+        network_interfaces(n, &p->manifest.interface);
+    strlist_free(&names);
+    return ok;
+}
+
+/* microvm has 8 slots: the streams, the root, random numbers, each network card and the controller
+ * of a machine with a name take one each. */
+static bool slots_count(bool q35, const struct network *n, bool named, size_t *volumes,
+                        struct err *err)
+{
+    size_t slots = MICROVM_SLOTS - named;
+    *volumes = q35 ? Q35_VOLUMES : slots - (n->nic_count < slots ? n->nic_count : slots);
+    return q35 || n->nic_count <= slots ||
+           err_set(err, OPS_EXIT_USAGE, "--machine q35 has room for more",
+                   "this machine has room for %zu network cards", slots);
 }
 
 /* Its directory is only made when the machine is really started. */
@@ -388,14 +459,16 @@ struct parts {
 static bool parts_settle(struct parts *s, struct plan *p, const struct request *r, bool named,
                          struct err *err)
 {
+    size_t most;
     bool q35 = s->machine.q35 = strcmp(p->config->machine, "q35") == 0;
     if (!size_choose(&s->machine, p, err) || !network_choose(&s->network, p, r, err))
         return false;
+    if (!slots_count(q35, &s->network, named, &most, err))
+        return false;
     if (r->print_manifest)
-        return mounts_take(p, r, volumes_most(q35, &s->network, named), NULL, err);
+        return mounts_take(p, r, most, NULL, err);
     return (s->kernel = launch_kernel(r, err)) && (s->qemu = qemu_find(err)) &&
-           accel_choose(&s->machine, r, err) &&
-           mounts_take(p, r, volumes_most(q35, &s->network, named), s->qemu, err);
+           accel_choose(&s->machine, r, err) && mounts_take(p, r, most, s->qemu, err);
 }
 
 static bool parts_run(struct parts *s, struct plan *p, const struct request *r,
@@ -435,14 +508,15 @@ static bool plan_run(struct plan *p, const struct request *r, const struct insta
     struct parts s = {0};
     struct instance own = {.lock = -1};
     bool ok = parts_settle(&s, p, r, claimed || p->config->name, err);
+    const char *name = claimed ? claimed->name : p->config->name;
     s.machine.qemu = s.qemu;
     if (ok && r->print_manifest)
-        ok = manifest_print(p, err);
+        ok = network_take(&s.network, p, r, name, err) && manifest_print(p, err);
     else if (ok && r->explain)
         explain_print(&s.machine, p, &s.network);
     else if (ok)
         ok = image_take(p, r, &s.image, err) && (claimed || name_choose(&own, r, err)) &&
-             manifest_place(p, &s.manifest, err) &&
+             network_take(&s.network, p, r, name, err) && manifest_place(p, &s.manifest, err) &&
              parts_run(&s, p, r, claimed ? claimed : &own, watch, status, err);
     instance_free(&own);
     parts_free(&s);

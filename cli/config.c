@@ -171,9 +171,7 @@ static bool read_text(struct reader *r, const struct key *k, const cJSON *v)
         text = cJSON_IsTrue(v) ? "auto" : "tcg";
     if (!text || !*text || (k->words && !word_known(k, text)))
         return wrong_type(r, k);
-    char *made = k->type == KEY_PATH  ? path_of(r, text)
-                 : k->type == KEY_TAP ? alloc_printf("tap:%s", text)
-                                      : alloc_string(text);
+    char *made = k->type == KEY_PATH ? path_of(r, text) : alloc_string(text);
     text_set(r, k, made);
     return k->type != KEY_PATH || path_there(r, made, false);
 }
@@ -326,11 +324,34 @@ static bool says_nothing(const cJSON *v)
 
 static bool read_table(struct reader *r, const struct key *table, const cJSON *object);
 
+/* Each card of the list is read as if it were the whole, and then becomes a word of --net. */
+static bool read_cards(struct reader *r, const struct key *k, const cJSON *v)
+{
+    struct config *whole = r->config;
+    size_t index = 0, depth = r->place.depth;
+    bool ok = cJSON_IsArray(v) || wrong_type(r, k);
+    for (const cJSON *m = v->child; ok && m; m = m->next) {
+        struct config card = {0};
+        r->place.index[depth] = index++;
+        r->place.depth = depth + 1;
+        r->config = &card;
+        ok = cJSON_IsObject(m) ? read_table(r, k->table, m) : wrong_type(r, k);
+        ok = ok && config_card(&card, &whole->nets, NULL, r->err);
+        config_free(&card);
+    }
+    r->config = whole;
+    if (ok)
+        r->place.depth = depth;
+    return ok;
+}
+
 static bool read_key(struct reader *r, const struct key *k, const cJSON *v)
 {
     switch (k->type) {
     case KEY_TABLE:
         return cJSON_IsObject(v) ? read_table(r, k->table, v) : wrong_type(r, k);
+    case KEY_CARDS:
+        return read_cards(r, k, v);
     case KEY_NUMBER:
     case KEY_SIZE:
         return read_number(r, k, v);
@@ -342,7 +363,6 @@ static bool read_key(struct reader *r, const struct key *k, const cJSON *v)
     case KEY_PATH:
     case KEY_CHOICE:
     case KEY_ACCEL:
-    case KEY_TAP:
         return read_text(r, k, v);
     case KEY_NOTED:
         note_unused(r, k->name, k->why);

@@ -30,15 +30,17 @@ struct config {
     struct strlist ports, udp_ports; /* as network_parse() reads them */
     char *hostname;
     char *cwd;
-    char *accel, *machine, *net, *restart, *trace; /* as the flags' words */
-    char *name;                                    /* of the machine */
+    struct strlist nets; /* of --net, alone or as Nics */
+    char *network, *bridge_name, *tap_name, *ip_address, *net_mask, *ipv6_address, *gateway;
+    char *accel, *machine, *restart, *trace; /* as the flags' words */
+    char *name;                              /* of the machine */
     uint64_t uid, gid;
     uint64_t volume_size; /* bytes; 0: not given, likewise below */
     uint64_t memory;
     uint64_t cpus;
     uint64_t timeout; /* seconds */
     uint64_t log_size;
-    bool readonly_rootfs, no_aslr, no_system_files, verbose, debug;
+    bool bridged, readonly_rootfs, no_aslr, no_system_files, verbose, debug;
     struct strlist secrets;   /* NAME=value of this run only: shown nowhere, in no image */
     struct strlist origins;   /* pairs: "RunConfig.Memory", "ops.json:3" */
     struct strlist notes;     /* keys that were read and need no effect, with places */
@@ -84,6 +86,11 @@ void config_note_origin(struct config *c, const char *entry, const char *origin)
 const char *config_origin(const struct config *c, const char *entry);
 /* Forgets the origins of `entry` and of what is in it, its members. */
 void config_drop_origin(struct config *c, const char *entry);
+
+/* What the keys of one network card say, as --net and its options do. With `options` NULL they
+ * stand in the word. */
+bool config_card(const struct config *c, struct strlist *nets, struct strlist *options,
+                 struct err *err);
 
 /* Adds NAME=value, replacing an earlier value of the same name. */
 void config_set_env(struct strlist *env, const char *entry);

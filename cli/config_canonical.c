@@ -40,8 +40,6 @@ static bool truth(const cJSON *v)
 /* What another way of saying it is as the key's own value; NULL: it says nothing. */
 static cJSON *own_value(const struct key *k, const struct key *own, const cJSON *v)
 {
-    cJSON *made = NULL;
-    char *text;
     switch (k->type) {
     case KEY_REBOOT:
         return truth(v) ? cJSON_CreateString("always") : NULL;
@@ -49,11 +47,6 @@ static cJSON *own_value(const struct key *k, const struct key *own, const cJSON 
         return truth(v) ? cJSON_CreateString("all") : NULL;
     case KEY_FLAGS:
         return v->child ? cJSON_CreateString("all") : NULL;
-    case KEY_TAP:
-        text = alloc_printf("tap:%s", v->valuestring);
-        made = cJSON_CreateString(text);
-        free(text);
-        return made;
     case KEY_BOOL:
         return cJSON_CreateBool(truth(v));
     case KEY_ACCEL:
@@ -67,9 +60,10 @@ static cJSON *own_value(const struct key *k, const struct key *own, const cJSON 
 
 static void key_move(cJSON *root, const struct key *k, const cJSON *v, struct strlist *left)
 {
-    const char *prefix;
-    const struct key *own =
-        k->type < KEY_NOTED && k->type != KEY_KLIBS ? key_main(k, &prefix) : NULL;
+    const char *prefix = "RunConfig.";
+    const struct key *own = k->type == KEY_CARDS                          ? k
+                            : k->type < KEY_NOTED && k->type != KEY_KLIBS ? key_main(k, &prefix)
+                                                                          : NULL;
     cJSON *value = own ? own_value(k, own, v) : NULL;
     if (!value) {
         if (k->type == KEY_NOTED || k->type == KEY_KLIBS)

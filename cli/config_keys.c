@@ -12,7 +12,7 @@
 #define METADATA "describes a package; nothing that runs depends on it"
 #define NANOS    "chooses a kernel of Nanos; here the kernel belongs to the tool"
 #define NO_KLIBS "the kernel has no plugins"
-#define BRIDGE   "bridges are the host's: make a tap there and write \"Net\": \"tap:NAME\""
+#define BRIDGE   "bridges are the host's: `ops network`"
 #define CLOCK    "the clock follows the host's"
 #define DISPLAY  "the machine has no display and no other device than the program needs"
 
@@ -31,6 +31,18 @@ static const char *const policies[] = {"no", "on-failure", "always", NULL};
         name, KEY_REFUSED, 0, NULL, NULL, MARK_NOT, why                                            \
     }
 
+/* Of one network card. */
+static const struct key card_keys[] = {
+    {"BridgeName", KEY_TEXT, AT(bridge_name), NULL, NULL, MARK_YES, NULL},
+    {"Gateway", KEY_TEXT, AT(gateway), NULL, NULL, MARK_YES, NULL},
+    {"IPAddress", KEY_TEXT, AT(ip_address), NULL, NULL, MARK_YES, NULL},
+    {"IPv6Address", KEY_TEXT, AT(ipv6_address), NULL, NULL, MARK_YES, NULL},
+    {"NetMask", KEY_TEXT, AT(net_mask), NULL, NULL, MARK_YES, NULL},
+    {"Network", KEY_TEXT, AT(network), NULL, NULL, MARK_OURS, "as --net"},
+    {"TapName", KEY_TEXT, AT(tap_name), NULL, NULL, MARK_YES, NULL},
+    {0},
+};
+
 static const struct key run_keys[] = {
     {"Accel", KEY_ACCEL, AT(accel), NULL, accels, MARK_BETTER,
      "also \"kvm\" and \"tcg\"; KVM is tried, not guessed"},
@@ -39,17 +51,17 @@ static const struct key run_keys[] = {
     NOTED("Background", "`ops run -d` says it"),
     NOTED("BackgroundDetach", "`ops run -d` says it"),
     REFUSED("BridgeIPAddress", BRIDGE),
-    REFUSED("BridgeName", BRIDGE),
-    REFUSED("Bridged", BRIDGE),
+    {"BridgeName", KEY_TEXT, AT(bridge_name), NULL, NULL, MARK_YES, NULL},
+    {"Bridged", KEY_BOOL, AT(bridged), NULL, NULL, MARK_YES, "the bridge br0"},
     {"CPUs", KEY_NUMBER, AT(cpus), NULL, NULL, MARK_YES, NULL},
     NOTED("CanIPForward", CLOUD),
     {"Debug", KEY_BOOL, AT(debug), NULL, NULL, MARK_BETTER, "gdb works with KVM and with ASLR off"},
     REFUSED("GPUType", DISPLAY),
     REFUSED("GPUs", DISPLAY),
-    REFUSED("Gateway", "the network gives it (DHCP)"),
+    {"Gateway", KEY_TEXT, AT(gateway), NULL, NULL, MARK_YES, NULL},
     REFUSED("GdbPort", "gdb attaches through a private socket: --debug prints the command"),
-    REFUSED("IPAddress", "the network gives it (DHCP)"),
-    REFUSED("IPv6Address", "the network gives it (router advertisements)"),
+    {"IPAddress", KEY_TEXT, AT(ip_address), NULL, NULL, MARK_YES, NULL},
+    {"IPv6Address", KEY_TEXT, AT(ipv6_address), NULL, NULL, MARK_YES, NULL},
     NOTED("ImageName", "images are named by their content; `ops build -o` names a disk"),
     NOTED("InstanceGroup", CLOUD),
     {"InstanceName", KEY_TEXT, AT(name), NULL, NULL, MARK_YES, NULL},
@@ -60,9 +72,10 @@ static const struct key run_keys[] = {
     {"Memory", KEY_SIZE, AT(memory), NULL, NULL, MARK_BETTER, "by need where it is not given"},
     REFUSED("Mgmt", "a machine with a name has a private monitor socket"),
     {"Mounts", KEY_TEXTS, AT(mounts), NULL, NULL, MARK_YES, "NAME:/path[:ro], as --mounts"},
-    {"Net", KEY_TEXT, AT(net), NULL, NULL, MARK_OURS, "as --net"},
-    REFUSED("NetMask", "the network gives it (DHCP)"),
-    REFUSED("Nics", "a machine has one network device"),
+
+    {"NetMask", KEY_TEXT, AT(net_mask), NULL, NULL, MARK_YES, NULL},
+    {"Network", KEY_TEXT, AT(network), NULL, NULL, MARK_OURS, "as --net"},
+    {"Nics", KEY_CARDS, AT(nets), card_keys, NULL, MARK_YES, "further cards"},
     {"Ports", KEY_TEXTS, AT(ports), NULL, NULL, MARK_BETTER,
      "on 127.0.0.1 unless an address is given; tried before the machine starts"},
     NOTED("QMP", "a machine with a name has a private monitor socket"),
@@ -70,7 +83,7 @@ static const struct key run_keys[] = {
     NOTED("ShowDebug", "-v says it"),
     NOTED("ShowErrors", "errors are always shown"),
     NOTED("ShowWarnings", "warnings are always shown"),
-    {"TapName", KEY_TAP, AT(net), NULL, NULL, MARK_YES, "the same as \"Net\": \"tap:NAME\""},
+    {"TapName", KEY_TEXT, AT(tap_name), NULL, NULL, MARK_YES, NULL},
     NOTED("ThreadsPerCore", CLOUD),
     {"Timeout", KEY_NUMBER, AT(timeout), NULL, NULL, MARK_OURS, "seconds; 0: none"},
     {"Trace", KEY_TEXT, AT(trace), NULL, NULL, MARK_OURS, "as --trace"},
@@ -217,8 +230,8 @@ const char *key_expected(const struct key *k)
         [KEY_MOUNTS] = "an object of strings: {\"volume\": \"/guest/directory\", ...}",
         [KEY_SHARES] = "an object of strings: {\"host directory\": \"/guest/directory\", ...}",
         [KEY_TABLE] = "an object: {...}",
+        [KEY_CARDS] = "a list of objects: [{\"BridgeName\": \"br0\", ...}, ...]",
         [KEY_REBOOT] = "true or false",
-        [KEY_TAP] = "a string",
         [KEY_FLAGS] = "a list of strings: [\"...\", ...]",
         [KEY_TRACED] = "true or false",
         [KEY_KLIBS] = "a list of strings: [\"...\", ...]",

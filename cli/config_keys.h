@@ -26,7 +26,7 @@ enum key_type {
     KEY_TABLE,
     /* Other ways to say what another key says: never written. */
     KEY_REBOOT, /* bool: Restart always */
-    KEY_TAP,    /* text: Net tap:NAME */
+    KEY_CARDS,  /* a list of network cards: words of --net */
     KEY_FLAGS,  /* OPS' kernel flags: a list that may hold "trace" */
     KEY_TRACED, /* bool: Trace all */
     KEY_KLIBS,  /* plugins of OPS' kernel: those whose work is done here without one */

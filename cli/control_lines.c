@@ -62,8 +62,8 @@ static void take_refused(struct control *c, char *rest)
 
 static void take_listening(struct control *c, char *rest)
 {
-    if (c->network && (c->verbose || c->announce || isatty(STDERR_FILENO)))
-        network_announce(c->network, (unsigned)strtoul(rest, NULL, 10), stderr);
+    if (c->forwards && (c->verbose || c->announce || isatty(STDERR_FILENO)))
+        forwards_announce(c->forwards, (unsigned)strtoul(rest, NULL, 10), stderr);
 }
 
 static void take_termios(struct control *c, char *rest)

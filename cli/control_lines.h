@@ -11,15 +11,15 @@
 #include "buf.h"
 #include "crash.h"
 #include "err.h"
-#include "network.h"
+#include "forward.h"
 #include "strlist.h"
 
 struct control {
-    bool verbose, trace;           /* what goes to stderr at once */
-    bool announce;                 /* forwarded ports also where stderr is no terminal */
-    const struct network *network; /* NULL: forwarded ports are not told */
-    struct buf line;               /* the unfinished line */
-    bool started;                  /* the program */
+    bool verbose, trace;             /* what goes to stderr at once */
+    bool announce;                   /* forwarded ports also where stderr is no terminal */
+    const struct forwards *forwards; /* NULL: they are not told */
+    struct buf line;                 /* the unfinished line */
+    bool started;                    /* the program */
     bool exited;
     int status;
     int signal;   /* of `killed`; 0: none */

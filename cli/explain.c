@@ -43,19 +43,40 @@ static void files_explain(const struct plan *p)
     }
 }
 
-static void network_explain(const struct network *n)
+static void card_explain(const struct nic *n)
 {
-    if (n->kind == NETWORK_NONE) {
-        row("network", "none");
-        return;
-    }
-    if (n->kind == NETWORK_TAP)
-        row("network", "whatever the interface %s leads to", n->tap);
-    else
+    switch (n->kind) {
+    case NIC_USER:
         row("network", "all that this user can connect to from here, also this host's own ports "
                        "(as 10.0.2.2); --net none gives none");
-    for (size_t i = 0; i < n->forward_count; i++) {
-        const struct forward *f = &n->forwards[i];
+        break;
+    case NIC_TAP:
+        row("network", "whatever the interface %s leads to", n->target);
+        break;
+    case NIC_TAP_MADE:
+        row("network", "an interface of this host that is made for it: this host, and what it "
+                       "routes there");
+        break;
+    case NIC_BRIDGE:
+        row("network", "all machines and networks behind this host's bridge %s", n->target);
+        break;
+    case NIC_LAN:
+        row("network",
+            "the machines of the network %s, and the outside by NAT unless it was made "
+            "without",
+            n->target);
+        break;
+    }
+}
+
+static void network_explain(const struct network *n)
+{
+    for (size_t i = 0; i < n->nic_count; i++)
+        card_explain(&n->nics[i]);
+    if (!n->nic_count)
+        row("network", "none");
+    for (size_t i = 0; i < n->forwards.count; i++) {
+        const struct forward *f = &n->forwards.items[i];
         row("port", "%s:%u of this host leads to its %s port %u", f->address, f->host,
             f->udp ? "UDP" : "TCP", f->guest);
     }

@@ -2,6 +2,7 @@
 /* Paths as text, and small files read whole: see hostpath.h. */
 #include "hostpath.h"
 
+#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -153,5 +154,40 @@ bool path_names(const char *dir, const char *suffix, struct strlist *names, stru
         closedir(d);
     if (names->count)
         qsort(names->items, names->count, sizeof *names->items, name_compare);
+    return ok;
+}
+
+bool path_name_ok(const char *name, size_t most)
+{
+    size_t n = strlen(name);
+    bool ok = n >= 1 && n <= most && isalnum((unsigned char)name[0]);
+    for (size_t i = 0; ok && i < n; i++)
+        ok = isalnum((unsigned char)name[i]) || strchr("._-", name[i]);
+    return ok;
+}
+
+bool path_put(int fd, const char *bytes, size_t n)
+{
+    ssize_t done = 0;
+    for (size_t at = 0; at < n; at += (size_t)done) {
+        done = pwrite(fd, bytes + at, n - at, (off_t)at);
+        if (done < 0 && errno == EINTR)
+            done = 0;
+        else if (done <= 0)
+            return false;
+    }
+    return true;
+}
+
+bool path_write(int dir, const char *name, const char *bytes, size_t n)
+{
+    int fd = openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    bool ok = fd >= 0 && path_put(fd, bytes, n) && fsync(fd) == 0;
+    int number = errno;
+    if (fd >= 0)
+        close(fd);
+    if (fd >= 0 && !ok)
+        unlinkat(dir, name, 0);
+    errno = number;
     return ok;
 }

@@ -37,3 +37,13 @@ bool path_names(const char *dir, const char *suffix, struct strlist *names, stru
 
 /* Creates the directory and what is missing above it, mode 0700. False: errno says why. */
 bool path_make_dirs(const char *path);
+
+/* May something of ours be called that: 1 to `most` letters, digits, `.`, `_` or `-`, the first a
+ * letter or digit? */
+bool path_name_ok(const char *name, size_t most);
+
+/* Writes all at the start of the file. False: errno says why. */
+bool path_put(int fd, const char *bytes, size_t n);
+
+/* A new file in the directory, on the disk when this returns. False: errno says why. */
+bool path_write(int dir, const char *name, const char *bytes, size_t n);

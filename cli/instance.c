@@ -2,7 +2,6 @@
 /* Machines that have a name: see instance.h. */
 #include "instance.h"
 
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -26,13 +25,10 @@ static const char *const files[] = {INSTANCE_QMP, INSTANCE_GUEST, INSTANCE_PID, 
 
 bool instance_name_check(const char *name, struct err *err)
 {
-    size_t n = strlen(name);
-    bool ok = n >= 1 && n <= NAME_MOST && isalnum((unsigned char)name[0]);
-    for (size_t i = 0; ok && i < n; i++)
-        ok = isalnum((unsigned char)name[i]) || strchr("._-", name[i]);
-    return ok || err_set(err, OPS_EXIT_USAGE,
-                         "1 to 32 letters, digits, '.', '_' or '-', the first a letter or digit",
-                         "'%s' cannot be the name of a machine", name);
+    return path_name_ok(name, NAME_MOST) ||
+           err_set(err, OPS_EXIT_USAGE,
+                   "1 to 32 letters, digits, '.', '_' or '-', the first a letter or digit",
+                   "'%s' cannot be the name of a machine", name);
 }
 
 static char *base_dir(void)

@@ -84,33 +84,6 @@ static int base_lock(struct err *err)
     return fd;
 }
 
-static bool bytes_write(int fd, const char *bytes, size_t n)
-{
-    ssize_t done = 0;
-    for (size_t at = 0; at < n; at += (size_t)done) {
-        done = pwrite(fd, bytes + at, n - at, (off_t)at);
-        if (done < 0 && errno == EINTR)
-            done = 0;
-        else if (done <= 0)
-            return false;
-    }
-    return true;
-}
-
-/* A new file, on the disk when this returns; errno on failure. */
-static bool file_make(int dir, const char *name, const char *bytes, size_t n)
-{
-    int fd = openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    bool ok = fd >= 0 && bytes_write(fd, bytes, n) && fsync(fd) == 0;
-    int number = errno;
-    if (fd >= 0)
-        close(fd);
-    if (fd >= 0 && !ok)
-        unlinkat(dir, name, 0);
-    errno = number;
-    return ok;
-}
-
 static char *state_text(const cJSON *state)
 {
     char *text = cJSON_Print(state);
@@ -127,11 +100,11 @@ bool store_write_state(const struct stored *s, const cJSON *state, struct err *e
 {
     char *text = state_text(state);
     size_t n = strlen(text);
-    bool ok = file_make(s->dir, STATE_NEW, text, n) &&
+    bool ok = path_write(s->dir, STATE_NEW, text, n) &&
               renameat(s->dir, STATE_NEW, s->dir, STATE) == 0 && fsync(s->dir) == 0;
     if (!ok && n == STATE_ROOM && (errno == ENOSPC || errno == EDQUOT)) {
         int fd = openat(s->dir, STATE, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
-        ok = fd >= 0 && bytes_write(fd, text, n) && fsync(fd) == 0;
+        ok = fd >= 0 && path_put(fd, text, n) && fsync(fd) == 0;
         if (fd >= 0)
             close(fd);
     }
@@ -144,8 +117,8 @@ static bool content_make(int dir, const cJSON *config)
     cJSON *state = cJSON_CreateObject();
     cJSON_AddStringToObject(state, "state", STATE_CREATED);
     char *text = cJSON_Print(config), *padded = state_text(state);
-    bool ok = text && file_make(dir, CONFIG, text, strlen(text)) &&
-              file_make(dir, STATE, padded, strlen(padded)) && file_make(dir, "lock", "", 0) &&
+    bool ok = text && path_write(dir, CONFIG, text, strlen(text)) &&
+              path_write(dir, STATE, padded, strlen(padded)) && path_write(dir, "lock", "", 0) &&
               fsync(dir) == 0;
     cJSON_Delete(state);
     free(padded);

@@ -35,6 +35,11 @@
          .offset = offsetof(struct request, exclude),                                              \
          .argument = "PATTERN",                                                                    \
          .help = "do not add files by itself that match (/etc/*)"},                                \
+        {.name = "hostname",                                                                       \
+         .type = OPTION_TEXT,                                                                      \
+         .offset = offsetof(struct request, hostname),                                             \
+         .argument = "NAME",                                                                       \
+         .help = "what the program takes for its host's name (ops)"},                              \
         {.name = "kernel",                                                                         \
          .type = OPTION_TEXT,                                                                      \
          .offset = offsetof(struct request, kernel),                                               \

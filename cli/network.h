@@ -1,44 +1,47 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The machine's network: QEMU's user network with forwarded ports (no root), a
- * tap device, or none.
+ * The machine's network: its cards (nic.h), ports that are forwarded to it (forward.h),
+ * and what runs beside it for them: names on the networks of `ops network` (dns_server.h),
+ * ports of IPv6 (port_relay.h).
  */
 #pragma once
 
 #include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
+#include <sys/types.h>
 
 #include "err.h"
+#include "forward.h"
+#include "nic.h"
 #include "strlist.h"
 
-struct forward {
-    char address[46]; /* on the host */
-    uint16_t host, guest;
-    bool udp;
-};
+#define NETWORK_CARDS 8
 
 struct network {
-    enum { NETWORK_USER, NETWORK_TAP, NETWORK_NONE } kind;
-    const char *tap; /* interface name */
-    struct forward *forwards;
-    size_t forward_count;
+    struct nic *nics;
+    size_t nic_count;
+    struct forwards forwards;
+    pid_t relay, names; /* processes; 0: none */
 };
 
-/*
- * `net`: "user" (also for NULL), "none" or "tap:NAME". Ports: [ADDRESS:]HOST[:GUEST][/udp],
- * where HOST and GUEST may be ranges A-B, and several stand behind each other with commas;
- * 127.0.0.1 without an address; HOST 0 is a free port. Errors (OPS_EXIT_USAGE). Freed with
- * network_free(), also after a failure.
- */
-bool network_parse(struct network *n, const char *net, const struct strlist *ports,
-                   const struct strlist *udp_ports, struct err *err);
+struct network_wish {
+    const struct strlist *nets;    /* --net; empty: user */
+    const struct strlist *options; /* KEY=VALUE, of the first card */
+    const struct strlist *ports, *udp_ports;
+};
+
+/* Errors: OPS_EXIT_USAGE. Freed with network_free(), also after a failure. */
+bool network_parse(struct network *n, const struct network_wish *w, struct err *err);
 /* Tries every forwarded port; says who has it. Chooses the free ports asked for with 0. */
 bool network_check(struct network *n, struct err *err);
+/* Takes addresses, and if the machine is really `started` makes devices. `names`: the machine's. */
+bool network_open(struct network *n, const struct strlist *names, bool started, struct err *err);
+/* Starts what runs beside the machine. */
+bool network_start(struct network *n, struct err *err);
+
 /* QEMU's words for it; `bus`: "device" or "pci". */
 void network_arguments(const struct network *n, const char *bus, struct strlist *argv);
-/* One line for each address of the host that leads to this TCP port of the guest. */
-void network_announce(const struct network *n, unsigned port, FILE *to);
-/* The manifest's `interface` line; NULL: none. */
-const char *network_interface(const struct network *n);
+/* Descriptors that QEMU inherits, at most two a card: how many. */
+size_t network_keep(const struct network *n, int *fds);
+/* The manifest's `interface` lines. */
+void network_interfaces(const struct network *n, struct strlist *lines);
 void network_free(struct network *n);

@@ -2,6 +2,7 @@
 /* What an image will hold and how its program starts: see plan.h. */
 #include "plan.h"
 
+#include <ctype.h>
 #include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -126,10 +127,11 @@ static bool map_add(struct plan *p, const char *pattern, const char *guest, stru
     return ok;
 }
 
-static bool files_add(struct plan *p, struct err *err)
+static bool files_add(struct plan *p, const struct request *r, struct err *err)
 {
+    const struct strlist none = {0}; /* --dns goes to the kernel, which tells them */
     const struct sysfiles s = {.hostname = p->manifest.hostname,
-                               .name_servers = &p->config->name_servers,
+                               .name_servers = r->dns.count ? &none : &p->config->name_servers,
                                .uid = p->config->uid,
                                .gid = p->config->gid};
     if (!sysfiles_add_dirs(&p->tree, err) || !program_add(p, err))
@@ -172,6 +174,17 @@ static bool mounts_make(struct plan *p, bool portable, struct err *err)
     return ok;
 }
 
+/* As sethostname(2) and RFC 1123 have it. */
+static bool hostname_check(const char *name, struct err *err)
+{
+    size_t n = strlen(name);
+    bool ok = n >= 1 && n <= 64 && name[0] != '-' && name[0] != '.' && name[n - 1] != '-';
+    for (size_t i = 0; ok && i < n; i++)
+        ok = isalnum((unsigned char)name[i]) || strchr(".-", name[i]);
+    return ok || err_set(err, OPS_EXIT_USAGE, "1 to 64 letters, digits, '-' and '.'",
+                         "'%s' cannot be a host name", name);
+}
+
 bool plan_make(struct plan *p, const struct request *r, bool portable, struct err *err)
 {
     *p = (struct plan){0};
@@ -184,12 +197,14 @@ bool plan_make(struct plan *p, const struct request *r, bool portable, struct er
     m->readonly_rootfs = c->readonly_rootfs;
     m->cwd = c->cwd;
     m->hostname = c->hostname;
+    if (!hostname_check(m->hostname, err))
+        return false;
     m->aslr = !c->no_aslr && !c->debug; /* gdb is told fixed addresses */
     m->core = r->core != NULL;
     m->trace = c->trace ? c->trace : m->trace;
     m->log = c->verbose ? "debug" : m->log;
     env_make(p, portable);
-    if (!program_choose(p, err) || !files_add(p, err) || !mounts_make(p, portable, err))
+    if (!program_choose(p, err) || !files_add(p, r, err) || !mounts_make(p, portable, err))
         return false;
     p->program_bytes = deps_memory(&p->deps);
     return true;

@@ -41,7 +41,9 @@ struct request {
     const char *trace;
     const char *output;
     const char *core;
-    const char *net;
+    struct strlist nets;               /* --net */
+    struct strlist ips, gateways, dns; /* of the first card */
+    const char *mac, *mtu, *hostname;
     const char *name; /* of the machine */
     const char *restart, *timeout, *log_size;
     bool detach, rm;

@@ -61,12 +61,14 @@ static char *process_name(const char *pid)
     return alloc_printf("%s (pid %s)", name, pid);
 }
 
-char *port_owner(uint16_t port, bool udp)
+char *port_owner(uint16_t port, bool udp, bool v6)
 {
+    static const char *const tables[] = {"/proc/net/tcp", "/proc/net/tcp6", "/proc/net/udp",
+                                         "/proc/net/udp6"};
     char link[64], *found = NULL;
-    unsigned long inode = socket_inode(udp ? "/proc/net/udp" : "/proc/net/tcp", port);
-    if (!inode)
-        inode = socket_inode(udp ? "/proc/net/udp6" : "/proc/net/tcp6", port);
+    unsigned long inode = socket_inode(tables[2 * udp + v6], port);
+    if (!inode) /* a socket of IPv6 may have both */
+        inode = socket_inode(tables[2 * udp + !v6], port);
     if (!inode)
         return NULL;
     snprintf(link, sizeof link, "socket:[%lu]", inode);

@@ -6,4 +6,4 @@
 #include <stdint.h>
 
 /* "nginx (pid 123)", freed with free(); NULL when it cannot be told (another user's process). */
-char *port_owner(uint16_t port, bool udp);
+char *port_owner(uint16_t port, bool udp, bool v6);

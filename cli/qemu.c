@@ -214,6 +214,8 @@ void qemu_command(const struct machine *m, struct strlist *argv)
     }
     strlist_add(argv, "-device");
     strlist_addf(argv, "virtio-rng-%s", bus);
+    strlist_add(argv, "-device"); /* what the program frees goes back to the host */
+    strlist_addf(argv, "virtio-balloon-%s,free-page-reporting=on", bus);
     network_arguments(m->network, bus, argv);
     stream_arguments(m, argv);
     debug_arguments(m, argv);

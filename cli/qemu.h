@@ -40,7 +40,7 @@ struct machine {
     bool kvm;
     unsigned cpus;
     uint64_t memory; /* bytes, a multiple of 1 MiB */
-    const struct network *network;
+    struct network *network;
     const struct mounts *mounts;
     const struct shares *shares;
     int fds[STREAM_COUNT];

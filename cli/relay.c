@@ -407,7 +407,7 @@ bool relay_run(struct child *c, const int sockets[STREAM_COUNT], const struct re
     r.control.verbose = o->verbose;
     r.control.trace = o->trace;
     r.control.announce = o->watch != NULL; /* an instance's log is the only place to look */
-    r.control.network = o->network;
+    r.control.forwards = o->forwards;
     r.control.crash.tree = o->tree;
     memcpy(r.fd, sockets, sizeof r.fd);
     for (int s = 0; s < STREAM_COUNT; s++)

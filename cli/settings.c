@@ -26,7 +26,7 @@ static bool defaults_load(struct config *c, struct err *err)
         "\"PATH\": \"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\","
         "\"HOME\": \"/root\", \"USER\": \"root\"}, \"Gid\": 0, \"Hostname\": \"ops\","
         "\"RunConfig\": {\"Accel\": \"auto\", \"CPUs\": 1, \"LogSize\": \"10M\","
-        "\"Machine\": \"microvm\", \"Net\": \"user\", \"Restart\": \"no\"}, \"Uid\": 0}";
+        "\"Machine\": \"microvm\", \"Restart\": \"no\"}, \"Uid\": 0}";
     const struct config_source s = {.name = DEFAULT_ORIGIN, .dir = "/"};
     if (!config_read(c, &s, text, sizeof text - 1, err))
         return false;
@@ -201,7 +201,7 @@ static bool words_load(struct config *c, const struct request *r, struct err *er
     flag_text(c, &c->machine, "RunConfig.Machine", "--machine", r->machine);
     flag_text(c, &c->restart, "RunConfig.Restart", "--restart", r->restart);
     flag_text(c, &c->name, "RunConfig.InstanceName", "--name", r->name);
-    flag_text(c, &c->net, "RunConfig.Net", "--net", r->net);
+    flag_text(c, &c->hostname, "Hostname", "--hostname", r->hostname);
     flag_text(c, &c->trace, "RunConfig.Trace", "--trace", r->trace);
     flag_true(c, &c->debug, "RunConfig.Debug", "--debug", r->debug);
     flag_true(c, &c->no_aslr, "NoAslr", "--no-aslr", r->no_aslr);
@@ -282,8 +282,9 @@ bool settings_load(struct request *r, const char *dir, struct err *err)
 
 void request_free(struct request *r)
 {
-    struct strlist *lists[] = {&r->env,    &r->env_files, &r->exclude, &r->mounts,
-                               &r->shares, &r->secrets,   &r->ports,   &r->udp_ports};
+    struct strlist *lists[] = {&r->env,    &r->env_files, &r->exclude,  &r->mounts,
+                               &r->shares, &r->secrets,   &r->ports,    &r->udp_ports,
+                               &r->nets,   &r->ips,       &r->gateways, &r->dns};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
         strlist_free(lists[i]);
     config_free(&r->settings);

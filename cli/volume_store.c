@@ -2,7 +2,6 @@
 /* Volumes by name: see volume_store.h. */
 #include "volume_store.h"
 
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <ext2fs/ext2fs.h>
@@ -33,11 +32,7 @@
 
 bool volume_name_check(const char *name, struct err *err)
 {
-    size_t n = strlen(name);
-    bool ok = n >= 1 && n <= VOLUME_NAME_MAX && isalnum((unsigned char)name[0]);
-    for (size_t i = 0; ok && i < n; i++)
-        ok = isalnum((unsigned char)name[i]) || strchr("._-", name[i]);
-    if (!ok)
+    if (!path_name_ok(name, VOLUME_NAME_MAX))
         return err_set(err, OPS_EXIT_USAGE,
                        "1 to 16 letters, digits, '.', '_' or '-', the first a letter or digit",
                        "'%s' cannot be the name of a volume", name);

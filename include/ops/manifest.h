@@ -13,6 +13,10 @@
  * repeat and keeps its order; any other key stands at most once. NUM is
  * unsigned decimal below 2^63, BOOL is `true` or `false`. An unknown key is an
  * error: tool and kernel ship together.
+ *
+ * An `interface` line is words with spaces between: `dhcp`, `ADDRESS/BITS` (IPv4, or IPv6 with 64
+ * bits), `gateway=ADDRESS` and `dns=ADDRESS`, each of either family. A device without a line has
+ * `dhcp`.
  */
 #pragma once
 
@@ -33,7 +37,7 @@
     X(NUM, uid, 0)       /* user id the program runs with, real = effective = saved */             \
     X(NUM, gid, 0)       /* group id likewise */                                                   \
     X(BOOL, aslr, true)  /* randomise program, interpreter, stack, brk, mmap and vDSO */           \
-    X(LIST, interface, ) /* a device each: `dhcp` or `ADDRESS/BITS [GATEWAY [NAMESERVER]]` */      \
+    X(LIST, interface, ) /* a network device each: how it comes to its addresses, see above */     \
     X(STR, stdin, "null")  /* what stands behind the stream on the host: tty, pipe, null */        \
     X(STR, stdout, "pipe") /* likewise */                                                          \
     X(STR, stderr, "pipe") /* likewise */                                                          \

@@ -21,6 +21,7 @@
 #define CACHE_BATCH 32
 #define RESERVE     64 /* one frame in so many is not for objects, */
 #define RESERVE_MAX 512
+#define REPORT_PART 8 /* of what is free may be out to be told of */
 
 struct region {
     uint64_t first, last; /* frame numbers [first, last) */
@@ -39,6 +40,8 @@ static size_t frames_total, frames_free;
 static struct spinlock page_lock;
 static struct page_cache caches[CPU_MAX];
 static page_reclaim_fn *reclaimers[RECLAIM_COUNT];
+static void (*report_freed)(void); /* NULL: nobody reports */
+static bool report_due;            /* it was called */
 
 /* Both look from the top: the last region is the largest. */
 static struct region *region_of(uint64_t frame)
@@ -87,15 +90,19 @@ struct page *page_of_address(const void *addr)
     return page_of_paddr(virt_to_phys(addr));
 }
 
-static void block_add(struct page *p, unsigned order)
+/* Blocks that the host may have taken the memory of stand behind the others. */
+static void block_add(struct page *p, unsigned order, uint8_t reported)
 {
     p->order = (uint8_t)order;
-    p->flags = PAGE_FREE;
+    p->flags = PAGE_FREE | reported;
     p->refs = 0;
-    list_add_head(&free_lists[order], &p->link);
+    if (reported)
+        list_add_tail(&free_lists[order], &p->link);
+    else
+        list_add_head(&free_lists[order], &p->link);
 }
 
-static void free_locked(struct page *p, unsigned order)
+static void free_locked(struct page *p, unsigned order, uint8_t reported)
 {
     const struct region *r = region_of_page(p);
     uint64_t frame = r->first + (uint64_t)(p - r->pages);
@@ -108,10 +115,15 @@ static void free_locked(struct page *p, unsigned order)
         if (!(b->flags & PAGE_FREE) || b->order != order)
             break;
         list_remove(&b->link);
+        reported &= b->flags;
         b->flags = 0;
         frame &= ~(1ul << order);
     }
-    block_add(&r->pages[frame - r->first], order);
+    block_add(&r->pages[frame - r->first], order, reported);
+    if (order >= PAGE_REPORT_ORDER && !reported && report_freed && !report_due) {
+        report_due = true;
+        report_freed();
+    }
 }
 
 static struct page *alloc_locked(unsigned order)
@@ -122,9 +134,10 @@ static struct page *alloc_locked(unsigned order)
     if (o == PAGE_ORDER_MAX)
         return NULL;
     struct page *p = LIST_ENTRY(list_pop_head(&free_lists[o]), struct page, link);
+    uint8_t reported = p->flags & PAGE_REPORTED;
     while (o > order) {
         o--;
-        block_add(p + (1ul << o), o);
+        block_add(p + (1ul << o), o, reported);
     }
     p->flags = 0;
     p->order = (uint8_t)order;
@@ -154,7 +167,7 @@ void page_add_range(paddr_t start, paddr_t end)
         while (order < PAGE_ORDER_MAX - 1 && !(frame & 1ul << order) &&
                frame + (2ul << order) <= last)
             order++;
-        block_add(&r->pages[frame - r->first], order);
+        block_add(&r->pages[frame - r->first], order, PAGE_REPORTED); /* never touched */
         frames_free += 1ul << order;
         frame += 1ul << order;
     }
@@ -186,7 +199,7 @@ static void free_cached(struct page *p)
     if (c->count == CACHE_MAX) {
         spin_lock_raw(&page_lock);
         while (c->count > CACHE_MAX - CACHE_BATCH)
-            free_locked(c->page[--c->count], 0);
+            free_locked(c->page[--c->count], 0, 0);
         spin_unlock_raw(&page_lock);
     }
     c->page[c->count++] = p;
@@ -299,8 +312,43 @@ void page_put(struct page *p)
         return;
     }
     irqflags_t flags = spin_lock_irq(&page_lock);
-    free_locked(p, p->order);
+    free_locked(p, p->order, 0);
     spin_unlock_irq(&page_lock, flags);
+}
+
+unsigned page_report_take(struct page **blocks, unsigned n)
+{
+    unsigned count = 0;
+    irqflags_t flags = spin_lock_irq(&page_lock);
+    size_t left = frames_free / REPORT_PART;
+    report_due = false;
+    for (unsigned o = PAGE_ORDER_MAX; o-- > PAGE_REPORT_ORDER;) {
+        while (count < n && !list_empty(&free_lists[o]) && left >> o) {
+            struct page *p = LIST_ENTRY(free_lists[o].next, struct page, link);
+            if (p->flags & PAGE_REPORTED)
+                break;
+            list_remove(&p->link);
+            p->flags = 0;
+            frames_free -= 1ul << o;
+            left -= 1ul << o;
+            blocks[count++] = p;
+        }
+    }
+    spin_unlock_irq(&page_lock, flags);
+    return count;
+}
+
+void page_report_give(struct page **blocks, unsigned n)
+{
+    irqflags_t flags = spin_lock_irq(&page_lock);
+    for (unsigned i = 0; i < n; i++)
+        free_locked(blocks[i], blocks[i]->order, PAGE_REPORTED);
+    spin_unlock_irq(&page_lock, flags);
+}
+
+void page_report_start(void (*freed)(void))
+{
+    report_freed = freed;
 }
 
 size_t page_count_total(void)

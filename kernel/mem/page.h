@@ -21,13 +21,14 @@ struct page {
     uint64_t index;   /* page cache: page number in the file; else the owner's use */
 };
 
-#define PAGE_FREE     1  /* heads a free block */
-#define PAGE_UPTODATE 2  /* page cache: content is valid */
-#define PAGE_ERROR    4  /* page cache: reading it failed */
-#define PAGE_BUSY     8  /* page cache: being read */
-#define PAGE_TOUCHED  16 /* page cache: used since the last sweep */
-#define PAGE_DIRTY    32 /* page cache: newer than the disk */
-#define PAGE_GONE     64 /* left the page cache (truncation); who uses it still may */
+#define PAGE_FREE     1   /* heads a free block */
+#define PAGE_UPTODATE 2   /* page cache: content is valid */
+#define PAGE_ERROR    4   /* page cache: reading it failed */
+#define PAGE_BUSY     8   /* page cache: being read */
+#define PAGE_TOUCHED  16  /* page cache: used since the last sweep */
+#define PAGE_DIRTY    32  /* page cache: newer than the disk */
+#define PAGE_GONE     64  /* left the page cache (truncation); who uses it still may */
+#define PAGE_REPORTED 128 /* of a free block: the host knows that nobody needs its content */
 
 /* Frames of `paddr`..`paddr + size` become free; called by boot for each usable range. */
 void page_add_range(paddr_t start, paddr_t end);
@@ -62,8 +63,19 @@ struct page *page_of_address(const void *addr); /* an address of the direct map 
 size_t page_count_total(void); /* frames given to the allocator */
 size_t page_count_free(void);
 
+/*
+ * Telling the host of free memory. Blocks of at least 2^PAGE_REPORT_ORDER frames that were in use
+ * are taken out to be told, at most `n` and a part of what is free, and given back as they are.
+ * `freed` is called after there are new ones, interrupts off, once until the next
+ * page_report_take().
+ */
+#define PAGE_REPORT_ORDER 9
+unsigned page_report_take(struct page **blocks, unsigned n);
+void page_report_give(struct page **blocks, unsigned n);
+void page_report_start(void (*freed)(void));
+
 /* Called (may sleep) when an allocation finds nothing free; returns the frames it released. */
 typedef size_t page_reclaim_fn(size_t wanted);
 /* The functions are asked in this order until one has released something. NULL: none. */
-enum reclaim { RECLAIM_CACHES, RECLAIM_PROGRAM, RECLAIM_COUNT };
+enum reclaim { RECLAIM_REPORTED, RECLAIM_CACHES, RECLAIM_PROGRAM, RECLAIM_COUNT };
 void page_set_reclaim(enum reclaim turn, page_reclaim_fn *fn);

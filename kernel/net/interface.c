@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Interfaces from the manifest's lines: see interface.h. A line is `dhcp`, or
- * `ADDRESS/BITS [GATEWAY [NAMESERVER]]`; IPv6 configures itself from router advertisements.
+ * Interfaces from the manifest's lines: see interface.h; include/ops/manifest.h has their words.
+ * IPv6 also configures itself from router advertisements.
  */
 #include "net/interface.h"
 
@@ -16,6 +16,7 @@
 #include "lwip/ip6_addr.h"
 #include "lwip/netif.h"
 #include "net/link.h"
+#include "net/lwip/hooks.h"
 #include "net/netlink.h"
 #include "sched/clock.h"
 #include "sched/thread.h"
@@ -29,6 +30,7 @@
 #define FLAG_MULTICAST 0x1000u
 #define FLAG_LOWER_UP  0x10000u
 #define NAME_SERVERS   3
+#define GATEWAYS       40u
 #define DHCP_PATIENCE                                                                              \
     (5 * NSEC_PER_SEC) /* so long after the start whoever wants the name servers waits */
 #define COARSE_SECONDS DHCP_COARSE_TIMER_SECS
@@ -38,7 +40,10 @@ static unsigned next_line;
 static bool dhcp_runs;
 static uint64_t started;
 static struct waitq changed = WAITQ_INIT(changed); /* woken when an interface changes */
-static ip4_addr_t name_servers[NAME_SERVERS]; /* as the last lease said; under the stack lock */
+/* As the manifest and the last lease said; under the stack lock, likewise below. */
+static ip_addr_t name_servers[NAME_SERVERS];
+static unsigned own_servers;           /* those of the manifest stand first */
+static ip6_addr_t gateways6[GATEWAYS]; /* by the interface's number; :: where there is none */
 
 void interface_configure(const struct manifest_list *list)
 {
@@ -58,29 +63,85 @@ static const char *word(const char *line, char *out, size_t size)
     return line;
 }
 
-static bool address_static(struct netif *netif, const char *line)
+/* ADDRESS/BITS; cuts `text` up. An IPv6 prefix is always 64 bits long: lwIP knows no other. */
+static bool address_take(struct netif *netif, char *text)
 {
-    char text[64];
-    ip4_addr_t address, mask, gateway = {0};
+    ip_addr_t ip;
+    ip4_addr_t mask;
+    s8_t index;
     unsigned bits = 0;
-    line = word(line, text, sizeof text);
     char *slash = strchr(text, '/');
     if (!slash)
         return false;
     *slash++ = '\0';
-    for (; *slash >= '0' && *slash <= '9' && bits <= 32; slash++)
+    for (; *slash >= '0' && *slash <= '9' && bits <= 128; slash++)
         bits = bits * 10 + (unsigned)(*slash - '0');
-    if (*slash || bits > 32 || !ip4addr_aton(text, &address))
+    if (*slash || !ipaddr_aton(text, &ip) || bits > 128 || (IP_IS_V4(&ip) && bits > 32))
         return false;
-    ip4_addr_set_u32(&mask, bits ? lwip_htonl(~0u << (32 - bits)) : 0);
-    line = word(line, text, sizeof text);
-    if (text[0] && !ip4addr_aton(text, &gateway))
+    if (IP_IS_V4(&ip)) {
+        ip4_addr_set_u32(&mask, bits ? lwip_htonl(~0u << (32 - bits)) : 0);
+        netif_set_addr(netif, ip_2_ip4(&ip), &mask, netif_ip4_gw(netif));
+        return true;
+    }
+    if (bits != 64 || netif_add_ip6_address(netif, ip_2_ip6(&ip), &index) != ERR_OK)
         return false;
-    word(line, text, sizeof text);
-    if (text[0] && !ip4addr_aton(text, &name_servers[0]))
-        return false;
-    netif_set_addr(netif, &address, &mask, &gateway);
+    netif_ip6_addr_set_state(netif, index, IP6_ADDR_PREFERRED); /* whoever gave it made sure */
     return true;
+}
+
+static bool gateway_take(struct netif *netif, const char *text)
+{
+    ip_addr_t ip;
+    if (!ipaddr_aton(text, &ip))
+        return false;
+    if (IP_IS_V4(&ip))
+        netif_set_gw(netif, ip_2_ip4(&ip));
+    else if (netif_get_index(netif) < GATEWAYS)
+        gateways6[netif_get_index(netif)] = *ip_2_ip6(&ip);
+    return true;
+}
+
+/* More servers than there is room for are not asked, as in resolv.conf(5). */
+static bool server_take(const char *text)
+{
+    ip_addr_t ip;
+    if (!ipaddr_aton(text, &ip))
+        return false;
+    if (own_servers < NAME_SERVERS)
+        name_servers[own_servers++] = ip;
+    return true;
+}
+
+/* One word of an interface's line. */
+static bool word_take(struct netif *netif, char *text)
+{
+    char *equals = strchr(text, '=');
+    if (!strcmp(text, "dhcp")) {
+        bool runs = dhcp_start(netif) == ERR_OK;
+        dhcp_runs |= runs;
+        return runs;
+    }
+    if (!equals)
+        return address_take(netif, text);
+    *equals++ = '\0';
+    if (!strcmp(text, "gateway"))
+        return gateway_take(netif, equals);
+    return !strcmp(text, "dns") && server_take(equals);
+}
+
+const ip6_addr_t *net_ip6_gateway(const struct netif *netif)
+{
+    unsigned index = netif_get_index(netif);
+    return index < GATEWAYS && !ip6_addr_isany_val(gateways6[index]) ? &gateways6[index] : NULL;
+}
+
+/* The default interface is the first that leads further. */
+static void default_choose(struct netif *netif)
+{
+    const struct netif *now = netif_default;
+    if (!now || (!netif_dhcp_data(now) && ip4_addr_isany(netif_ip4_gw(now)) &&
+                 (netif_dhcp_data(netif) || !ip4_addr_isany(netif_ip4_gw(netif)))))
+        netif_set_default(netif);
 }
 
 static void address_changed(struct netif *netif)
@@ -93,6 +154,7 @@ static int device_start(struct netdev *d, void *arg)
 {
     (void)arg;
     const char *line = next_line < lines.count ? lines.item[next_line] : "dhcp";
+    char text[64];
     next_line++;
     struct netif *netif = link_add(d);
     if (!netif) {
@@ -102,13 +164,11 @@ static int device_start(struct netdev *d, void *arg)
     netif_set_status_callback(netif, address_changed);
     netif_create_ip6_linklocal_address(netif, 1);
     netif_set_ip6_autoconfig_enabled(netif, 1);
-    if (!netif_default)
-        netif_set_default(netif);
-    if (!strcmp(line, "dhcp")) {
-        dhcp_runs = dhcp_start(netif) == ERR_OK;
-    } else if (!address_static(netif, line)) {
-        log_error("%s: cannot read its address: %s", d->name, line);
-    }
+    for (const char *rest = word(line, text, sizeof text); text[0];
+         rest = word(rest, text, sizeof text))
+        if (!word_take(netif, text))
+            log_error("%s: cannot use %s of its line: %s", d->name, text, line);
+    default_choose(netif);
     return 0;
 }
 
@@ -176,15 +236,29 @@ uint32_t interface_broadcast(const struct netif *netif)
     return ip4_addr_get_u32(netif_ip4_addr(netif)) | ~ip4_addr_get_u32(netif_ip4_netmask(netif));
 }
 
+/* Behind lwIP's atoi(): the number of an interface in ADDRESS%NUMBER. */
+long strtol(const char *text, char **end, int base);
+
+long strtol(const char *text, char **end, int base)
+{
+    long n = 0;
+    for (; *text >= '0' && *text <= '9' && n < 256; text++)
+        n = n * base + (*text - '0');
+    if (end)
+        *end = (char *)(uintptr_t)text;
+    return n;
+}
+
 /* What dhcp.c calls for each name server of a lease. */
 void dns_setserver(u8_t n, const ip_addr_t *server);
 
 void dns_setserver(u8_t n, const ip_addr_t *server)
 {
-    if (n < NAME_SERVERS)
-        name_servers[n] = *ip_2_ip4(server);
-    if (n < NAME_SERVERS - 1)
-        ip4_addr_set_zero(&name_servers[n + 1]);
+    unsigned i = own_servers + n;
+    if (i < NAME_SERVERS)
+        name_servers[i] = *server;
+    if (i + 1 < NAME_SERVERS)
+        ip_addr_set_zero(&name_servers[i + 1]);
 }
 
 /* DHCP is at work and has not come to an end. */
@@ -216,9 +290,12 @@ int interface_pnp_text(struct seq *s)
     waitq_remove(&w);
     stack_lock();
     seq_text(s, dhcp_runs ? "#PROTO: DHCP\n" : "#MANUAL\n");
-    for (unsigned i = 0; i < NAME_SERVERS && !ip4_addr_isany_val(name_servers[i]); i++) {
-        char text[16];
-        seq_printf(s, "nameserver %s\n", ip4addr_ntoa_r(&name_servers[i], text, sizeof text));
+    for (unsigned i = 0; i < NAME_SERVERS && !ip_addr_isany_val(name_servers[i]); i++) {
+        char text[IPADDR_STRLEN_MAX];
+        ipaddr_ntoa_r(&name_servers[i], text, sizeof text);
+        for (char *c = text; *c; c++)
+            *c = (char)(*c >= 'A' && *c <= 'F' ? *c - 'A' + 'a' : *c); /* RFC 5952 */
+        seq_printf(s, "nameserver %s\n", text);
     }
     stack_unlock();
     return 0;

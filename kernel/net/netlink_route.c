@@ -20,6 +20,7 @@
 #include "net/inet.h"
 #include "net/interface.h"
 #include "net/link.h"
+#include "net/lwip/hooks.h"
 #include "net/netlink.h"
 
 #define GROUP_LINK 1u /* RTMGRP_* */
@@ -165,6 +166,16 @@ static void routes4_tell(struct netlink_answer *a, const struct netif *netif)
 
 static void routes6_tell(struct netlink_answer *a)
 {
+    struct netif *netif;
+    NETIF_FOREACH(netif)
+    {
+        const ip6_addr_t *gateway = net_ip6_gateway(netif);
+        ip_addr_t ip;
+        if (!gateway)
+            continue;
+        ip_addr_copy_from_ip6(ip, *gateway);
+        route_tell(a, netif, true, NULL, 0, &ip, NULL);
+    }
     for (unsigned i = 0; i < LWIP_ND6_NUM_PREFIXES; i++) {
         const struct nd6_prefix_list_entry *p = &prefix_list[i];
         ip_addr_t ip;

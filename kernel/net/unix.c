@@ -54,6 +54,17 @@ void unix_put(struct unix_socket *u)
     kfree(u);
 }
 
+struct list *unix_all_lock(void)
+{
+    mutex_lock(&all_lock);
+    return &all;
+}
+
+void unix_all_unlock(void)
+{
+    mutex_unlock(&all_lock);
+}
+
 struct unix_socket *unix_peer(struct unix_socket *u)
 {
     bool changes = unix_is_datagram(u);
@@ -96,14 +107,18 @@ void unix_close(struct unix_socket *u, bool refused)
     mutex_unlock(&unix_lock);
     if (u->listening)
         unix_listener_close(u);
+    struct list unread;
+    list_init(&unread);
     mutex_lock(&u->lock);
-    bool unread = !list_empty(&u->inbox);
     u->shut = UNIX_NO_READ | UNIX_NO_WRITE; /* nothing more comes in */
+    unix_gc_moved();
+    list_splice_tail(&unread, &u->inbox);
     mutex_unlock(&u->lock);
-    while (!list_empty(&u->inbox))
-        unix_packet_free(LIST_ENTRY(u->inbox.next, struct packet, link));
+    bool lost = !list_empty(&unread);
+    while (!list_empty(&unread))
+        unix_packet_free(LIST_ENTRY(unread.next, struct packet, link));
     if (peer && !unix_is_datagram(u)) {
-        if (unread || refused)
+        if (lost || refused)
             peer->error = ECONNRESET;
         shut(peer, UNIX_NO_READ | UNIX_NO_WRITE);
     } else if (unix_is_datagram(u)) {
@@ -117,6 +132,7 @@ void unix_close(struct unix_socket *u, bool refused)
 static void unix_release(struct socket *s)
 {
     unix_close(unix_of(s), false);
+    unix_gc(true);
 }
 
 /* Could it send now? Whoever reads there says when that changes. */

@@ -38,6 +38,8 @@ static struct packet *packet_add(struct unix_socket *to, size_t size, struct par
         .size = size, .who = parcel->who, .from = parcel->from, .files = parcel->files};
     if (p->from)
         __atomic_add_fetch(&p->from->refs, 1, __ATOMIC_RELAXED);
+    if (p->files)
+        unix_gc_moved();
     parcel->files = NULL;
     list_add_tail(&to->inbox, &p->link);
     to->count++;
@@ -49,6 +51,7 @@ static void packet_remove(struct unix_socket *u, struct packet *p, struct unix_f
 {
     u->count--;
     if (p->files) {
+        unix_gc_moved();
         *files = p->files;
         p->files = NULL;
     }
@@ -181,6 +184,8 @@ ssize_t unix_send(struct socket *s, struct message *m)
     int err = 0;
     if (m->control_len && !start)
         err = unix_rights_take(m, &parcel.files, &parcel.who);
+    if (parcel.files)
+        unix_gc(false);
     if (!err && socket_option_on(s, SO_PASSCRED) && !u->name)
         err = unix_name_choose(u);
     if (!err)
@@ -217,6 +222,7 @@ static void tell_files(struct message *m, struct packet *p, struct unix_files **
     if (!p->files)
         return;
     m->enough = true;
+    unix_gc_moved();
     unix_rights_give(m, p->files);
     if (!(m->flags & MSG_PEEK)) {
         *gone = p->files;

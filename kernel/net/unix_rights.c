@@ -2,7 +2,7 @@
 /*
  * Descriptors and credentials as control messages: unix(7). Files on their way
  * may be sockets that hold files on their way: they are put by a list, not by
- * recursion. A socket that is only held by its own inbox stays for ever.
+ * recursion.
  */
 #include <linux/errno.h>
 
@@ -31,8 +31,10 @@ void unix_files_free(struct unix_files *f)
         grave = f->next;
         spin_unlock(&grave_lock);
         __atomic_sub_fetch(&in_flight, f->count, __ATOMIC_RELAXED);
-        for (unsigned i = 0; i < f->count; i++)
+        for (unsigned i = 0; i < f->count; i++) {
+            unix_gc_count(f->file[i], -1);
             file_put(f->file[i]);
+        }
         kfree(f);
         spin_lock(&grave_lock);
     }
@@ -57,7 +59,8 @@ static int files_add(struct unix_files **files, const void *fds, unsigned n)
     for (unsigned i = 0; i < n && !err; i++) {
         memcpy(&fd, (const char *)fds + i * sizeof fd, sizeof fd);
         err = fd_get_any(socket_process.fds, fd, &f->file[f->count]);
-        f->count += !err;
+        if (!err)
+            unix_gc_count(f->file[f->count++], 1);
         __atomic_add_fetch(&in_flight, !err, __ATOMIC_RELAXED);
     }
     if (!err && __atomic_load_n(&in_flight, __ATOMIC_RELAXED) > socket_process.fds->limit &&

@@ -2,7 +2,8 @@
 /*
  * An AF_UNIX socket, for the files that share it: unix.c (life, options, poll),
  * unix_name.c (addresses), unix_connect.c (listeners, connections), unix_data.c
- * (what is sent), unix_rights.c (descriptors and credentials on their way).
+ * (what is sent), unix_rights.c (descriptors and credentials on their way), unix_gc.c (those
+ * that go in circles).
  *
  * A socket's inbox is what it will receive; a sender puts packets there. A stream
  * fills up the last packet, the other types keep one for each message. Sockets
@@ -53,6 +54,9 @@ struct unix_socket {
     struct socket socket;
     uint32_t refs;
     struct list all_link; /* of all sockets: unix.c */
+    struct list gc_link;  /* this and what follows: unix_gc.c */
+    unsigned flying;      /* references to its file in inboxes */
+    bool suspect, reached;
     struct mutex lock;
     struct list inbox;
     volatile size_t used;    /* bytes there, for messages with what keeps them */
@@ -99,6 +103,10 @@ void unix_close(struct unix_socket *u, bool refused);
 /* The peer, referenced, or NULL. */
 struct unix_socket *unix_peer(struct unix_socket *u);
 
+/* The list of all sockets, locked. unix_lock is held, and no socket's. */
+struct list *unix_all_lock(void);
+void unix_all_unlock(void);
+
 /* unix_name.c */
 int unix_name_bind(struct socket *s, const struct message *name);
 /* A free abstract name, if it has none. -ENOSPC, -ENOMEM. */
@@ -133,3 +141,12 @@ int unix_rights_take(const struct message *m, struct unix_files **files, struct 
 void unix_rights_give(struct message *m, const struct unix_files *f);
 /* NULL is fine. No lock may be held: a file may be a socket. */
 void unix_files_free(struct unix_files *f);
+
+/* unix_gc.c */
+/* Descriptors come into an inbox, or out of it: before they do, under the socket's lock. */
+void unix_gc_moved(void);
+/* A file is on its way (1), or no longer (-1). */
+void unix_gc_count(struct file *f, int change);
+/* After a socket was closed, or when one more is sent: frees those that nobody can receive from any
+ * more. No lock is held. */
+void unix_gc(bool closed);

@@ -124,7 +124,7 @@ test_convert() {
     python3 - once.json <<'END' || fail "$(cat once.json)"
 import json, sys
 assert json.load(open(sys.argv[1])) == {"Args": ["$X"], "Cwd": "/x", "ReadonlyRootfs": True,
-    "RunConfig": {"Accel": "tcg", "Net": "tap:t0", "Restart": "always", "Trace": "all"}}
+    "RunConfig": {"Accel": "tcg", "TapName": "t0", "Restart": "always", "Trace": "all"}}
 END
     ops config convert once.json
     want_no_err

@@ -779,10 +779,10 @@ test_chosen_port() {
 test_readme() {
     prepare
     grep -E '^ops (run|instance) .*\bweb\b' "$E2E_TREE/README.md" | sed 's/ *#.*//; s/-p 8080/-p 0:8080/' >commands
-    [ "$(wc -l <commands)" = 4 ] || fail "$(cat commands)"
+    [ "$(wc -l <commands)" = 5 ] || fail "$(cat commands)"
     while read -r command; do
         case $command in
-        *logs*) $OPS ${command#ops } >follow 2>&1 & ;;
+        *logs* | *top*) $OPS ${command#ops } >follow 2>&1 & ;;
         *) ops ${command#ops } ;;
         esac
     done <commands

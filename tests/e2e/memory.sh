@@ -191,6 +191,44 @@ C
     done
 }
 
+test_freed_memory_goes_back_to_the_host() {
+    local arg host
+    cc_program full <<'C'
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+int main(void) {
+    size_t n = 300ul << 20;
+    char *p = mmap(0, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    memset(p, 1, n);
+    munmap(p, n);
+    p = mmap(0, n / 4, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    memset(p, 2, n / 4);
+    puts("freed"), fflush(stdout);
+    sleep(5);
+    for (size_t i = 0; i < n / 4; i++) if (p[i] != 2) puts("lost");
+    p = mmap(0, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    for (size_t i = 0; i < n; i++) if (p[i]) puts("not zero");
+    puts("again"), fflush(stdout);
+    pause();
+}
+C
+    export XDG_RUNTIME_DIR=$T/run XDG_STATE_HOME=$T/state
+    mkdir -p run state
+    host() { "$OPS" instance stats --json "m-$arg" | python3 -c 'import json, sys; print(json.load(sys.stdin)["hostMemoryBytes"] >> 20)'; }
+    for arg in microvm q35; do
+        ops run -d --name m-$arg -m 512M --machine $arg ./full
+        want_status 0
+        wait_for 60 eval '"$OPS" instance logs m-$arg | grep -q freed' || fail "$("$OPS" instance logs m-$arg)"
+        wait_for 20 eval '[ "$(host)" -lt 200 ]' || fail "the host keeps $(host) MiB"
+        [ "$(awk '$1 == "VmHWM:" {print $2}' /proc/"$(cat run/ops/m-$arg/pid)"/status)" -gt 300000 ] || fail "it was never full"
+        wait_for 60 eval '"$OPS" instance logs m-$arg | grep -q again' || fail "$("$OPS" instance logs m-$arg)"
+        [ "$("$OPS" instance logs m-$arg | tr '\n' ' ')" = "freed again " ] || fail "$("$OPS" instance logs m-$arg)"
+        ops instance delete -f m-$arg
+    done
+}
+
 test_core_has_large_pages() {
     command -v gdb >/dev/null || skip "no gdb"
     cc_program large -g <<'C'

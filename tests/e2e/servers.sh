@@ -16,6 +16,9 @@ need() { # COMMAND
     command -v "$1" >/dev/null || skip "no $1"
 }
 
+# SERVERS_LONG: redis-benchmark with that many requests a test (500), iperf3 ten times as long.
+LONG=${SERVERS_LONG:-}
+
 # serve GUEST-PORT WORD...: starts `ops run -p 0:GUEST-PORT WORD...`; PORT is the host's.
 serve() {
     local guest=$1
@@ -114,6 +117,94 @@ test_redis() {
     stop 0
 }
 
+# Values as large as a client may well send, whole and in parts.
+test_redis_large_values() {
+    need redis-server
+    serve 6379 -m 1G "$(command -v redis-server)" --save '' --protected-mode no --bind 0.0.0.0
+    local cli="timeout 100 redis-cli -p $PORT"
+    head -c 75000000 /dev/urandom | base64 -w0 >value
+    [ "$($cli -x set big <value)" = OK ] || fail "set of 100 MB: $(tail -n 3 server-err)"
+    [ "$($cli strlen big)" = 100000000 ] || fail "strlen"
+    $cli get big | head -c 100000000 | cmp -s - value || fail "get of 100 MB"
+    [ "$($cli getrange big 99999990 -1)" = "$(tail -c 10 value)" ] || fail "getrange"
+    [ "$($cli copy big other)" = 1 ] && [ "$($cli del big other)" = 2 ] || fail "copy, del"
+    stop 0
+}
+
+# Scripts that are kept, that fail, and that work for a while; subscribers by name and by pattern.
+test_redis_scripts_and_channels() {
+    need redis-server
+    serve 6379 "$(command -v redis-server)" --save '' --protected-mode no --bind 0.0.0.0
+    local cli="timeout 60 redis-cli -p $PORT" sha ears=()
+    sha=$($cli script load 'local s = 0 for i = 1, ARGV[1] do s = s + redis.call("incr", KEYS[1]) end return s')
+    [ "$($cli evalsha "$sha" 1 n 1000)" = 500500 ] || fail "evalsha"
+    [ "$($cli eval 'local t = {} for i = 1, 200000 do t[i % 1000 + 1] = string.rep("x", i % 50) end return #table.concat(t)' 0)" = 24500 ] || fail "a long script"
+    $cli eval 'return redis.call("incr", KEYS[1], "x", "y")' 1 n | grep -q 'ERR.*[Ww]rong number' || fail "no error"
+    $cli eval 'return cjson.encode({a = {1, 2}})' 0 | grep -q '"a":\[1,2\]' || fail "cjson"
+    $cli script flush >/dev/null
+    $cli evalsha "$sha" 1 n 1 | grep -q NOSCRIPT || fail "the script stays"
+    for i in 1 2 3; do
+        $cli --csv psubscribe "news.*" >"heard$i" &
+        ears+=($!)
+    done
+    $cli --csv subscribe news.a >heard4 &
+    ears+=($!)
+    for i in 1 2 3 4; do
+        wait_for 20 grep -qs subscribe "heard$i" || fail "subscriber $i"
+    done
+    for i in $(seq 100); do echo "publish news.a message-$i"; done | $cli | sort -u >counts
+    [ "$(cat counts)" = 4 ] || fail "receivers: $(cat counts)"
+    [ "$($cli publish news.b last)" = 3 ] || fail "pattern"
+    for i in 1 2 3; do
+        wait_for 20 grep -q 'news.b","last"' "heard$i" || fail "subscriber $i did not hear the last"
+        [ "$(grep -c 'message-' "heard$i")" = 100 ] || fail "subscriber $i heard $(grep -c message- "heard$i")"
+    done
+    wait_for 20 grep -q 'message-100"' heard4 && [ "$(grep -c 'message-' heard4)" = 100 ] || fail "heard by name: $(wc -l <heard4)"
+    kill "${ears[@]}"
+    stop 0
+}
+
+# Every test that redis-benchmark knows.
+test_redis_benchmark() {
+    need redis-server
+    serve 6379 -m 512M "$(command -v redis-server)" --save '' --protected-mode no --bind 0.0.0.0
+    timeout "$E2E_LIMIT" redis-benchmark -p "$PORT" -n "${LONG:-500}" -c 20 -q >bench 2>&1 || fail "redis-benchmark: $(tail -n 3 bench)"
+    tr '\r' '\n' <bench | grep -c 'requests per second' >count
+    [ "$(cat count)" -ge 20 ] || fail "$(cat count) tests: $(tail -n 3 bench)"
+    ! grep -qi error bench || fail "$(grep -i error bench)"
+    stop 0
+}
+
+# Both ways and both at once, TCP and UDP: what one side sent the other has received.
+test_iperf3() {
+    need iperf3
+    local port seconds=1
+    [ -z "$LONG" ] || seconds=10
+    port=$(python3 -c 'import socket; print(socket.create_server(("127.0.0.1", 0)).getsockname()[1])')
+    : >server-err
+    timeout --foreground -k 5 $E2E_LIMIT "$OPS" run -v -e LD_LIBRARY_PATH -p "$port:5201" --udp "$port:5201" "$(command -v iperf3)" -s --forceflush \
+        >server-out 2>server-err </dev/null &
+    SERVER=$!
+    PORT=$port
+    wait_for 60 grep -q '^ops: listening on ' server-err || fail "no server: $(tail -n 5 server-err)"
+    cat >report.py <<'END'
+import json, sys
+end = json.load(sys.stdin)["end"]
+udp, names = "-u" in sys.argv[1], ["sum"] if "-u" in sys.argv[1] else ["sum_received"]
+if "bidir" in sys.argv[1]:
+    names += ["sum_received_bidir_reverse"]
+got = [end[n]["bytes"] for n in names]
+print(sys.argv[1] or "plain", *(f"{g / 1e6:.1f} MB" for g in got), *([f"{end['sum']['lost_percent']:.1f} % lost"] if udp else []))
+sys.exit(not all(g > 100000 for g in got) or (udp and end["sum"]["lost_percent"] > 50))
+END
+    for words in '' '-R' '--bidir' '-P 4' '-u -b 20M -l 1200' '-u -b 20M -l 1200 -R'; do
+        timeout 60 iperf3 -c 127.0.0.1 -p "$port" -t $seconds -J $words >result || fail "iperf3 $words: $(grep error result) $(tail -n 3 server-err)"
+        python3 report.py "$words" <result >>figures || fail "iperf3 $words: $(tail -n 1 figures)"
+    done
+    sed 's/^/# iperf3 /' figures
+    stop 0 1 143
+}
+
 test_memcached() {
     need memcached
     serve 11211 "$(command -v memcached)" -u root -l 0.0.0.0 -t 2
@@ -159,6 +250,49 @@ END
     serve 8080 -m 512M -c map.json "$(command -v haproxy)" -f "$T/ha.cfg"
     same_files f1 f20000 f1000000
     kill $own
+    stop 0 143
+}
+
+# Two servers in turn; when one is gone, checks take it out, and nobody notices.
+test_haproxy_balances() {
+    need haproxy
+    local ports=() owns=()
+    for i in 1 2; do
+        mkdir "www$i"
+        echo "server $i" >"www$i/index.html"
+        python3 -u -m http.server -b 127.0.0.1 -d "www$i" 0 >"host-server$i" 2>&1 &
+        owns+=($!)
+        wait_for 20 grep -qs 'Serving HTTP' "host-server$i" || fail "no server on the host"
+        ports+=("$(sed -n 's/.*port \([0-9]*\).*/\1/p' "host-server$i")")
+    done
+    cat >ha.cfg <<END
+global
+    nbthread 2
+defaults
+    mode http
+    option redispatch
+    retries 3
+    timeout connect 10s
+    timeout client 60s
+    timeout server 60s
+frontend f
+    bind :8080
+    default_backend b
+backend b
+    balance roundrobin
+    option httpchk GET /
+    server s1 10.0.2.2:${ports[0]} check inter 200ms fall 2
+    server s2 10.0.2.2:${ports[1]} check inter 200ms fall 2
+END
+    printf '{"MapDirs": {"%s": "%s"}}' "$T" "$T" >map.json
+    serve 8080 --smp 2 -m 512M -c map.json "$(command -v haproxy)" -f "$T/ha.cfg"
+    for i in $(seq 10); do get / >>answers; done
+    [ "$(sort answers | uniq -c | tr -s ' ' | paste -sd,)" = ' 5 server 1, 5 server 2' ] || fail "not in turn: $(paste -sd, answers)"
+    kill "${owns[0]}" && wait "${owns[0]}" 2>/dev/null
+    wait_for 20 grep -qs 'Server b/s1 is DOWN' server-err || fail "not noticed: $(tail -n 3 server-err)"
+    for i in $(seq 10); do get / >>later; done
+    [ "$(sort -u later)" = 'server 2' ] || fail "answers: $(sort -u later)"
+    kill "${owns[1]}"
     stop 0 143
 }
 
@@ -263,6 +397,81 @@ s.sendall(bytes([0x81, 0x85, 1, 2, 3, 4]) + bytes(b ^ (i % 4 + 1) for i, b in en
 print(f.read(7)[2:].decode())
 END
     [ "$(cat got)" = hello ] || fail "WebSocket said $(cat got)"
+    stop 143
+}
+
+# WebSocket by asyncio: long frames, fragments, pings, the closing handshake.
+test_websocket() {
+    cat >ws.py <<'END'
+import asyncio, base64, hashlib, struct
+async def frame(reader):
+    first, second = await reader.readexactly(2)
+    n = second & 127
+    if n > 125:
+        n = int.from_bytes(await reader.readexactly(2 if n == 126 else 8), "big")
+    mask = await reader.readexactly(4) if second & 128 else bytes(4)
+    data = await reader.readexactly(n)
+    key = (mask * (n // 4 + 1))[:n]
+    return first, (int.from_bytes(data, "big") ^ int.from_bytes(key, "big")).to_bytes(n, "big")
+def pack(first, data, mask=b""):
+    n = len(data)
+    size = bytes([n]) if n < 126 else b"\x7e" + struct.pack(">H", n) if n < 65536 else b"\x7f" + struct.pack(">Q", n)
+    key = (mask * (n // 4 + 1))[:n] if mask else bytes(n)
+    body = (int.from_bytes(data, "big") ^ int.from_bytes(key, "big")).to_bytes(n, "big")
+    return bytes([first, size[0] | (128 if mask else 0)]) + size[1:] + mask + body
+async def serve(reader, writer):
+    head = (await reader.readuntil(b"\r\n\r\n")).decode()
+    key = [l.split(": ")[1] for l in head.split("\r\n") if l.lower().startswith("sec-websocket-key")][0]
+    accept = base64.b64encode(hashlib.sha1((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest()).decode()
+    writer.write(f"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n".encode())
+    text = b""
+    while True:
+        first, data = await frame(reader)
+        if first & 15 == 9:
+            writer.write(pack(0x8A, data))
+        elif first & 15 == 8:
+            writer.write(pack(0x88, data))
+            break
+        else:
+            text += data
+            if first & 128:
+                writer.write(pack(0x81, text))
+                text = b""
+        await writer.drain()
+    writer.close()
+async def main():
+    async with await asyncio.start_server(serve, "0.0.0.0", 8080) as server:
+        await server.serve_forever()
+END
+    cat >server.py <<'END'
+from ws import *
+asyncio.run(main())
+END
+    printf '{"MapDirs": {"%s": "%s"}}' "$T" "$T" >map.json
+    serve 8080 -c map.json /usr/bin/python3 "$T/server.py"
+    cat >client.py <<'END'
+import sys
+from ws import *
+MASK = b"\x11\x22\x33\x44"
+async def one(i):
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(sys.argv[1]))
+    writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")
+    assert b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in await reader.readuntil(b"\r\n\r\n")
+    for n in 0, 5, 125, 126, 65535, 65536, 300000:
+        text = bytes((i + k) % 251 for k in range(n))
+        writer.write(pack(0x81, text, MASK))
+        assert await frame(reader) == (0x81, text), n
+    writer.write(pack(0x01, b"one ", MASK) + pack(0x89, b"ping", MASK) + pack(0x80, b"two", MASK))
+    assert await frame(reader) == (0x8A, b"ping")
+    assert await frame(reader) == (0x81, b"one two")
+    writer.write(pack(0x88, b"\x03\xe8", MASK))
+    assert await frame(reader) == (0x88, b"\x03\xe8")
+    assert await reader.read() == b""
+async def all():
+    await asyncio.gather(*(one(i) for i in range(8)))
+asyncio.run(all())
+END
+    PYTHONDONTWRITEBYTECODE=1 timeout 100 python3 client.py "$PORT" >got 2>&1 || fail "$(tail -n 2 got)"
     stop 143
 }
 
@@ -376,7 +585,9 @@ test_port_errors() {
     ops run --net none -p 80 /bin/true
     want_error 2 'user network'
     ops run --net moon /bin/true
-    want_error 2 '--net must be'
+    want_error 1 'there is no network moon' 'ops network create moon'
+    ops run --net bridge /bin/true
+    want_error 2 '--net must be user, none, tap, tap:IF, bridge:IF or a network.s name, not bridge'
     python3 -c 'import socket, sys, time
 s = socket.socket(); s.bind(("127.0.0.1", 0)); s.listen(); print(s.getsockname()[1], flush=True); time.sleep(60)' >port &
     local holder=$!

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arch/x86_64/layout.h"
 #include "mem/kmalloc.h"
 #include "mem/page.h"
 
@@ -103,6 +104,11 @@ void *page_address(const struct page *p)
     return CONTAINER_OF(p, const struct fake_page, page)->memory;
 }
 
+paddr_t page_paddr(const struct page *p)
+{
+    return virt_to_phys(page_address(p));
+}
+
 struct page *page_of_address(const void *addr)
 {
     LIST_FOR_EACH(l, &fake_pages)
@@ -131,4 +137,20 @@ void page_set_reclaim(enum reclaim turn, page_reclaim_fn *fn)
 {
     (void)turn;
     fake_mem_reclaim = fn;
+}
+
+unsigned page_report_take(struct page **blocks, unsigned n)
+{
+    (void)blocks, (void)n;
+    return 0;
+}
+
+void page_report_give(struct page **blocks, unsigned n)
+{
+    (void)blocks, (void)n;
+}
+
+void page_report_start(void (*freed)(void))
+{
+    (void)freed;
 }

@@ -165,6 +165,45 @@ static void references(void **state)
     assert_int_equal(page_count_free(), total_free);
 }
 
+static unsigned freed_calls;
+
+static void freed(void)
+{
+    freed_calls++;
+}
+
+/* What was in use is told once, never all at a time, and is free memory all the while after. */
+static void reporting(void **state)
+{
+    struct page *block[64], *one, *two;
+    unsigned n;
+    size_t told = 0;
+    (void)state;
+    page_report_start(freed);
+    while ((n = page_report_take(block, 64))) {
+        size_t out = total_free - page_count_free();
+        assert_in_range(out, 1ul << PAGE_REPORT_ORDER, total_free / 8);
+        told += out;
+        page_report_give(block, n);
+        assert_int_equal(page_count_free(), total_free);
+    }
+    assert_true(told <= total_free);
+    one = page_alloc(PAGE_REPORT_ORDER);
+    two = page_alloc(PAGE_REPORT_ORDER);
+    assert_int_equal(page_report_take(block, 64), 0); /* their other halves were told before */
+    freed_calls = 0;
+    page_put(one);
+    page_put(two);
+    assert_int_equal(freed_calls, 1);
+    n = page_report_take(block, 64);
+    assert_in_range(n, 1, 2);
+    one = page_alloc(0); /* meanwhile others go on */
+    page_report_give(block, n);
+    page_put(one);
+    assert_int_equal(page_count_free(), total_free);
+    page_report_start(NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -172,6 +211,7 @@ int main(void)
         cmocka_unit_test(zeroed),           cmocka_unit_test(split),
         cmocka_unit_test(random_use),       cmocka_unit_test(exhaustion),
         cmocka_unit_test(reclaim_is_asked), cmocka_unit_test(references),
+        cmocka_unit_test(reporting),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
 }

@@ -296,8 +296,12 @@ static pte_t *paging_entry_boot(uint64_t va, unsigned level)
 
 static void map_image(const uint8_t *from, const uint8_t *to, pte_t prot)
 {
-    for (uint64_t va = (uint64_t)from; va < (uint64_t)to; va += PAGE_SIZE)
-        *paging_entry_boot(va, 0) = virt_to_phys((void *)va) | PTE_PRESENT | PTE_GLOBAL | prot;
+    pte_t *e = NULL;
+    for (uint64_t va = (uint64_t)from; va < (uint64_t)to; va += PAGE_SIZE, e++) {
+        if (!e || va % LARGE_SIZE == 0) /* the next table */
+            e = paging_entry_boot(va, 0);
+        *e = virt_to_phys((void *)va) | PTE_PRESENT | PTE_GLOBAL | prot;
+    }
 }
 
 /* Direct map of RAM in the largest pages that fit; what is mapped already stays. */
@@ -305,11 +309,15 @@ static void map_range(paddr_t start, paddr_t end)
 {
     const uint64_t m2 = 2ul << 20, g1 = 1ul << 30;
     start = ALIGN_DOWN(start, m2);
-    for (paddr_t pa = start; pa < end;) {
-        const pte_t *top = paging_entry_boot(DIRECT_MAP + pa, 2);
-        bool giant =
-            *top & PTE_LARGE || (!*top && cpu_has(CPU_PAGE_1G) && !(pa % g1) && end - pa >= g1);
-        pte_t *e = paging_entry_boot(DIRECT_MAP + pa, giant ? 2 : 1);
+    pte_t *e = NULL;
+    bool giant = false;
+    for (paddr_t pa = start; pa < end; e++) {
+        if (!e || pa % g1 == 0) { /* the next table */
+            const pte_t *top = paging_entry_boot(DIRECT_MAP + pa, 2);
+            giant = *top & PTE_LARGE ||
+                    (!*top && cpu_has(CPU_PAGE_1G) && pa % g1 == 0 && end - pa >= g1);
+            e = paging_entry_boot(DIRECT_MAP + pa, giant ? 2 : 1);
+        }
         if (!(*e & PTE_PRESENT))
             *e = pa | PTE_PRESENT | PTE_WRITE | PTE_NX | PTE_LARGE | PTE_GLOBAL;
         pa = ALIGN_DOWN(pa, giant ? g1 : m2) + (giant ? g1 : m2);

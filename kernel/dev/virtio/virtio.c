@@ -13,8 +13,8 @@
 #define RESET_POLLS 100000
 
 static const struct virtio_driver *const drivers[] = {
-    &virtio_9p_driver,  &virtio_blk_driver, &virtio_console_driver,
-    &virtio_net_driver, &virtio_rng_driver, &virtio_scsi_driver,
+    &virtio_9p_driver,  &virtio_balloon_driver, &virtio_blk_driver,  &virtio_console_driver,
+    &virtio_net_driver, &virtio_rng_driver,     &virtio_scsi_driver,
 };
 
 #define RING_FEATURES                                                                              \

@@ -61,8 +61,8 @@ struct virtio_driver {
     void (*config_changed)(struct virtio_device *vdev);
 };
 
-extern const struct virtio_driver virtio_9p_driver, virtio_blk_driver, virtio_console_driver,
-    virtio_net_driver, virtio_rng_driver, virtio_scsi_driver;
+extern const struct virtio_driver virtio_9p_driver, virtio_balloon_driver, virtio_blk_driver,
+    virtio_console_driver, virtio_net_driver, virtio_rng_driver, virtio_scsi_driver;
 
 /* Negotiates and probes. 0, -ENODEV: no driver for it, or another -errno (logged). May sleep. */
 int virtio_device_add(struct virtio_device *vdev);

@@ -135,3 +135,5 @@
 #define LWIP_HOOK_TCP_ISN   net_tcp_isn
 #define LWIP_HOOK_IP4_INPUT net_ip4_input
 #define LWIP_HOOK_IP6_INPUT net_ip6_input
+
+#define LWIP_HOOK_ND6_GET_GW(netif, dest) net_ip6_gateway(netif)
