@@ -43,12 +43,23 @@ demo: ## install, build, and run a real program as a unikernel
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)scripts/demo $(O)
 
-lint: $(LWIP)/src/include/lwip/init.h ## layers, formatting, names in FLOW.md, headers that compile alone
+lint: $(LWIP)/src/include/lwip/init.h $(O)/ops ## layers, formatting, names in FLOW.md, headers that compile alone
 	$(Q)O=$(O) scripts/lint
 
-install: all ## copy the tool to PREFIX (default /usr/local)
+man: $(O)/ops ## write the manual pages to $(O)/man
+	@mkdir -p $(O)/man
+	$(Q)$(O)/ops manual pages $(O)/man
+
+install: all man ## copy the tool, its pages and completion to PREFIX (default /usr/local)
 	install -D -m 0755 $(O)/ops $(DESTDIR)$(PREFIX)/bin/ops
 	install -D -m 0644 $(O)/kernel.elf $(DESTDIR)$(PREFIX)/share/ops/kernel.elf
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 0644 $(O)/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/share/,bash-completion/completions \
+		zsh/site-functions fish/vendor_completions.d)
+	$(O)/ops completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/ops
+	$(O)/ops completion zsh >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_ops
+	$(O)/ops completion fish >$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/ops.fish
 
 clean: ## remove everything that was built
 	rm -rf $(O)
@@ -56,4 +67,4 @@ clean: ## remove everything that was built
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: all run gdb setup demo lint install clean help
+.PHONY: all run gdb setup demo lint man install clean help

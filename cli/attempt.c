@@ -70,7 +70,6 @@ static int child_run(struct supervised *in, struct teller *t)
 {
     struct err err = {0};
     int status = OPS_EXIT_OK;
-    in->request.name = in->place.name;
     bool ok = chdir(in->directory) == 0 || err_errno(&err, "enter", in->directory);
     ok = ok && run_machine(&in->request, &in->place, &t->watch, &status, &err);
     if (!ok) {

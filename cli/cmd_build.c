@@ -5,9 +5,13 @@
 #include <string.h>
 
 #include "command.h"
+#include "cmd_build.h"
 #include "disk.h"
+#include "hostpath.h"
+#include "image_store.h"
 #include "launch.h"
 #include "ops/exit.h"
+#include "settings.h"
 
 #define OUTPUT_OPTION                                                                              \
     {                                                                                              \
@@ -16,35 +20,47 @@
         .help = "the disk to write"                                                                \
     }
 
-static const struct option build_rows[] = {
-    LAUNCH_OPTIONS,
-    OUTPUT_OPTION,
-    {.name = "read-only",
-     .type = OPTION_FLAG,
-     .offset = offsetof(struct request, read_only),
-     .help = "the root filesystem cannot be written"},
-    {.name = "trace",
-     .type = OPTION_MAYBE,
-     .offset = offsetof(struct request, trace),
-     .argument = "CALLS",
-     .bare = "all",
-     .help = "let the kernel log system calls"},
-    {.name = "verbose",
-     .letter = 'v',
-     .type = OPTION_FLAG,
-     .offset = offsetof(struct request, verbose),
-     .help = "let the kernel log everything"},
+#define BUILD_OPTIONS                                                                              \
+    LAUNCH_OPTIONS,                                                                                \
+        {.name = "read-only",                                                                      \
+         .type = OPTION_FLAG,                                                                      \
+         .offset = offsetof(struct request, read_only),                                            \
+         .help = "the root filesystem cannot be written"},                                         \
+        {.name = "trace",                                                                          \
+         .type = OPTION_MAYBE,                                                                     \
+         .offset = offsetof(struct request, trace),                                                \
+         .argument = "CALLS",                                                                      \
+         .bare = "all",                                                                            \
+         .help = "let the kernel log system calls"},                                               \
+    {                                                                                              \
+        .name = "verbose", .letter = 'v', .type = OPTION_FLAG,                                     \
+        .offset = offsetof(struct request, verbose), .help = "let the kernel log everything"       \
+    }
+
+static const struct option build_rows[] = {BUILD_OPTIONS, OUTPUT_OPTION};
+
+/* In the store of images instead of a file. */
+static const struct option create_rows[] = {
+    BUILD_OPTIONS,
+    {.name = "name",
+     .letter = 'n',
+     .type = OPTION_TEXT,
+     .offset = offsetof(struct request, name),
+     .argument = "NEW",
+     .help = "name of the image (default: the program's)"},
 };
 
 static const struct option output_row = OUTPUT_OPTION;
 static const struct option_table build_options = {build_rows,
                                                   sizeof build_rows / sizeof build_rows[0]};
+const struct option_table image_create_options = {create_rows,
+                                                  sizeof create_rows / sizeof create_rows[0]};
 static const struct option_table output_options = {&output_row, 1};
 
 static bool plan_build(struct plan *p, const struct request *r, struct err *err)
 {
     struct buf manifest = {0};
-    struct disk_content c = {.root = &p->tree, .root_size = p->config.volume_size};
+    struct disk_content c = {.root = &p->tree, .root_size = p->config->volume_size};
     if (!r->output)
         return err_set(err, OPS_EXIT_USAGE, "write `ops build PROGRAM -o FILE`",
                        "no output file is given");
@@ -85,13 +101,54 @@ static bool run(const struct command *self, char **words, int *status, struct er
     if (ok && help) {
         command_help(self);
     } else if (ok) {
-        ok = operands_take(&r, words, next, err) && plan_make(&p, &r, true, err) &&
-             launch_answer(&p, &r, &answered, err) && (answered || plan_build(&p, &r, err));
+        ok = operands_take(&r, words, next, err) && settings_load(&r, NULL, err) &&
+             plan_make(&p, &r, true, err) && launch_answer(&p, &r, &answered, err) &&
+             (answered || plan_build(&p, &r, err));
         plan_free(&p);
     }
-    strlist_free(&r.env);
-    strlist_free(&r.exclude);
-    strlist_free(&r.mounts);
+    request_free(&r);
+    return ok;
+}
+
+static const struct command create_help = {
+    .name = "create",
+    .usage = "image create [OPTION...] PROGRAM [ARGUMENT...]",
+    .summary = "write the disk of `ops build` into the store of images",
+    .text = "Prints the name; an image of that name is replaced.\n",
+    .options = &image_create_options,
+};
+
+/* `name` is the request's, or that of the program's file. */
+static bool image_write(struct request *r, struct err *err)
+{
+    struct plan p = {0};
+    bool answered = false;
+    bool ok = plan_make(&p, r, true, err) && launch_answer(&p, r, &answered, err);
+    const char *name = r->settings.name ? r->settings.name : path_basename(p.program);
+    char *path = ok && !answered ? image_store_place(name, err) : NULL;
+    if (ok && !answered) {
+        r->output = path;
+        ok = path && plan_build(&p, r, err);
+        if (ok)
+            puts(name);
+    }
+    plan_free(&p);
+    free(path);
+    return ok;
+}
+
+bool image_create(char **words, struct err *err)
+{
+    struct request r = {0};
+    bool help;
+    int next = 0;
+    bool ok = options_parse(&image_create_options, &r, words, &next, &help, err);
+    r.operands = words + next;
+    if (ok && help)
+        command_help(&create_help);
+    else if (ok)
+        ok = settings_load(&r, NULL, err) && image_write(&r, err);
+    request_free(&r);
     return ok;
 }
 

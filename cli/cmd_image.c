@@ -3,21 +3,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <regex.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "alloc.h"
+#include "cmd_build.h"
 #include "command.h"
 #include "ext4diff.h"
 #include "grow.h"
 #include "image_boot.h"
+#include "image_store.h"
 #include "ops/exit.h"
 #include "ops/image.h"
 #include "verbs.h"
-
-static char *image_path(const char *name, struct err *err)
-{
-    (void)err;
-    return alloc_string(name);
-}
 
 static void list_fill(const struct image_boot *b, const char *key, const char *name, cJSON *o)
 {
@@ -50,10 +49,11 @@ static bool info_run(const struct verb_request *r, char **operands, size_t count
     (void)count, (void)status;
     if (!verb_open(r, operands[0], EXT4FILE_READ, &f, err))
         return false;
-    bool ok = image_boot_read(operands[0], &boot, &disk, err);
+    char *file = image_store_find(operands[0], err);
+    bool ok = image_boot_read(file, &boot, &disk, err);
     if (ok) {
         cJSON *o = cJSON_CreateObject();
-        cJSON_AddStringToObject(o, "file", operands[0]);
+        cJSON_AddStringToObject(o, "file", file);
         cJSON_AddStringToObject(o, "kind", disk ? "disk" : "filesystem");
         if (disk)
             boot_fill(&boot, o);
@@ -63,6 +63,7 @@ static bool info_run(const struct verb_request *r, char **operands, size_t count
     }
     image_boot_free(&boot);
     ext4file_abandon(&f);
+    free(file);
     return ok;
 }
 
@@ -132,7 +133,8 @@ static bool env_run(const struct verb_request *r, char **operands, size_t count,
     struct strlist env = {0};
     bool disk = false;
     (void)status;
-    bool ok = image_boot_read(operands[0], &boot, &disk, err);
+    char *file = image_store_find(operands[0], err);
+    bool ok = image_boot_read(file, &boot, &disk, err);
     if (ok && !disk)
         ok = err_set(err, OPS_EXIT_FAILED, "`ops build` writes disks that have one",
                      "%s is a bare filesystem: it has no environment", operands[0]);
@@ -142,13 +144,115 @@ static bool env_run(const struct verb_request *r, char **operands, size_t count,
             puts(env.items[i]);
     else if (ok)
         ok = env_change(r, operands, count, &env, err) &&
-             image_boot_replace(operands[0], &boot, "env", &env, err);
+             image_boot_replace(file, &boot, "env", &env, err);
     strlist_free(&env);
     image_boot_free(&boot);
+    free(file);
+    return ok;
+}
+
+static void list_print(const cJSON *list)
+{
+    bool table = isatty(STDOUT_FILENO);
+    const cJSON *o;
+    if (table && cJSON_GetArraySize(list))
+        printf("%-24s %10s %10s  %s\n", "NAME", "SIZE", "ON DISK", "CREATED");
+    cJSON_ArrayForEach(o, list)
+    {
+        char *size = verb_size(cJSON_GetObjectItem(o, "sizeBytes")->valuedouble);
+        char *disk = verb_size(cJSON_GetObjectItem(o, "diskBytes")->valuedouble);
+        printf(table ? "%-24s %10s %10s  %s\n" : "%s\t%s\t%s\t%s\n",
+               cJSON_GetStringValue(cJSON_GetObjectItem(o, "name")), size, disk,
+               cJSON_GetStringValue(cJSON_GetObjectItem(o, "created")));
+        free(size);
+        free(disk);
+    }
+}
+
+/* The images whose names match; NULL: all. */
+static bool images_list(const struct verb_request *r, const regex_t *match, struct err *err)
+{
+    struct strlist names = {0};
+    bool ok = image_store_names(&names, err);
+    cJSON *list = cJSON_CreateArray();
+    for (size_t i = 0; i < names.count; i++) {
+        bool wanted = !match || regexec(match, names.items[i], 0, NULL, 0) == 0;
+        cJSON *o = wanted ? image_store_describe(names.items[i]) : NULL;
+        if (o)
+            cJSON_AddItemToArray(list, o);
+    }
+    if (ok && r->json)
+        verb_print(r, list);
+    else if (ok)
+        list_print(list);
+    cJSON_Delete(list);
+    strlist_free(&names);
+    return ok;
+}
+
+static bool list_run(const struct verb_request *r, char **operands, size_t count, int *status,
+                     struct err *err)
+{
+    (void)operands, (void)count, (void)status;
+    return images_list(r, NULL, err);
+}
+
+static bool search_run(const struct verb_request *r, char **operands, size_t count, int *status,
+                       struct err *err)
+{
+    regex_t match;
+    char why[128];
+    (void)count, (void)status;
+    int bad = regcomp(&match, operands[0], REG_EXTENDED | REG_NOSUB);
+    if (bad) {
+        regerror(bad, &match, why, sizeof why);
+        return err_set(err, OPS_EXIT_USAGE, NULL, "%s is no regular expression: %s", operands[0],
+                       why);
+    }
+    bool ok = images_list(r, &match, err);
+    regfree(&match);
+    return ok;
+}
+
+static bool delete_run(const struct verb_request *r, char **operands, size_t count, int *status,
+                       struct err *err)
+{
+    bool ok = true;
+    (void)r, (void)status;
+    for (size_t i = 0; ok && i < count; i++)
+        ok = image_store_delete(operands[i], err);
+    return ok;
+}
+
+/* The last operand is the directory. */
+static bool sync_run(const struct verb_request *r, char **operands, size_t count, int *status,
+                     struct err *err)
+{
+    struct stat st;
+    const char *dir = operands[count - 1];
+    bool copied, ok = true;
+    (void)r, (void)status;
+    if (stat(dir, &st) < 0)
+        return err_errno(err, "open", dir);
+    if (!S_ISDIR(st.st_mode))
+        return err_set(err, OPS_EXIT_USAGE, "write `ops image sync NAME... DIR`",
+                       "%s is not a directory", dir);
+    for (size_t i = 0; ok && i + 1 < count; i++) {
+        ok = image_store_sync(operands[i], dir, &copied, err);
+        if (ok)
+            printf("%s\t%s\n", operands[i], copied ? "copied" : "unchanged");
+    }
     return ok;
 }
 
 static const struct verb image_verbs[] = {
+    {"create", "create [OPTION...] PROGRAM...", "write a disk into the store of images", NULL, 0, 0,
+     SIZE_MAX, NULL},
+    {"list", "list [--json]", "list the store's images", &verb_json_row, 1, 0, 0, list_run},
+    {"search", "search REGEX [--json]", "list those whose names match", &verb_json_row, 1, 1, 1,
+     search_run},
+    {"delete", "delete IMAGE...", "delete them", NULL, 0, 1, SIZE_MAX, delete_run},
+    {"sync", "sync IMAGE... DIR", "copy them to another directory", NULL, 0, 2, SIZE_MAX, sync_run},
     {"info", "info FILE [--json]", "show kernel, manifest, sizes, state", &verb_json_row, 1, 1, 1,
      info_run},
     {"ls", "ls [-l] FILE[:/path]", "list a directory", &verb_ls_row, 1, 1, 1, verb_ls},
@@ -164,19 +268,27 @@ static const struct verb image_verbs[] = {
      verb_check},
 };
 
-static const struct verb_family family = {image_verbs, sizeof image_verbs / sizeof image_verbs[0],
-                                          image_path};
+static const struct verb_family family = {.verbs = image_verbs,
+                                          .count = sizeof image_verbs / sizeof image_verbs[0],
+                                          .names = NAMES_FILES,
+                                          .place = image_store_find,
+                                          .program = &image_create_options};
 
 static bool run(const struct command *self, char **words, int *status, struct err *err)
 {
+    if (words[0] && strcmp(words[0], "create") == 0)
+        return image_create(words + 1, err);
     return verbs_run(self, &family, words, status, err);
 }
 
 const struct command cmd_image = {
     .name = "image",
     .usage = "image VERB ...",
-    .summary = "look into disk images and change them, without booting",
-    .text = "FILE is a disk of `ops build`, whose root filesystem is meant, or a file that is an\n"
-            "ext4 filesystem as a whole. No root rights are needed.\n",
+    .summary = "make disk images, look into them and change them, unbooted",
+    .text =
+        "FILE is a disk of `ops build`, whose root filesystem is meant, a file that is an ext4\n"
+        "filesystem as a whole, or the name of an IMAGE: a disk in $XDG_DATA_HOME/ops/images.\n"
+        "No root rights are needed.\n",
+    .verbs = &family,
     .run = run,
 };

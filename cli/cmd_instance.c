@@ -11,14 +11,15 @@
 
 #include "alloc.h"
 #include "cmd_run.h"
+#include "instance_end.h"
 #include "instance_show.h"
 #include "instance_store.h"
 #include "ops/exit.h"
+#include "settings.h"
 #include "supervisor.h"
 #include "verbs.h"
 
-#define STOP_DEFAULT 10 /* seconds the program has to end */
-#define STOP_MOST    1000000
+#define STOP_MOST 1000000
 
 static const struct option time_row = {
     .name = "time",
@@ -108,12 +109,14 @@ static bool create(char **words, struct err *err)
 {
     struct request r;
     bool help;
-    bool ok = run_request(&r, words, &help, err);
+    bool ok = run_request(&r, words, NULL, &help, err);
     if (ok && help) {
         command_help(&cmd_create);
-    } else if (ok && (r.dry_run || r.list_files || r.print_manifest || r.debug)) {
+    } else if (ok &&
+               (r.dry_run || r.explain || r.list_files || r.print_manifest || r.settings.debug)) {
         ok = err_set(err, OPS_EXIT_USAGE, "say that to `ops run`", "an instance cannot have --%s",
                      r.dry_run          ? "dry-run"
+                     : r.explain        ? "explain"
                      : r.list_files     ? "list-files"
                      : r.print_manifest ? "print-manifest"
                                         : "debug");
@@ -124,32 +127,13 @@ static bool create(char **words, struct err *err)
             puts(name);
         free(name);
     }
-    run_request_free(&r);
+    request_free(&r);
     return ok;
-}
-
-/* Ends it if it runs; it is over, with its locks, when this returns. */
-static bool instance_end(const char *name, unsigned long seconds, struct err *err)
-{
-    struct live l;
-    struct err ignored = {0};
-    int status;
-    if (seconds && live_open(&l, name, &ignored)) /* a paused program hears nothing */
-        qmp_run(&l.qmp, "cont", NULL, -1, NULL, &ignored);
-    if (seconds)
-        live_close(&l);
-    err_free(&ignored);
-    char *request = alloc_printf("stop %lu\n", seconds);
-    int fd = supervisor_ask(name, request, err);
-    free(request);
-    if (fd >= 0)
-        supervisor_answer(fd, &status);
-    return true;
 }
 
 static bool seconds_take(const struct verb_request *r, unsigned long *seconds, struct err *err)
 {
-    *seconds = STOP_DEFAULT;
+    *seconds = INSTANCE_END;
     return !r->time || verb_number(r->time, "--time", STOP_MOST, seconds, err);
 }
 
@@ -292,8 +276,10 @@ static const struct verb instance_verbs[] = {
      delete_run},
 };
 
-static const struct verb_family family = {instance_verbs,
-                                          sizeof instance_verbs / sizeof instance_verbs[0], NULL};
+static const struct verb_family family = {.verbs = instance_verbs,
+                                          .count = sizeof instance_verbs / sizeof instance_verbs[0],
+                                          .names = NAMES_INSTANCES,
+                                          .program = &run_options};
 
 static bool run(const struct command *self, char **words, int *status, struct err *err)
 {
@@ -308,5 +294,6 @@ const struct command cmd_instance = {
     .summary = "machines that run by themselves (`ops run -d`)",
     .text = "An instance is what `ops run -d` or `ops instance create` made: its words, its state\n"
             "and its log stay in $XDG_STATE_HOME/ops/instances until it is deleted.\n",
+    .verbs = &family,
     .run = run,
 };

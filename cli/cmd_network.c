@@ -170,8 +170,10 @@ static const struct verb network_verbs[] = {
     {"delete", "delete NAME...", "delete networks", NULL, 0, 1, SIZE_MAX, delete_run},
 };
 
-static const struct verb_family network_family = {
-    network_verbs, sizeof network_verbs / sizeof network_verbs[0], NULL};
+static const struct verb_family network_family = {.verbs = network_verbs,
+                                                  .count = sizeof network_verbs /
+                                                           sizeof network_verbs[0],
+                                                  .names = NAMES_FILES};
 
 static bool network_run(const struct command *self, char **words, int *status, struct err *err)
 {
@@ -180,10 +182,12 @@ static bool network_run(const struct command *self, char **words, int *status, s
 
 const struct command cmd_network = {
     .name = "network",
+    .usage = "network VERB ...",
     .summary = "networks that machines share",
     .text = "A network is a bridge of this host, ops-NAME, with NAT to the outside; it needs root\n"
             "to make one and to start a machine on it. `ops run --net NAME` gives a machine an\n"
             "address of it; there the others are found by the names of their machines (`--name`)\n"
             "and by their `--hostname`. What is on the outside cannot reach in.\n",
+    .verbs = &network_family,
     .run = network_run,
 };

@@ -18,24 +18,21 @@
 #include "cache.h"
 #include "child.h"
 #include "debug.h"
+#include "explain.h"
 #include "hostpath.h"
 #include "kvm.h"
 #include "instance_store.h"
 #include "launch.h"
 #include "ops/exit.h"
 #include "qemu.h"
-#include "size.h"
+#include "settings.h"
 #include "supervisor.h"
 #include "terminal.h"
 
-#define LEAST_MEMORY    (UINT64_C(2) << 20)   /* the kernel, its tables and a small program */
-#define RUN_MEMORY      (UINT64_C(256) << 20) /* the default: this, or more for large programs */
-#define RUN_CPUS_MAX    64
-#define RUN_LOG         (UINT64_C(10) << 20)
-#define RUN_LOG_LEAST   (UINT64_C(64) << 10)
-#define RUN_SECONDS_MAX 1000000000
-#define MICROVM_SLOTS   5 /* for what is not always there */
-#define Q35_VOLUMES     8 /* and shares: more slots a small PCI bus should not be asked for */
+#define LEAST_MEMORY  (UINT64_C(2) << 20)   /* the kernel, its tables and a small program */
+#define RUN_MEMORY    (UINT64_C(256) << 20) /* the default: this, or more for large programs */
+#define Q35_VOLUMES   8 /* and shares: more slots a small PCI bus should not be asked for */
+#define MICROVM_SLOTS 5 /* for what is not always there */
 
 static const struct option run_rows[] = {
     LAUNCH_OPTIONS,
@@ -62,6 +59,10 @@ static const struct option run_rows[] = {
      .type = OPTION_FLAG,
      .offset = offsetof(struct request, dry_run),
      .help = "build the image and print QEMU's command line"},
+    {.name = "explain",
+     .type = OPTION_FLAG,
+     .offset = offsetof(struct request, explain),
+     .help = "print what the program could reach of this host"},
     {.name = "log-size",
      .type = OPTION_TEXT,
      .offset = offsetof(struct request, log_size),
@@ -137,6 +138,11 @@ static const struct option run_rows[] = {
      .type = OPTION_FLAG,
      .offset = offsetof(struct request, rm),
      .help = "with -d: forget it when it has ended"},
+    {.name = "secret",
+     .type = OPTION_LIST,
+     .offset = offsetof(struct request, secrets),
+     .argument = "NAME=FILE",
+     .help = "set a variable to a file's text, for this run alone"},
     {.name = "share",
      .type = OPTION_LIST,
      .offset = offsetof(struct request, shares),
@@ -167,45 +173,26 @@ static const struct option run_rows[] = {
 
 const struct option_table run_options = {run_rows, sizeof run_rows / sizeof run_rows[0]};
 
-static bool choice(const char *option, const char *given, const char *const *words, size_t count,
-                   size_t *index, struct err *err)
-{
-    for (*index = 0; *index < count; ++*index)
-        if (!given || strcmp(given, words[*index]) == 0)
-            return true;
-    return err_set(err, OPS_EXIT_USAGE, NULL, "--%s must be %s%s%s%s%s, not %s", option, words[0],
-                   count > 2 ? ", " : " or ", words[1], count > 2 ? " or " : "",
-                   count > 2 ? words[2] : "", given);
-}
-
 static bool accel_choose(struct machine *m, const struct request *r, struct err *err)
 {
-    static const char *const words[] = {"auto", "kvm", "tcg"};
-    size_t index;
+    const struct config *c = &r->settings;
+    bool forced = strcmp(c->accel, "kvm") == 0;
     char *reason = NULL;
-    if (!choice("accel", r->accel, words, 3, &index, err))
-        return false;
-    m->kvm = index != 2 && kvm_probe(&reason);
-    bool ok = m->kvm || index != 1;
+    m->kvm = strcmp(c->accel, "tcg") != 0 && kvm_probe(&reason);
+    bool ok = m->kvm || !forced;
     if (!ok)
         err_set(err, OPS_EXIT_FAILED, "--accel auto falls back to emulation",
                 "KVM does not work here: %s", reason);
-    else if (r->verbose)
+    else if (c->verbose)
         fprintf(stderr, "ops: %s: %s\n", m->kvm ? "KVM" : "emulation (TCG)",
                 reason ? reason : "asked for with --accel");
     free(reason);
     return ok;
 }
 
-static bool size_choose(struct machine *m, const struct request *r, const struct plan *p,
-                        struct err *err)
+static bool size_choose(struct machine *m, const struct plan *p, struct err *err)
 {
-    uint64_t cpus = p->config.cpus ? p->config.cpus : 1;
-    char *end = NULL;
-    m->memory = p->config.memory;
-    if (r->memory && !size_parse(r->memory, &m->memory))
-        return err_set(err, OPS_EXIT_USAGE, "write -m 64M or -m 2G", "-m %s is not a size",
-                       r->memory);
+    m->memory = p->config->memory;
     if (!m->memory) {
         uint64_t need = (4 * p->program_bytes + (64 << 20) - 1) >> 26 << 26;
         m->memory = need > RUN_MEMORY ? need : RUN_MEMORY;
@@ -214,13 +201,20 @@ static bool size_choose(struct machine *m, const struct request *r, const struct
         return err_set(err, OPS_EXIT_USAGE, "the least is 2M",
                        "%llu bytes are too little for a machine", (unsigned long long)m->memory);
     m->memory = (m->memory + (1 << 20) - 1) >> 20 << 20;
-    if (r->cpus)
-        cpus = strtoull(r->cpus, &end, 10);
-    if (cpus < 1 || cpus > RUN_CPUS_MAX || (end && (*end || end == r->cpus)))
-        return err_set(err, OPS_EXIT_USAGE, NULL, "--smp must be a number from 1 to %d",
-                       RUN_CPUS_MAX);
-    m->cpus = (unsigned)cpus;
+    m->cpus = p->config->cpus ? (unsigned)p->config->cpus : 1;
     return true;
+}
+
+/* What only this run's machine is told; `shown`: for people, who see no secret. */
+static void secrets_add(struct plan *p, bool shown)
+{
+    const struct strlist *all = &p->config->secrets;
+    for (size_t i = 0; i < all->count; i++) {
+        size_t n = strcspn(all->items[i], "=");
+        char *entry = alloc_printf("%.*s=(secret)", (int)n, all->items[i]);
+        config_set_env(&p->manifest.env, shown ? entry : all->items[i]);
+        free(entry);
+    }
 }
 
 static bool manifest_finish(struct plan *p, struct buf *text, struct err *err)
@@ -241,6 +235,7 @@ static bool manifest_finish(struct plan *p, struct buf *text, struct err *err)
 static bool manifest_place(struct plan *p, char **path, struct err *err)
 {
     struct buf text = {0};
+    secrets_add(p, false);
     if (!manifest_finish(p, &text, err))
         return false;
     int fd = memfd_create("manifest", 0);
@@ -256,6 +251,7 @@ static bool manifest_place(struct plan *p, char **path, struct err *err)
 static bool manifest_print(struct plan *p, struct err *err)
 {
     struct buf text = {0};
+    secrets_add(p, true);
     bool ok = manifest_finish(p, &text, err);
     if (ok)
         fwrite(text.data, 1, text.size, stdout);
@@ -301,9 +297,9 @@ static bool machine_run(struct machine *m, const struct instance *instance, cons
                         const struct request *r, struct relay_watch *watch, int *status,
                         struct err *err)
 {
-    struct relay_options o = {.verbose = r->verbose,
-                              .trace = r->trace != NULL,
-                              .limit = r->seconds,
+    struct relay_options o = {.verbose = r->settings.verbose,
+                              .trace = r->settings.trace != NULL,
+                              .limit = (unsigned)r->settings.timeout,
                               .forwards = &m->network->forwards,
                               .watch = watch,
                               .tree = &p->tree};
@@ -315,7 +311,7 @@ static bool machine_run(struct machine *m, const struct instance *instance, cons
     qemu_command(m, &argv);
     char *line = qemu_shell_line(&argv);
     bool ok = true;
-    if (r->verbose && !r->dry_run)
+    if (r->settings.verbose && !r->dry_run)
         fprintf(stderr, "ops: %s\n", line);
     if (r->dry_run) {
         puts(line);
@@ -334,13 +330,13 @@ static bool machine_run(struct machine *m, const struct instance *instance, cons
 static bool image_take(struct plan *p, const struct request *r, struct cache_image *image,
                        struct err *err)
 {
-    if (!cache_root_image(&p->tree, p->config.volume_size, image, err))
+    if (!cache_root_image(&p->tree, p->config->volume_size, image, err))
         return false;
-    for (size_t i = 0; r->verbose && i < p->deps.missing.count; i++)
+    for (size_t i = 0; r->settings.verbose && i < p->deps.missing.count; i++)
         fprintf(stderr, "ops: %s\n", p->deps.missing.items[i]);
-    if (r->verbose && image->note)
+    if (r->settings.verbose && image->note)
         fprintf(stderr, "ops: %s\n", image->note);
-    if (r->verbose)
+    if (r->settings.verbose)
         fprintf(stderr, "ops: image %s: %s\n", image->built ? "built" : "from the cache",
                 image->path);
     return true;
@@ -351,19 +347,24 @@ static bool debug_prepare(struct debug *d, const struct plan *p, const char *ker
 {
     if (r->core && !debug_core_open(d, r->core, err))
         return false;
-    if (r->debug && !debug_socket_make(d, err))
+    if (p->config->debug && !debug_socket_make(d, err))
         return false;
-    if (r->debug)
+    if (p->config->debug)
         debug_print(d, kernel, p->program, stderr);
     m->core = d->core;
     m->debug = d->socket;
     return true;
 }
 
-/* KEY=VALUE of the first card: the configuration's, then the command line's, which replace them. */
-static void card_options(struct strlist *o, const struct plan *p, const struct request *r)
+/* Is something to be printed instead of run? */
+static bool answers_only(const struct request *r)
 {
-    strlist_add_all(o, &p->config.card);
+    return r->dry_run || r->list_files || r->print_manifest || r->explain;
+}
+
+/* KEY=VALUE of the first card: the configuration's, then the command line's, which replace them. */
+static void card_options(struct strlist *o, const struct request *r)
+{
     for (size_t i = 0; i < r->ips.count; i++)
         strlist_addf(o, "ip=%s", r->ips.items[i]);
     for (size_t i = 0; i < r->gateways.count; i++)
@@ -376,25 +377,22 @@ static void card_options(struct strlist *o, const struct plan *p, const struct r
         strlist_addf(o, "mtu=%s", r->mtu);
 }
 
-/* The network and the ports of the configuration and of the command line. */
 static bool network_choose(struct network *n, struct plan *p, const struct request *r,
                            struct err *err)
 {
-    struct strlist ports = {0}, udp_ports = {0}, options = {0};
-    strlist_add_all(&ports, &p->config.ports);
-    strlist_add_all(&ports, &r->ports);
-    strlist_add_all(&udp_ports, &p->config.udp_ports);
-    strlist_add_all(&udp_ports, &r->udp_ports);
-    card_options(&options, p, r);
-    const struct network_wish wish = {.nets = r->nets.count ? &r->nets : &p->config.nets,
+    const struct config *c = p->config;
+    struct strlist nets = {0}, options = {0};
+    bool ok = config_card(c, &nets, &options, err);
+    strlist_add_all(&nets, &c->nets); /* Nics are further ones */
+    card_options(&options, r);
+    const struct network_wish wish = {.nets = r->nets.count ? &r->nets : &nets,
                                       .options = &options,
-                                      .ports = &ports,
-                                      .udp_ports = &udp_ports};
-    bool ok = network_parse(n, &wish, err);
+                                      .ports = &c->ports,
+                                      .udp_ports = &c->udp_ports};
+    ok = ok && network_parse(n, &wish, err) && (answers_only(r) || network_check(n, err));
     strlist_free(&options);
-    strlist_free(&ports);
-    strlist_free(&udp_ports);
-    return ok && (r->dry_run || r->print_manifest || network_check(n, err));
+    strlist_free(&nets);
+    return ok;
 }
 
 /* Its addresses, once the machine's name is settled (NULL: it has none). */
@@ -404,9 +402,9 @@ static bool network_take(struct network *n, struct plan *p, const struct request
     struct strlist names = {0};
     if (name)
         strlist_add(&names, name);
-    if (r->hostname || p->config.hostname)
+    if (strcmp(config_origin(p->config, "Hostname"), "default") != 0)
         strlist_add(&names, p->manifest.hostname);
-    bool ok = network_open(n, &names, !r->dry_run && !r->print_manifest, err);
+    bool ok = network_open(n, &names, !answers_only(r), err);
     if (ok)
         network_interfaces(n, &p->manifest.interface);
     strlist_free(&names);
@@ -428,9 +426,10 @@ static bool slots_count(bool q35, const struct network *n, bool named, size_t *v
 /* Its directory is only made when the machine is really started. */
 static bool name_choose(struct instance *i, const struct request *r, struct err *err)
 {
-    if (!r->name)
+    const char *name = r->settings.name;
+    if (!name)
         return true;
-    if (!instance_place(i, r->name, err) || !store_free(r->name, err))
+    if (!instance_place(i, name, err) || !store_free(name, err))
         return false;
     return r->dry_run || instance_claim(i, err);
 }
@@ -445,7 +444,7 @@ static bool mounts_take(struct plan *p, const struct request *r, size_t most, co
                        "this machine has room for %zu volumes and shares, not %zu", most,
                        shares + p->mounts.count);
     return mounts_attach(&p->mounts, &p->manifest.mount, most, err) &&
-           (!shares || r->dry_run || r->print_manifest || qemu_can_share(qemu, err));
+           (!shares || answers_only(r) || qemu_can_share(qemu, err));
 }
 
 /* What a machine is made of, as far as it has to be freed. */
@@ -460,13 +459,11 @@ struct parts {
 static bool parts_settle(struct parts *s, struct plan *p, const struct request *r, bool named,
                          struct err *err)
 {
-    static const char *const machines[] = {"microvm", "q35"};
-    size_t machine, most;
-    if (!choice("machine", r->machine, machines, 2, &machine, err) ||
-        !size_choose(&s->machine, r, p, err) || !network_choose(&s->network, p, r, err))
+    size_t most;
+    bool q35 = s->machine.q35 = strcmp(p->config->machine, "q35") == 0;
+    if (!size_choose(&s->machine, p, err) || !network_choose(&s->network, p, r, err))
         return false;
-    s->machine.q35 = machine == 1;
-    if (!slots_count(s->machine.q35, &s->network, named, &most, err))
+    if (!slots_count(q35, &s->network, named, &most, err))
         return false;
     if (r->print_manifest)
         return mounts_take(p, r, most, NULL, err);
@@ -510,10 +507,13 @@ static bool plan_run(struct plan *p, const struct request *r, const struct insta
 {
     struct parts s = {0};
     struct instance own = {.lock = -1};
-    bool ok = parts_settle(&s, p, r, claimed || r->name, err);
-    const char *name = claimed ? claimed->name : r->name;
+    bool ok = parts_settle(&s, p, r, claimed || p->config->name, err);
+    const char *name = claimed ? claimed->name : p->config->name;
+    s.machine.qemu = s.qemu;
     if (ok && r->print_manifest)
         ok = network_take(&s.network, p, r, name, err) && manifest_print(p, err);
+    else if (ok && r->explain)
+        explain_print(&s.machine, p, &s.network);
     else if (ok)
         ok = image_take(p, r, &s.image, err) && (claimed || name_choose(&own, r, err)) &&
              network_take(&s.network, p, r, name, err) && manifest_place(p, &s.manifest, err) &&
@@ -530,7 +530,7 @@ bool run_machine(const struct request *r, const struct instance *claimed, struct
     bool ok = plan_make(&p, r, false, err);
     if (ok && r->list_files)
         plan_print(&p);
-    if (ok && (r->print_manifest || !r->list_files))
+    if (ok && (r->print_manifest || r->explain || !r->list_files))
         ok = plan_run(&p, r, claimed, watch, status, err);
     plan_free(&p);
     return ok;
@@ -546,64 +546,31 @@ bool run_check(const struct request *r, struct err *err)
 
 const char *run_subject(const struct request *r)
 {
-    return path_basename(r->operands[0] ? r->operands[0] : r->config ? r->config : "");
+    return path_basename(r->settings.program ? r->settings.program : "");
 }
 
-/* Options that are numbers, or only mean something to an instance. */
-static bool request_check(struct request *r, struct err *err)
-{
-    static const char *const policies[] = {"no", "on-failure", "always"};
-    size_t policy;
-    char *end = NULL;
-    if (r->restart && !choice("restart", r->restart, policies, 3, &policy, err))
-        return false;
-    unsigned long seconds = r->timeout ? strtoul(r->timeout, &end, 10) : 0;
-    if (r->timeout && (*end || end == r->timeout || seconds < 1 || seconds > RUN_SECONDS_MAX ||
-                       strchr(r->timeout, '-')))
-        return err_set(err, OPS_EXIT_USAGE, NULL,
-                       "--timeout must be a number of seconds from 1 to %d, not %s",
-                       RUN_SECONDS_MAX, r->timeout);
-    r->seconds = (unsigned)seconds;
-    r->log_bytes = RUN_LOG;
-    if (r->log_size && (!size_parse(r->log_size, &r->log_bytes) || r->log_bytes < RUN_LOG_LEAST))
-        return err_set(err, OPS_EXIT_USAGE, "write --log-size 64K or more",
-                       "--log-size %s is not a size for a log", r->log_size);
-    if (r->rm && r->restart && policy)
-        return err_set(err, OPS_EXIT_USAGE, NULL, "--rm and --restart %s exclude each other",
-                       r->restart);
-    return true;
-}
-
-bool run_request(struct request *r, char **words, bool *help, struct err *err)
+bool run_request(struct request *r, char **words, const char *dir, bool *help, struct err *err)
 {
     int next = 0;
     *r = (struct request){0};
     if (!options_parse(&run_options, r, words, &next, help, err))
         return false;
     r->operands = words + next;
-    return *help || request_check(r, err);
-}
-
-void run_request_free(struct request *r)
-{
-    strlist_free(&r->env);
-    strlist_free(&r->exclude);
-    strlist_free(&r->mounts);
-    strlist_free(&r->shares);
-    strlist_free(&r->ports);
-    strlist_free(&r->udp_ports);
-    strlist_free(&r->nets);
-    strlist_free(&r->ips);
-    strlist_free(&r->gateways);
-    strlist_free(&r->dns);
+    if (*help)
+        return true;
+    if (!settings_load(r, dir, err))
+        return false;
+    if (r->rm && r->restart && strcmp(r->restart, "no") != 0)
+        return err_set(err, OPS_EXIT_USAGE, NULL, "--rm and --restart %s exclude each other",
+                       r->restart);
+    return true;
 }
 
 static bool request_run(const struct request *r, char **words, int *status, struct err *err)
 {
-    bool answers = r->dry_run || r->list_files || r->print_manifest;
-    if (r->detach && r->debug)
+    if (r->detach && r->settings.debug)
         return err_set(err, OPS_EXIT_USAGE, NULL, "--debug and --detach exclude each other");
-    if (r->detach && !answers)
+    if (r->detach && !answers_only(r))
         return supervisor_detach(r, words, status, err);
     if (!r->detach && (r->rm || r->restart || r->log_size))
         return err_set(err, OPS_EXIT_USAGE, "add -d to leave it running",
@@ -618,12 +585,12 @@ static bool run(const struct command *self, char **words, int *status, struct er
 {
     struct request r;
     bool help;
-    bool ok = run_request(&r, words, &help, err);
+    bool ok = run_request(&r, words, NULL, &help, err);
     if (ok && help)
         command_help(self);
     else if (ok)
         ok = request_run(&r, words, status, err);
-    run_request_free(&r);
+    request_free(&r);
     return ok;
 }
 

@@ -11,12 +11,12 @@
 
 extern const struct option_table run_options;
 
-/* Reads the words after `ops run`; they stay borrowed. Freed with run_request_free(), also after a
- * failure. Errors: OPS_EXIT_USAGE. */
-bool run_request(struct request *r, char **words, bool *help, struct err *err);
-void run_request_free(struct request *r);
+/* Reads the words after `ops run`, which stay borrowed, and all other settings; `dir` is where they
+ * were said, NULL: here. Freed with request_free(), also after a failure. Errors: OPS_EXIT_USAGE.
+ */
+bool run_request(struct request *r, char **words, const char *dir, bool *help, struct err *err);
 
-/* The name of the file with the program or the configuration, for people. */
+/* The name of the program's file, for people. */
 const char *run_subject(const struct request *r);
 
 /* Would it run? Settles what the image holds, without making it. */

@@ -145,16 +145,18 @@ static const struct verb volume_verbs[] = {
     {"resize", "resize NAME SIZE", "make a volume larger", NULL, 0, 2, 2, grow_run},
     {"check", "check [--repair] NAME", "look for damage (e2fsck)", &verb_check_row, 1, 1, 1,
      verb_check},
-    {"attach", "attach VOLUME NAME[:/path][:ro]", "mount it in a running machine", NULL, 0, 2, 2,
-     hotplug_attach},
-    {"detach", "detach VOLUME NAME", "take it from a running machine", NULL, 0, 2, 2,
+    {"attach", "attach VOLUME INSTANCE[:/path][:ro]", "mount it in a running machine", NULL, 0, 2,
+     2, hotplug_attach},
+    {"detach", "detach VOLUME INSTANCE", "take it from a running machine", NULL, 0, 2, 2,
      hotplug_detach},
     {"delete", "delete NAME...", "delete volumes with their content", NULL, 0, 1, SIZE_MAX,
      delete_run},
 };
 
-static const struct verb_family family = {
-    volume_verbs, sizeof volume_verbs / sizeof volume_verbs[0], volume_path};
+static const struct verb_family family = {.verbs = volume_verbs,
+                                          .count = sizeof volume_verbs / sizeof volume_verbs[0],
+                                          .names = NAMES_VOLUMES,
+                                          .place = volume_path};
 
 static bool run(const struct command *self, char **words, int *status, struct err *err)
 {
@@ -165,11 +167,12 @@ const struct command cmd_volume = {
     .name = "volume",
     .usage = "volume VERB ...",
     .summary = "make, fill and look into volumes",
-    .text =
-        "A volume is an ext4 filesystem in a file of $XDG_DATA_HOME/ops/volumes; `ops run\n"
-        "--mounts NAME:/path` mounts it. NAME is its name or UUID, or a file if it has a\n"
-        "slash. No machine is started and no root rights are needed. The machine of attach and\n"
-        "detach was started by `ops run --name NAME`; without a path the volume is mounted\n"
-        "on /VOLUME.\n",
+    .text = "A volume is an ext4 filesystem in a file of $XDG_DATA_HOME/ops/volumes; `ops run\n"
+            "--mounts NAME:/path` mounts it. NAME is its name or UUID, or a file if it has a\n"
+            "slash. No machine is started and no root rights are needed. INSTANCE of attach\n"
+            "and detach was started by `ops run --name INSTANCE`; without a path the volume is "
+            "mounted\n"
+            "on /VOLUME.\n",
+    .verbs = &family,
     .run = run,
 };

@@ -1,295 +1,302 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The configuration file: one table row a key, see config.h. */
+/* Reading a configuration: what the table of config_keys.h says, key by key. See config.h. */
 #include "config.h"
 
-#include <arpa/inet.h>
+#include <glob.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "alloc.h"
 #include "hostpath.h"
+#include "interpolate.h"
 #include "json.h"
 #include "nearest.h"
 #include "ops/exit.h"
 #include "size.h"
 
-#define CONFIG_MAX (1 << 20) /* bytes of a configuration file */
-
-enum key_type {
-    KEY_TEXT,
-    KEY_PATH,
-    KEY_NUMBER,
-    KEY_BOOL,
-    KEY_SIZE,
-    KEY_TEXTS,
-    KEY_PATHS,
-    KEY_ENV,
-    KEY_MAP,
-    KEY_MOUNTS,
-    KEY_SHARES,
-    KEY_CARDS,
-    KEY_TABLE
-};
-
-struct key {
-    const char *name;
-    enum key_type type;
-    size_t offset;           /* in struct config */
-    const struct key *table; /* KEY_TABLE: the keys below, ended by a NULL name */
-};
-
-static const char *const expected[] = {
-    [KEY_TEXT] = "a string",
-    [KEY_PATH] = "a string: a path",
-    [KEY_NUMBER] = "a whole number, 0 or more",
-    [KEY_BOOL] = "true or false",
-    [KEY_SIZE] = "a size such as \"64M\" or \"1G\"",
-    [KEY_TEXTS] = "a list of strings: [\"...\", ...]",
-    [KEY_PATHS] = "a list of paths: [\"...\", ...]",
-    [KEY_ENV] = "an object of strings: {\"NAME\": \"value\", ...}",
-    [KEY_MAP] = "an object of strings: {\"host directory\": \"/guest/directory\", ...}",
-    [KEY_MOUNTS] = "an object of strings: {\"volume\": \"/guest/directory\", ...}",
-    [KEY_SHARES] = "an object of strings: {\"host directory\": \"/guest/directory\", ...}",
-    [KEY_CARDS] = "a list of objects: [{\"BridgeName\": \"br0\", ...}, ...]",
-    [KEY_TABLE] = "an object: {...}",
-};
-
-/* Of one network card. */
-static const struct key card_keys[] = {
-    {"BridgeName", KEY_TEXT, offsetof(struct config, bridge_name), NULL},
-    {"Gateway", KEY_TEXT, offsetof(struct config, gateway), NULL},
-    {"IPAddress", KEY_TEXT, offsetof(struct config, ip_address), NULL},
-    {"IPv6Address", KEY_TEXT, offsetof(struct config, ipv6_address), NULL},
-    {"NetMask", KEY_TEXT, offsetof(struct config, net_mask), NULL},
-    {"Network", KEY_TEXT, offsetof(struct config, network), NULL},
-    {"TapName", KEY_TEXT, offsetof(struct config, tap_name), NULL},
-    {0},
-};
-
-static const struct key run_keys[] = {
-    {"Bridged", KEY_BOOL, offsetof(struct config, bridged), NULL},
-    {"BridgeName", KEY_TEXT, offsetof(struct config, bridge_name), NULL},
-    {"CPUs", KEY_NUMBER, offsetof(struct config, cpus), NULL},
-    {"Gateway", KEY_TEXT, offsetof(struct config, gateway), NULL},
-    {"IPAddress", KEY_TEXT, offsetof(struct config, ip_address), NULL},
-    {"IPv6Address", KEY_TEXT, offsetof(struct config, ipv6_address), NULL},
-    {"Memory", KEY_SIZE, offsetof(struct config, memory), NULL},
-    {"NetMask", KEY_TEXT, offsetof(struct config, net_mask), NULL},
-    {"Network", KEY_TEXT, offsetof(struct config, network), NULL},
-    {"Nics", KEY_CARDS, offsetof(struct config, nets), card_keys},
-    {"Ports", KEY_TEXTS, offsetof(struct config, ports), NULL},
-    {"TapName", KEY_TEXT, offsetof(struct config, tap_name), NULL},
-    {"UDPPorts", KEY_TEXTS, offsetof(struct config, udp_ports), NULL},
-    {0},
-};
-
-/* What OPS hands to its kernel as it stands there; of it this kernel knows: */
-static const struct key passthrough_keys[] = {
-    {"readonly_rootfs", KEY_BOOL, offsetof(struct config, readonly_rootfs), NULL},
-    {0},
-};
-
-static const struct key top_keys[] = {
-    {"Args", KEY_TEXTS, offsetof(struct config, args), NULL},
-    {"BaseVolumeSz", KEY_SIZE, offsetof(struct config, volume_size), NULL},
-    {"Cwd", KEY_TEXT, offsetof(struct config, cwd), NULL},
-    {"Dirs", KEY_PATHS, offsetof(struct config, dirs), NULL},
-    {"Env", KEY_ENV, offsetof(struct config, env), NULL},
-    {"Files", KEY_PATHS, offsetof(struct config, files), NULL},
-    {"Gid", KEY_NUMBER, offsetof(struct config, gid), NULL},
-    {"Hostname", KEY_TEXT, offsetof(struct config, hostname), NULL},
-    {"ManifestPassthrough", KEY_TABLE, 0, passthrough_keys},
-    {"MapDirs", KEY_MAP, offsetof(struct config, map_dirs), NULL},
-    {"Mounts", KEY_MOUNTS, offsetof(struct config, mounts), NULL},
-    {"NameServers", KEY_TEXTS, offsetof(struct config, name_servers), NULL},
-    {"Program", KEY_PATH, offsetof(struct config, program), NULL},
-    {"ReadonlyRootfs", KEY_BOOL, offsetof(struct config, readonly_rootfs), NULL},
-    {"RunConfig", KEY_TABLE, 0, run_keys},
-    {"Shares", KEY_SHARES, offsetof(struct config, shares), NULL},
-    {"Uid", KEY_NUMBER, offsetof(struct config, uid), NULL},
-    {0},
-};
+#define CONFIG_MAX  (1 << 20) /* bytes of a configuration file */
+#define CONFIG_KEYS 64        /* of one table, at most */
 
 struct reader {
     struct config *config;
+    const struct config_source *source;
     struct json_text text;
-    const char *dir;
     struct json_place place;
+    bool passthrough; /* below ManifestPassthrough, where OPS knows only strings */
+    bool lines;       /* origins have lines */
     struct err *err;
 };
+
+/* What is wrong is in err. False: reading ends. */
+static bool fault(struct reader *r)
+{
+    struct config_faults *f = r->source->faults;
+    if (!f)
+        return false;
+    f->items = alloc_array(f->items, f->count + 1, sizeof *f->items);
+    f->items[f->count++] = *r->err;
+    *r->err = (struct err){0};
+    return true;
+}
 
 static bool wrong_type(struct reader *r, const struct key *k)
 {
     return json_error(&r->text, &r->place, false, r->err, "%s must be %s", k->name,
-                      expected[k->type]);
+                      key_expected(k));
+}
+
+static char *origin_here(const struct reader *r)
+{
+    size_t line = json_line(&r->text, &r->place);
+    return r->lines ? alloc_printf("%s:%zu", r->text.name, line) : alloc_string(r->text.name);
+}
+
+/* Entry `member` of what `k` sets (NULL: all of it) comes from here. */
+static void note_origin(struct reader *r, const struct key *k, const char *fmt, ...)
+{
+    const char *prefix;
+    const struct key *m = key_main(k, &prefix);
+    va_list ap;
+    va_start(ap, fmt);
+    char *member = alloc_vprintf(fmt, ap);
+    va_end(ap);
+    char *entry = alloc_printf("%s%s%s", prefix, m->name, member), *origin = origin_here(r);
+    config_note_origin(r->config, entry, origin);
+    free(origin);
+    free(entry);
+    free(member);
+}
+
+static void note_unused(struct reader *r, const char *what, const char *why)
+{
+    char *origin = origin_here(r);
+    strlist_addf(&r->config->notes, "%s: %s has no effect: %s", origin, what, why);
+    free(origin);
 }
 
 static char *path_of(const struct reader *r, const char *text)
 {
-    char *joined = path_join(r->dir, text), *absolute = path_absolute(joined);
+    char *joined = path_join(r->source->dir, text), *absolute = path_absolute(joined);
     free(joined);
     return absolute;
 }
 
+/* Where all faults are asked for, a host path that is not there is one. */
+static bool path_there(struct reader *r, const char *path, bool key)
+{
+    glob_t found;
+    if (!r->source->faults || access(path, F_OK) == 0)
+        return true;
+    if (strpbrk(path, "*?[") && glob(path, 0, NULL, &found) == 0) {
+        globfree(&found);
+        return true;
+    }
+    return json_error(&r->text, &r->place, key, r->err, "there is no %s", path);
+}
+
+static void *field_of(const struct reader *r, const struct key *k)
+{
+    return (char *)r->config + k->offset;
+}
+
 static bool read_number(struct reader *r, const struct key *k, const cJSON *v)
 {
-    uint64_t *field = (uint64_t *)((char *)r->config + k->offset);
+    uint64_t *field = field_of(r, k);
     if (k->type == KEY_SIZE) {
         if (!cJSON_IsString(v) || !size_parse(v->valuestring, field))
             return wrong_type(r, k);
-        return true;
-    }
-    if (!cJSON_IsNumber(v) || v->valuedouble < 0 || v->valuedouble > UINT32_MAX ||
-        floor(v->valuedouble) != v->valuedouble)
+    } else if (!cJSON_IsNumber(v) || v->valuedouble < 0 || v->valuedouble > UINT32_MAX ||
+               floor(v->valuedouble) != v->valuedouble) {
         return wrong_type(r, k);
-    *field = (uint64_t)v->valuedouble;
+    } else {
+        *field = (uint64_t)v->valuedouble;
+    }
+    note_origin(r, k, "%s", "");
     return true;
+}
+
+/* true, false; in ManifestPassthrough what OPS' kernel takes for them. */
+static bool truth(const struct reader *r, const cJSON *v, bool *value)
+{
+    static const char *const yes[] = {"t", "true", "1", "yes"}, *const no[] = {"", "false", "0"};
+    *value = cJSON_IsTrue(v);
+    if (cJSON_IsBool(v))
+        return true;
+    for (size_t i = 0; r->passthrough && cJSON_IsString(v) && i < 4; i++) {
+        *value = strcmp(v->valuestring, yes[i]) == 0;
+        if (*value || (i < 3 && strcmp(v->valuestring, no[i]) == 0))
+            return true;
+    }
+    return false;
+}
+
+static void text_set(struct reader *r, const struct key *k, char *text)
+{
+    char **field = field_of(r, k);
+    free(*field);
+    *field = text;
+    note_origin(r, k, "%s", "");
 }
 
 static bool read_bool(struct reader *r, const struct key *k, const cJSON *v)
 {
-    if (!cJSON_IsBool(v))
+    bool value;
+    if (!truth(r, v, &value))
         return wrong_type(r, k);
-    *(bool *)((char *)r->config + k->offset) = cJSON_IsTrue(v);
+    if (k->type == KEY_BOOL) {
+        *(bool *)field_of(r, k) = value;
+        note_origin(r, k, "%s", "");
+    } else if (value) {
+        text_set(r, k, alloc_string(k->type == KEY_REBOOT ? "always" : "all"));
+    }
     return true;
+}
+
+static bool word_known(const struct key *k, const char *text)
+{
+    for (size_t i = 0; k->words[i]; i++)
+        if (strcmp(k->words[i], text) == 0)
+            return true;
+    return false;
 }
 
 static bool read_text(struct reader *r, const struct key *k, const cJSON *v)
 {
-    char **field = (char **)((char *)r->config + k->offset);
-    if (!cJSON_IsString(v) || v->valuestring[0] == 0)
+    const char *text = cJSON_GetStringValue(v);
+    if (k->type == KEY_ACCEL && cJSON_IsBool(v))
+        text = cJSON_IsTrue(v) ? "auto" : "tcg";
+    if (!text || !*text || (k->words && !word_known(k, text)))
         return wrong_type(r, k);
-    free(*field); /* the same key in another case */
-    *field = k->type == KEY_PATH ? path_of(r, v->valuestring) : alloc_string(v->valuestring);
+    char *made = k->type == KEY_PATH ? path_of(r, text) : alloc_string(text);
+    text_set(r, k, made);
+    return k->type != KEY_PATH || path_there(r, made, false);
+}
+
+/* A pair of paths, or what a mount is written as. */
+static bool read_pair(struct reader *r, const struct key *k, struct strlist *list, const cJSON *v)
+{
+    char *path = NULL, *guest = NULL;
+    bool key = k->type != KEY_PATHS;
+    if (key && v->valuestring[0] != '/')
+        return json_error(&r->text, &r->place, false, r->err,
+                          k->type == KEY_MAP ? "the directory in the guest must start with a slash"
+                                             : "the mount point must start with a slash");
+    const char *host = key ? v->string : v->valuestring;
+    bool named = k->type == KEY_MOUNTS && !strchr(host, '/');
+    path = named ? alloc_string(host) : path_of(r, host);
+    if (k->type == KEY_MOUNTS || k->type == KEY_SHARES) {
+        strlist_addf(list, "%s:%s", path, v->valuestring);
+        note_origin(r, k, "[%zu]", list->count - 1);
+    } else {
+        guest = path_normal(v->valuestring);
+        strlist_add(list, path);
+        strlist_add(list, guest);
+        note_origin(r, k, "[%zu]", list->count / 2 - 1);
+    }
+    bool ok = named || path_there(r, path, key);
+    free(path);
+    free(guest);
+    return ok;
+}
+
+static bool read_variable(struct reader *r, const struct key *k, struct strlist *list,
+                          const cJSON *v)
+{
+    if (v->string[0] == 0 || strchr(v->string, '='))
+        return json_error(&r->text, &r->place, true, r->err,
+                          "\"%s\" cannot be the name of a variable", v->string);
+    char *entry = alloc_printf("%s=%s", v->string, v->valuestring);
+    config_set_env(list, entry);
+    free(entry);
+    note_origin(r, k, ".%s", v->string);
     return true;
 }
 
-/* One member of a list or map into the key's string list. */
-static bool read_member(struct reader *r, const struct key *k, struct strlist *list, const cJSON *v)
+/* Words of OPS' kernel: flags and plugins. */
+static bool read_word(struct reader *r, const struct key *k, const cJSON *v)
 {
+    const char *word = v->valuestring;
+    if (k->type == KEY_KLIBS) {
+        const char *why = key_klib(word);
+        if (!why)
+            return json_error(&r->text, &r->place, false, r->err,
+                              "\"%s\" is a plugin of OPS' kernel: "
+                              "this kernel has no plugins",
+                              word);
+        note_unused(r, word, why);
+        return true;
+    }
+    if (strcmp(word, "trace") == 0 || strcmp(word, "debugsyscalls") == 0) {
+        text_set(r, k, alloc_string("all"));
+        return true;
+    }
+    return json_error(&r->text, &r->place, false, r->err,
+                      "\"%s\" is a flag of OPS' kernel: this kernel has \"trace\" and "
+                      "\"debugsyscalls\"",
+                      word);
+}
+
+/* One member of a list or map into the key's string list. */
+static bool read_member(struct reader *r, const struct key *k, const cJSON *v)
+{
+    struct strlist *list = field_of(r, k);
     if (!cJSON_IsString(v))
         return wrong_type(r, k);
-    char *path = NULL, *guest = NULL;
     switch (k->type) {
     case KEY_PATHS:
-        path = path_of(r, v->valuestring);
-        guest = path_normal(v->valuestring);
-        strlist_add(list, path);
-        strlist_add(list, guest);
-        break;
     case KEY_MAP:
-        if (v->valuestring[0] != '/')
-            return json_error(&r->text, &r->place, false, r->err,
-                              "the directory in the guest must start with a slash");
-        path = path_of(r, v->string);
-        guest = path_normal(v->valuestring);
-        strlist_add(list, path);
-        strlist_add(list, guest);
-        break;
     case KEY_MOUNTS:
     case KEY_SHARES:
-        if (v->valuestring[0] != '/')
-            return json_error(&r->text, &r->place, false, r->err,
-                              "the mount point must start with a slash");
-        path = k->type == KEY_SHARES || strchr(v->string, '/') ? path_of(r, v->string)
-                                                               : alloc_string(v->string);
-        strlist_addf(list, "%s:%s", path, v->valuestring);
-        break;
+        return read_pair(r, k, list, v);
     case KEY_ENV:
-        if (v->string[0] == 0 || strchr(v->string, '='))
-            return json_error(&r->text, &r->place, true, r->err,
-                              "\"%s\" cannot be the name of a variable", v->string);
-        strlist_addf(list, "%s=%s", v->string, v->valuestring);
-        break;
+        return read_variable(r, k, list, v);
+    case KEY_FLAGS:
+    case KEY_KLIBS:
+        return read_word(r, k, v);
     default:
         strlist_add(list, v->valuestring);
-        break;
+        note_origin(r, k, "[%zu]", list->count - 1);
+        return true;
     }
-    free(path);
-    free(guest);
-    return true;
+}
+
+/* Lists of which the newest is meant alone. */
+static void list_renew(struct reader *r, const struct key *k)
+{
+    if (k->offset != offsetof(struct config, args) &&
+        k->offset != offsetof(struct config, name_servers))
+        return;
+    strlist_free(field_of(r, k));
+    config_drop_origin(r->config, k->name);
 }
 
 static bool read_list(struct reader *r, const struct key *k, const cJSON *v)
 {
-    struct strlist *list = (struct strlist *)((char *)r->config + k->offset);
     bool object =
         k->type == KEY_ENV || k->type == KEY_MAP || k->type == KEY_MOUNTS || k->type == KEY_SHARES;
     if (object ? !cJSON_IsObject(v) : !cJSON_IsArray(v))
         return wrong_type(r, k);
-    size_t index = 0;
-    r->place.depth++;
+    if (k->type == KEY_TEXTS)
+        list_renew(r, k);
+    size_t index = 0, depth = r->place.depth++;
     for (const cJSON *m = v->child; m; m = m->next) {
-        r->place.index[r->place.depth - 1] = index++;
-        if (!read_member(r, k, list, m))
+        r->place.index[depth] = index++;
+        if (!read_member(r, k, m) && !fault(r))
             return false;
     }
-    r->place.depth--;
-    return true;
-}
-
-/* "10.1.2.3" and "255.255.255.0": /24, which is also what holds without a mask. */
-static bool mask_bits(const char *mask, unsigned *bits, struct err *err)
-{
-    struct in_addr in;
-    *bits = 24;
-    if (!mask)
-        return true;
-    uint32_t m = inet_pton(AF_INET, mask, &in) == 1 ? ntohl(in.s_addr) : 1;
-    for (*bits = 0; *bits < 32 && m & UINT32_C(0x80000000) >> *bits; ++*bits)
-        ;
-    return (*bits < 32 ? m << *bits : 0) == 0 ||
-           err_set(err, OPS_EXIT_USAGE, "write it as 255.255.255.0", "NetMask %s is no mask", mask);
-}
-
-/* What the keys of a card say, as --net and its options do. With `options` NULL they stand in the
- * word. */
-static bool config_card(const struct config *c, struct strlist *nets, struct strlist *options,
-                        struct err *err)
-{
-    unsigned bits;
-    struct strlist own = {0};
-    char *word = NULL;
-    if (!mask_bits(c->net_mask, &bits, err))
-        return false;
-    if (c->network)
-        word = alloc_string(c->network);
-    else if (c->bridged || c->bridge_name)
-        word = alloc_printf("bridge:%s%s%s", c->bridge_name ? c->bridge_name : "br0",
-                            c->tap_name ? ",ifname=" : "", c->tap_name ? c->tap_name : "");
-    else if (c->tap_name)
-        word = alloc_printf("tap:%s", c->tap_name);
-    if (c->ip_address && strchr(c->ip_address, '/'))
-        strlist_addf(&own, "ip=%s", c->ip_address);
-    else if (c->ip_address)
-        strlist_addf(&own, "ip=%s/%u", c->ip_address, bits);
-    if (c->ipv6_address)
-        strlist_addf(&own, "ip=%s%s", c->ipv6_address, strchr(c->ipv6_address, '/') ? "" : "/64");
-    if (c->gateway)
-        strlist_addf(&own, "gateway=%s", c->gateway);
-    if (!word && !options)
-        word = alloc_string("user");
-    for (size_t i = 0; !options && i < own.count; i++) {
-        char *longer = alloc_printf("%s,%s", word, own.items[i]);
-        free(word);
-        word = longer;
-    }
-    if (word)
-        strlist_add(nets, word);
-    if (options)
-        strlist_add_all(options, &own);
-    strlist_free(&own);
-    free(word);
+    r->place.depth = depth;
     return true;
 }
 
 static bool unknown_key(struct reader *r, const struct key *table, const char *name)
 {
-    const char *names[sizeof top_keys / sizeof top_keys[0]];
+    const char *names[CONFIG_KEYS] = {0};
     size_t count = 0;
-    for (const struct key *k = table; k->name; k++)
+    for (const struct key *k = table; k->name && count < CONFIG_KEYS; k++)
         names[count++] = k->name;
     const char *near = nearest_word(name, names, count);
     json_error(&r->text, &r->place, true, r->err, "unknown key \"%s\"", name);
@@ -308,125 +315,193 @@ static bool unknown_key(struct reader *r, const struct key *table, const char *n
     return false;
 }
 
-static bool read_table(struct reader *r, const struct key *table, const cJSON *object);
-
-static void card_free(struct config *c)
+static bool says_nothing(const cJSON *v)
 {
-    char **texts[] = {&c->ip_address, &c->net_mask,    &c->ipv6_address, &c->gateway,
-                      &c->network,    &c->bridge_name, &c->tap_name};
-    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-        free(*texts[i]);
-        *texts[i] = NULL;
-    }
+    return cJSON_IsFalse(v) || cJSON_IsNull(v) || (cJSON_IsNumber(v) && v->valuedouble == 0) ||
+           (cJSON_IsString(v) && !v->valuestring[0]) ||
+           ((cJSON_IsArray(v) || cJSON_IsObject(v)) && !v->child);
 }
+
+static bool read_table(struct reader *r, const struct key *table, const cJSON *object);
 
 /* Each card of the list is read as if it were the whole, and then becomes a word of --net. */
 static bool read_cards(struct reader *r, const struct key *k, const cJSON *v)
 {
     struct config *whole = r->config;
-    size_t index = 0;
-    bool ok = true;
-    if (!cJSON_IsArray(v))
-        return wrong_type(r, k);
-    r->place.depth++;
+    size_t index = 0, depth = r->place.depth;
+    bool ok = cJSON_IsArray(v) || wrong_type(r, k);
     for (const cJSON *m = v->child; ok && m; m = m->next) {
         struct config card = {0};
-        r->place.index[r->place.depth - 1] = index++;
+        r->place.index[depth] = index++;
+        r->place.depth = depth + 1;
         r->config = &card;
         ok = cJSON_IsObject(m) ? read_table(r, k->table, m) : wrong_type(r, k);
         ok = ok && config_card(&card, &whole->nets, NULL, r->err);
-        card_free(&card);
+        config_free(&card);
     }
     r->config = whole;
     if (ok)
-        r->place.depth--;
+        r->place.depth = depth;
     return ok;
+}
+
+static bool read_key(struct reader *r, const struct key *k, const cJSON *v)
+{
+    switch (k->type) {
+    case KEY_TABLE:
+        return cJSON_IsObject(v) ? read_table(r, k->table, v) : wrong_type(r, k);
+    case KEY_CARDS:
+        return read_cards(r, k, v);
+    case KEY_NUMBER:
+    case KEY_SIZE:
+        return read_number(r, k, v);
+    case KEY_BOOL:
+    case KEY_REBOOT:
+    case KEY_TRACED:
+        return read_bool(r, k, v);
+    case KEY_TEXT:
+    case KEY_PATH:
+    case KEY_CHOICE:
+    case KEY_ACCEL:
+        return read_text(r, k, v);
+    case KEY_NOTED:
+        note_unused(r, k->name, k->why);
+        return true;
+    case KEY_REFUSED:
+        return says_nothing(v) || json_error(&r->text, &r->place, true, r->err,
+                                             "%s cannot be used: %s", k->name, k->why);
+    default:
+        return read_list(r, k, v);
+    }
 }
 
 static bool read_table(struct reader *r, const struct key *table, const cJSON *object)
 {
-    size_t index = 0;
-    r->place.depth++;
+    size_t index = 0, depth = r->place.depth++;
+    bool outside = r->passthrough;
+    r->passthrough = outside || table == config_key("ManifestPassthrough")->table;
     for (const cJSON *v = object->child; v; v = v->next) {
-        r->place.index[r->place.depth - 1] = index++;
+        r->place.index[depth] = index++;
+        r->place.depth = depth + 1;
         const struct key *k = table;
         while (k->name && strcasecmp(k->name, v->string) != 0)
             k++;
-        if (!k->name)
-            return unknown_key(r, table, v->string);
-        bool ok;
-        if (k->type == KEY_TABLE)
-            ok = cJSON_IsObject(v) ? read_table(r, k->table, v) : wrong_type(r, k);
-        else if (k->type == KEY_NUMBER || k->type == KEY_SIZE)
-            ok = read_number(r, k, v);
-        else if (k->type == KEY_BOOL)
-            ok = read_bool(r, k, v);
-        else if (k->type == KEY_CARDS)
-            ok = read_cards(r, k, v);
-        else if (k->type == KEY_TEXT || k->type == KEY_PATH)
-            ok = read_text(r, k, v);
-        else
-            ok = read_list(r, k, v);
-        if (!ok)
+        bool ok = k->name ? read_key(r, k, v) : unknown_key(r, table, v->string);
+        if (!ok && !fault(r))
             return false;
     }
-    r->place.depth--;
+    r->passthrough = outside;
+    r->place.depth = depth;
     return true;
 }
 
-bool config_parse(struct config *c, const char *name, const char *dir, const char *text,
-                  size_t size, struct err *err)
+/* One string with its variables; false: an error that ends the reading. */
+static bool expand_text(struct reader *r, char **text, bool key)
 {
-    *c = (struct config){0};
-    struct reader r = {.config = c, .text = {name, text, size}, .dir = dir, .err = err};
-    cJSON *root = json_parse(&r.text, err);
-    if (!root)
-        return false;
-    bool ok = cJSON_IsObject(root)
-                  ? read_table(&r, top_keys, root)
-                  : json_error(&r.text, &r.place, false, err,
-                               "a configuration is an object: {\"Args\": [...], ...}");
-    cJSON_Delete(root);
-    struct strlist first = {0};
-    ok = ok && config_card(c, &first, &c->card, err);
-    strlist_add_all(&first, &c->nets); /* Nics are further ones */
-    strlist_free(&c->nets);
-    c->nets = first;
-    card_free(c);
+    char *missing = NULL;
+    if (!*text || !strchr(*text, '$'))
+        return true;
+    char *value = interpolate(*text, &r->config->variables, &missing);
+    if (value) {
+        free(*text); /* cJSON's memory is malloc's */
+        *text = value;
+        return true;
+    }
+    json_error(&r->text, &r->place, key, r->err,
+               strcmp(missing, "${") == 0 ? "a brace behind the dollar sign is not closed"
+                                          : "the variable %s is not set",
+               missing);
+    err_hint(r->err, "write $$ for a dollar sign, ${NAME:-text} for what stands in");
+    free(missing);
+    return fault(r);
+}
+
+static bool expand_all(struct reader *r, cJSON *node)
+{
+    size_t index = 0, depth = r->place.depth;
+    bool deeper = depth < JSON_DEPTH, ok = true;
+    for (cJSON *m = node->child; ok && m; m = m->next) {
+        if (deeper) {
+            r->place.index[depth] = index++;
+            r->place.depth = depth + 1;
+        }
+        ok = expand_text(r, &m->string, true) && expand_text(r, &m->valuestring, false) &&
+             expand_all(r, m);
+        r->place.depth = depth;
+    }
     return ok;
 }
 
-bool config_load(struct config *c, const char *path, struct err *err)
+bool config_read(struct config *c, const struct config_source *s, const char *text, size_t size,
+                 struct err *err)
+{
+    struct reader r = {
+        .config = c, .source = s, .text = {s->name, text, size}, .lines = true, .err = err};
+    size_t before = s->faults ? s->faults->count : 0;
+    cJSON *root = json_parse(&r.text, err);
+    if (!root)
+        return fault(&r) && false;
+    bool ok = cJSON_IsObject(root)
+                  ? (s->literal || expand_all(&r, root)) && read_table(&r, config_keys, root)
+                  : json_error(&r.text, &r.place, false, err,
+                               "a configuration is an object: {\"Args\": [...], ...}") ||
+                        fault(&r);
+    cJSON_Delete(root);
+    return ok && (!s->faults || s->faults->count == before);
+}
+
+bool config_load(struct config *c, const char *path, const struct config_source *s, struct err *err)
 {
     size_t size;
-    *c = (struct config){0};
     char *text = path_read(path, CONFIG_MAX, &size, err);
     if (!text)
         return false;
-    char *dir = path_dirname(path), *absolute = path_absolute(dir);
-    bool ok = config_parse(c, path, absolute, text, size, err);
+    char *dir = path_dirname(path);
+    struct config_source source = *s;
+    char *absolute = path_absolute(dir);
+    if (!source.dir)
+        source.dir = absolute;
+    bool ok = config_read(c, &source, text, size, err);
     free(absolute);
     free(dir);
     free(text);
     return ok;
 }
 
-void config_free(struct config *c)
+/* The JSON that a text stands for; NULL: see err. */
+static cJSON *value_make(struct reader *r, const struct key *k, struct err *err)
 {
-    free(c->program);
-    free(c->hostname);
-    free(c->cwd);
-    strlist_free(&c->args);
-    strlist_free(&c->env);
-    strlist_free(&c->files);
-    strlist_free(&c->dirs);
-    strlist_free(&c->map_dirs);
-    strlist_free(&c->mounts);
-    strlist_free(&c->shares);
-    strlist_free(&c->name_servers);
-    strlist_free(&c->ports);
-    strlist_free(&c->udp_ports);
-    strlist_free(&c->nets);
-    strlist_free(&c->card);
-    *c = (struct config){0};
+    const char *text = r->text.text;
+    struct strlist parts = {0};
+    char *end;
+    if (k->type == KEY_ENV || k->type == KEY_MAP || text[0] == '[' || text[0] == '{')
+        return json_parse(&r->text, err);
+    if (k->type == KEY_NUMBER) {
+        double number = strtod(text, &end);
+        return *end || end == text ? cJSON_CreateString(text) : cJSON_CreateNumber(number);
+    }
+    if (k->type == KEY_BOOL && (strcmp(text, "true") == 0 || strcmp(text, "false") == 0))
+        return cJSON_CreateBool(text[0] == 't');
+    if (k->type != KEY_TEXTS && k->type != KEY_PATHS && k->type != KEY_MOUNTS &&
+        k->type != KEY_SHARES)
+        return cJSON_CreateString(text);
+    cJSON *list = cJSON_CreateArray();
+    strlist_split(&parts, text, ",");
+    for (size_t i = 0; i < parts.count; i++)
+        cJSON_AddItemToArray(list, cJSON_CreateString(parts.items[i]));
+    strlist_free(&parts);
+    return list;
+}
+
+bool config_set(struct config *c, const struct key *k, const struct config_source *s,
+                const char *text, struct err *err)
+{
+    struct reader r = {.config = c, .source = s, .text = {s->name, text, strlen(text)}, .err = err};
+    struct key words = *k; /* NAME:/path needs no object here */
+    cJSON *v = value_make(&r, k, err);
+    if (v && cJSON_IsArray(v) && (k->type == KEY_MOUNTS || k->type == KEY_SHARES))
+        words.type = KEY_TEXTS;
+    bool ok = v && read_key(&r, &words, v);
+    cJSON_Delete(v);
+    return ok;
 }

@@ -113,6 +113,14 @@ bool json_error(const struct json_text *t, const struct json_place *place, bool 
     return false;
 }
 
+size_t json_line(const struct json_text *t, const struct json_place *place)
+{
+    size_t line = 1, offset = place_offset(t, place, true);
+    for (size_t i = 0; i < offset && i < t->size; i++)
+        line += t->text[i] == '\n';
+    return line;
+}
+
 /* Is the member's key there once more before it? */
 static bool key_repeated(const cJSON *parent, const cJSON *member)
 {

@@ -32,3 +32,6 @@ cJSON *json_parse(const struct json_text *t, struct err *err);
 /* "NAME:LINE:COLUMN: message" and the line with a caret, at the member's key or at its value. */
 bool json_error(const struct json_text *t, const struct json_place *place, bool key,
                 struct err *err, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+
+/* The line of a member's key. */
+size_t json_line(const struct json_text *t, const struct json_place *place);

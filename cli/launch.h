@@ -18,13 +18,18 @@
      .type = OPTION_TEXT,                                                                          \
      .offset = offsetof(struct request, config),                                                   \
      .argument = "FILE",                                                                           \
-     .help = "configuration (JSON); options here beat it"},                                        \
+     .help = "configuration (JSON) instead of ./ops.json"},                                        \
         {.name = "env",                                                                            \
          .letter = 'e',                                                                            \
          .type = OPTION_LIST,                                                                      \
          .offset = offsetof(struct request, env),                                                  \
          .argument = "NAME=VALUE",                                                                 \
          .help = "set a variable; NAME alone takes it from here"},                                 \
+        {.name = "env-file",                                                                       \
+         .type = OPTION_LIST,                                                                      \
+         .offset = offsetof(struct request, env_files),                                            \
+         .argument = "FILE",                                                                       \
+         .help = "set variables: NAME=value or NAME, a line each"},                                \
         {.name = "exclude",                                                                        \
          .type = OPTION_LIST,                                                                      \
          .offset = offsetof(struct request, exclude),                                              \
@@ -53,6 +58,10 @@
          .type = OPTION_FLAG,                                                                      \
          .offset = offsetof(struct request, no_aslr),                                              \
          .help = "load everything at fixed addresses"},                                            \
+        {.name = "no-config",                                                                      \
+         .type = OPTION_FLAG,                                                                      \
+         .offset = offsetof(struct request, no_config),                                            \
+         .help = "read no configuration file (ops.json, the user's)"},                             \
         {.name = "no-system-files",                                                                \
          .type = OPTION_FLAG,                                                                      \
          .offset = offsetof(struct request, no_system_files),                                      \

@@ -13,18 +13,7 @@
 #include "nearest.h"
 #include "ops/exit.h"
 
-static const struct command *const commands[] = {&cmd_run,     &cmd_instance, &cmd_build,
-                                                 &cmd_image,   &cmd_volume,   &cmd_network,
-                                                 &cmd_profile, &cmd_version};
-#define COMMAND_COUNT (sizeof commands / sizeof commands[0])
-
-static const struct command *command_find(const char *name)
-{
-    for (size_t i = 0; i < COMMAND_COUNT; i++)
-        if (strcmp(commands[i]->name, name) == 0)
-            return commands[i];
-    return NULL;
-}
+#define COMMANDS_MAX 64
 
 void command_help(const struct command *c)
 {
@@ -38,17 +27,18 @@ void command_help(const struct command *c)
 static void help(FILE *to)
 {
     fprintf(to, "usage: ops COMMAND ...\n\nRuns unmodified Linux programs as unikernels.\n\n");
-    for (size_t i = 0; i < COMMAND_COUNT; i++)
-        fprintf(to, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
+    for (size_t i = 0; command_at(i); i++)
+        fprintf(to, "  %-10s %s\n", command_at(i)->name, command_at(i)->summary);
     fprintf(to, "  %-10s %s\n\n`ops COMMAND --help` says more.\n", "help", "this text");
 }
 
 static bool command_unknown(const char *name, struct err *err)
 {
-    const char *names[COMMAND_COUNT + 1] = {"help"};
-    for (size_t i = 0; i < COMMAND_COUNT; i++)
-        names[i + 1] = commands[i]->name;
-    const char *near = nearest_word(name, names, COMMAND_COUNT + 1);
+    const char *names[COMMANDS_MAX] = {"help"};
+    size_t count = 1;
+    for (; count < COMMANDS_MAX && command_at(count - 1); count++)
+        names[count] = command_at(count - 1)->name;
+    const char *near = nearest_word(name, names, count);
     err_set(err, OPS_EXIT_USAGE, "`ops help` lists the commands", "unknown command %s", name);
     if (near)
         err_hint(err, "did you mean `ops %s`?", near);

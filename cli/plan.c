@@ -21,20 +21,6 @@ static bool env_names(const char *entry, const char *name, size_t n)
     return strncmp(entry, name, n) == 0 && entry[n] == '=';
 }
 
-/* Adds NAME=value, replacing an earlier value of the same name. */
-static void env_set(struct strlist *env, const char *entry)
-{
-    size_t n = strcspn(entry, "=");
-    for (size_t i = 0; i < env->count; i++) {
-        if (env_names(env->items[i], entry, n)) {
-            free(env->items[i]);
-            env->items[i] = alloc_string(entry);
-            return;
-        }
-    }
-    strlist_add(env, entry);
-}
-
 static const char *env_get(const struct strlist *env, const char *name)
 {
     for (size_t i = 0; i < env->count; i++)
@@ -43,62 +29,36 @@ static const char *env_get(const struct strlist *env, const char *name)
     return NULL;
 }
 
-static void env_inherit(struct strlist *env, const char *name, const char *value)
+/* What this terminal is, unless the settings say something else. */
+static void env_here(struct strlist *env, const char *name)
 {
-    char *entry = alloc_printf("%s=%s", name, value);
-    env_set(env, entry);
-    free(entry);
+    const char *value = getenv(name);
+    if (value && *value && !env_get(env, name))
+        strlist_addf(env, "%s=%s", name, value);
 }
 
-static bool env_option(struct strlist *env, const char *text, struct err *err)
-{
-    const char *value = getenv(text);
-    if (text[0] == '=' || text[0] == 0)
-        return err_set(err, OPS_EXIT_USAGE, "write -e NAME=value", "-e %s names no variable", text);
-    if (strchr(text, '='))
-        env_set(env, text);
-    else if (value)
-        env_inherit(env, text, value);
-    else
-        return err_set(err, OPS_EXIT_USAGE, "write -e NAME=value to give it a value",
-                       "-e %s: the variable is not set here", text);
-    return true;
-}
-
-/* Defaults, then what this terminal is (not in portable images), the configuration, -e. */
-static bool env_make(struct plan *p, const struct request *r, bool portable, struct err *err)
+/* The settings' variables; this terminal's are not for portable images. */
+static void env_make(struct plan *p, bool portable)
 {
     struct strlist *env = &p->manifest.env;
-    const char *term = getenv("TERM"), *lang = getenv("LANG");
-    env_set(env, "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-    env_set(env, "HOME=/root");
-    env_set(env, "USER=root");
-    if (!portable && term && *term)
-        env_inherit(env, "TERM", term);
-    if (!portable && lang && (strncmp(lang, "C", 1) == 0)) /* other locales need files */
-        env_inherit(env, "LANG", lang);
-    for (size_t i = 0; i < p->config.env.count; i++)
-        env_set(env, p->config.env.items[i]);
-    for (size_t i = 0; i < r->env.count; i++)
-        if (!env_option(env, r->env.items[i], err))
-            return false;
-    return true;
+    const char *lang = getenv("LANG");
+    strlist_add_all(env, &p->config->env);
+    if (portable)
+        return;
+    env_here(env, "TERM");
+    if (lang && strncmp(lang, "C", 1) == 0) /* other locales need files */
+        env_here(env, "LANG");
 }
 
-static bool program_choose(struct plan *p, const struct request *r, struct err *err)
+static bool program_choose(struct plan *p, struct err *err)
 {
     struct strlist *argv = &p->manifest.arg;
-    char **words = r->operands;
-    const char *given = words[0] ? words[0] : p->config.program;
+    const char *given = p->config->program;
     if (!given)
         return err_set(err, OPS_EXIT_USAGE, "write `ops run PROGRAM [ARGUMENT...]`",
                        "no program is given");
     strlist_add(argv, given);
-    if (words[0] && words[1])
-        for (size_t i = 1; words[i]; i++)
-            strlist_add(argv, words[i]);
-    else
-        strlist_add_all(argv, &p->config.args);
+    strlist_add_all(argv, &p->config->args);
     p->program = path_absolute(given);
     if (access(p->program, F_OK) == 0)
         return true;
@@ -171,20 +131,20 @@ static bool files_add(struct plan *p, const struct request *r, struct err *err)
 {
     const struct strlist none = {0}; /* --dns goes to the kernel, which tells them */
     const struct sysfiles s = {.hostname = p->manifest.hostname,
-                               .name_servers = r->dns.count ? &none : &p->config.name_servers,
-                               .uid = p->config.uid,
-                               .gid = p->config.gid};
+                               .name_servers = r->dns.count ? &none : &p->config->name_servers,
+                               .uid = p->config->uid,
+                               .gid = p->config->gid};
     if (!sysfiles_add_dirs(&p->tree, err) || !program_add(p, err))
         return false;
-    p->tree.exclude = &r->exclude;
-    if (!r->no_system_files && (!sysfiles_add(&p->tree, &p->deps, &s, err) ||
-                                !runtimes_add(&p->tree, &p->deps, p->program, err)))
+    p->tree.exclude = &p->config->exclude;
+    if (!p->config->no_system_files && (!sysfiles_add(&p->tree, &p->deps, &s, err) ||
+                                        !runtimes_add(&p->tree, &p->deps, p->program, err)))
         return false;
     p->tree.exclude = NULL;
-    bool ok =
-        pairs_add(p, &p->config.files, "Files", err) && pairs_add(p, &p->config.dirs, "Dirs", err);
-    for (size_t i = 0; ok && i + 1 < p->config.map_dirs.count; i += 2)
-        ok = map_add(p, p->config.map_dirs.items[i], p->config.map_dirs.items[i + 1], err);
+    bool ok = pairs_add(p, &p->config->files, "Files", err) &&
+              pairs_add(p, &p->config->dirs, "Dirs", err);
+    for (size_t i = 0; ok && i + 1 < p->config->map_dirs.count; i += 2)
+        ok = map_add(p, p->config->map_dirs.items[i], p->config->map_dirs.items[i + 1], err);
     return ok && deps_finish(&p->deps, err);
 }
 
@@ -196,14 +156,11 @@ static void mounts_sort(const struct strlist *words, struct strlist *volumes,
         strlist_add(share_meant(words->items[i]) ? shares : volumes, words->items[i]);
 }
 
-/* Volumes and shares of the configuration and of the command line. */
-static bool mounts_make(struct plan *p, const struct request *r, bool portable, struct err *err)
+static bool mounts_make(struct plan *p, bool portable, struct err *err)
 {
     struct strlist volumes = {0}, shares = {0};
-    mounts_sort(&p->config.mounts, &volumes, &shares);
-    mounts_sort(&r->mounts, &volumes, &shares);
-    strlist_add_all(&shares, &p->config.shares);
-    strlist_add_all(&shares, &r->shares);
+    mounts_sort(&p->config->mounts, &volumes, &shares);
+    strlist_add_all(&shares, &p->config->shares);
     bool ok = mounts_parse(&p->mounts, &volumes, &p->tree, err) &&
               shares_parse(&p->shares, &shares, &p->mounts, &p->tree, err) &&
               (!portable || mounts_declare(&p->mounts, &p->manifest.mount, err));
@@ -233,23 +190,21 @@ bool plan_make(struct plan *p, const struct request *r, bool portable, struct er
     *p = (struct plan){0};
     p->deps.tree = &p->tree;
     manifest_init(&p->manifest);
-    if (r->config && !config_load(&p->config, r->config, err))
-        return false;
+    const struct config *c = p->config = &r->settings;
     struct manifest *m = &p->manifest;
-    m->uid = p->config.uid;
-    m->gid = p->config.gid;
-    m->readonly_rootfs = p->config.readonly_rootfs || r->read_only;
-    m->cwd = p->config.cwd ? p->config.cwd : m->cwd;
-    m->hostname = r->hostname ? r->hostname : p->config.hostname ? p->config.hostname : m->hostname;
+    m->uid = c->uid;
+    m->gid = c->gid;
+    m->readonly_rootfs = c->readonly_rootfs;
+    m->cwd = c->cwd;
+    m->hostname = c->hostname;
     if (!hostname_check(m->hostname, err))
         return false;
-    m->aslr = !r->no_aslr && !r->debug; /* gdb is told fixed addresses */
+    m->aslr = !c->no_aslr && !c->debug; /* gdb is told fixed addresses */
     m->core = r->core != NULL;
-    m->trace = r->trace ? r->trace : m->trace;
-    m->log = r->verbose ? "debug" : m->log;
-    if (!env_make(p, r, portable, err) || !program_choose(p, r, err) || !files_add(p, r, err))
-        return false;
-    if (!mounts_make(p, r, portable, err))
+    m->trace = c->trace ? c->trace : m->trace;
+    m->log = c->verbose ? "debug" : m->log;
+    env_make(p, portable);
+    if (!program_choose(p, err) || !files_add(p, r, err) || !mounts_make(p, portable, err))
         return false;
     p->program_bytes = deps_memory(&p->deps);
     return true;
@@ -272,7 +227,6 @@ void plan_print(const struct plan *p)
 
 void plan_free(struct plan *p)
 {
-    config_free(&p->config);
     mounts_free(&p->mounts);
     shares_free(&p->shares);
     tree_free(&p->tree);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What an image will hold and how its program starts, settled from the command
- * line and the configuration before anything is written. Options beat the
- * configuration, which beats the defaults.
+ * line and the other settings (settings.h) before anything is written.
  *
  * The program, its libraries and all `Files` and `Dirs` given by absolute path
  * keep that path in the guest, so that $ORIGIN and compiled-in paths hold. Only a
@@ -22,9 +21,14 @@
 #include "strlist.h"
 #include "tree.h"
 
-/* What `run` and `build` take from the command line; strings point into argv. */
+/* What `run` and `build` take from the command line; strings point into argv. What can also be set
+ * elsewhere is read in `settings`, never here. */
 struct request {
+    struct config settings; /* all layers together: settings_load() */
     const char *config;
+    bool no_config;
+    struct strlist env_files;
+    struct strlist secrets; /* NAME=FILE */
     struct strlist env;     /* NAME=value, or NAME to take it from the host */
     struct strlist exclude; /* patterns of files not to add by itself */
     struct strlist mounts;  /* NAME:/path[:ro] */
@@ -42,8 +46,6 @@ struct request {
     const char *mac, *mtu, *hostname;
     const char *name; /* of the machine */
     const char *restart, *timeout, *log_size;
-    unsigned seconds;   /* `timeout` as a number; 0: none */
-    uint64_t log_bytes; /* `log_size`, or the default */
     bool detach, rm;
     struct strlist ports, udp_ports;
     bool no_aslr;
@@ -51,6 +53,7 @@ struct request {
     bool no_system_files;
     bool list_files;
     bool dry_run;
+    bool explain;
     bool print_manifest;
     bool verbose;
     bool debug;
@@ -58,7 +61,7 @@ struct request {
 };
 
 struct plan {
-    struct config config;
+    const struct config *config; /* the request's */
     struct tree tree;
     struct deps deps;
     struct manifest manifest;

@@ -55,6 +55,7 @@ struct relay {
     int child_status;
     int sent;         /* last signal passed on */
     int asked;        /* interrupts by the user */
+    bool refused;     /* to be suspended; said once */
     bool stopping;    /* SIGTERM was sent to QEMU */
     int64_t deadline; /* SIGKILL to QEMU at this time; 0: none */
     int64_t limit;    /* when the program's time is over; 0: never */
@@ -71,7 +72,8 @@ static int64_t now_ms(void)
 
 static void relay_signal_set(sigset_t *set)
 {
-    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH, SIGCHLD, RELAY_POWER};
+    static const int numbers[] = {SIGINT,   SIGTERM, SIGHUP,  SIGQUIT,
+                                  SIGWINCH, SIGTSTP, SIGCHLD, RELAY_POWER};
     sigemptyset(set);
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         sigaddset(set, numbers[i]);
@@ -138,6 +140,11 @@ static void signals_take(struct relay *r)
     case SIGWINCH:
         if (terminal_size(&rows, &columns))
             buf_addf(&r->out[STREAM_CONTROL], "winsize %u %u\n", rows, columns);
+        break;
+    case SIGTSTP: /* nothing could wake the program again: it has no parent */
+        if (!r->refused)
+            fprintf(stderr, "\nops: a machine cannot be suspended; Ctrl-C ends its program\n");
+        r->refused = true;
         break;
     case RELAY_POWER:
         r->asked = 2;

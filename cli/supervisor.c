@@ -194,7 +194,7 @@ static void streams_take(struct supervisor *s, const struct pollfd *p)
 
 static bool restart_wanted(const struct supervisor *s)
 {
-    const char *policy = s->in->request.restart;
+    const char *policy = s->in->request.settings.restart;
     if (s->stopping || !policy || strcmp(policy, "no") == 0 || s->in->report >= 0)
         return false;
     return strcmp(policy, "always") == 0 || s->attempt.crashed || s->attempt.status != 0;
@@ -332,7 +332,7 @@ void supervisor_main(struct supervised *in)
     s.signals = signals_open();
     s.state = cJSON_CreateObject();
     state_text(&s, "state", STATE_STARTING);
-    if (!log_open(&s.log, in->store.dir, in->request.log_bytes, &err) ||
+    if (!log_open(&s.log, in->store.dir, in->request.settings.log_size, &err) ||
         !store_write_state(&in->store, s.state, &err)) {
         s.attempt.message = alloc_string(err.message);
         s.attempt.status = OPS_EXIT_FAILED;

@@ -25,6 +25,7 @@
 #include "instance_log.h"
 #include "lines.h"
 #include "ops/exit.h"
+#include "settings.h"
 #include "supervised.h"
 #include "supervisor.h"
 
@@ -33,17 +34,25 @@
 /* The part of our environment that a run looks at: no other secret goes to the disk. */
 static cJSON *environment_make(const struct request *r)
 {
-    static const char *const names[] = {"PATH",          "HOME",           "TERM",
-                                        "LANG",          "TMPDIR",         "OPS_QEMU",
-                                        "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR",
-                                        "XDG_STATE_HOME"};
+    static const char *const names[] = {"PATH",
+                                        "HOME",
+                                        "TERM",
+                                        "LANG",
+                                        "TMPDIR",
+                                        "OPS_QEMU",
+                                        "XDG_DATA_HOME",
+                                        "XDG_CACHE_HOME",
+                                        "XDG_RUNTIME_DIR",
+                                        "XDG_STATE_HOME",
+                                        "XDG_CONFIG_HOME",
+                                        "OPS_DEFAULT_CONFIG"};
     struct strlist all = {0};
     cJSON *list = cJSON_CreateArray();
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         strlist_add(&all, names[i]);
-    for (size_t i = 0; i < r->env.count; i++) /* `-e NAME` */
-        if (!strchr(r->env.items[i], '=') && !strlist_has(&all, r->env.items[i]))
-            strlist_add(&all, r->env.items[i]);
+    for (size_t i = 0; i < r->settings.variables.count; i++)
+        if (!strlist_has(&all, r->settings.variables.items[i]))
+            strlist_add(&all, r->settings.variables.items[i]);
     for (size_t i = 0; i < all.count; i++) {
         const char *value = getenv(all.items[i]);
         char *entry = value ? alloc_printf("%s=%s", all.items[i], value) : NULL;
@@ -93,14 +102,15 @@ static char *name_make(const struct request *r)
 
 char *supervisor_create(const struct request *r, char **words, struct err *err)
 {
-    if (r->name && !instance_name_check(r->name, err))
+    const char *named = r->settings.name;
+    if (named && !instance_name_check(named, err))
         return NULL;
     cJSON *config = config_make(r, words, err);
     char *name = NULL;
     struct err ignored = {0};
     for (int tries = 0; config && !name && tries < 100; tries++) {
-        name = r->name ? alloc_string(r->name) : name_make(r);
-        if (r->name || store_free(name, &ignored))
+        name = named ? alloc_string(named) : name_make(r);
+        if (named || store_free(name, &ignored))
             break;
         free(name);
         name = NULL;
@@ -121,6 +131,21 @@ static bool config_bad(const struct stored *s, struct err *err)
     return false;
 }
 
+static void environment_set(const struct supervised *in)
+{
+    const cJSON *item;
+    clearenv();
+    cJSON_ArrayForEach(item, cJSON_GetObjectItem(in->config, "environment"))
+    {
+        char *text = cJSON_GetStringValue(item), *equals = text ? strchr(text, '=') : NULL;
+        if (equals) {
+            *equals = 0;
+            setenv(text, equals + 1, 1);
+            *equals = '=';
+        }
+    }
+}
+
 /* The stored words, read again as `ops run` reads them. */
 static bool config_take(struct supervised *in, struct err *err)
 {
@@ -137,24 +162,15 @@ static bool config_take(struct supervised *in, struct err *err)
         if (!(in->words[n++] = cJSON_GetStringValue(item)))
             return config_bad(&in->store, err);
     }
-    if (!in->directory || !n)
+    if (!in->directory || !cJSON_IsArray(list))
         return config_bad(&in->store, err);
-    return run_request(&in->request, in->words, &help, err);
-}
-
-static void environment_set(const struct supervised *in)
-{
-    const cJSON *item;
+    char **outside = environ; /* the settings are read as where the words were said */
+    environ = NULL;
+    environment_set(in);
+    bool ok = run_request(&in->request, in->words, in->directory, &help, err);
     clearenv();
-    cJSON_ArrayForEach(item, cJSON_GetObjectItem(in->config, "environment"))
-    {
-        char *text = cJSON_GetStringValue(item), *equals = text ? strchr(text, '=') : NULL;
-        if (equals) {
-            *equals = 0;
-            setenv(text, equals + 1, 1);
-            *equals = '=';
-        }
-    }
+    environ = outside;
+    return ok;
 }
 
 void supervised_report(struct supervised *in, const struct attempt *a)
@@ -282,7 +298,7 @@ bool supervisor_start(const char *name, struct err *err)
         close(in.listen);
     instance_free(&in.place);
     store_close(&in.store);
-    run_request_free(&in.request);
+    request_free(&in.request);
     free(in.words);
     cJSON_Delete(in.config);
     return ok;

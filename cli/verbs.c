@@ -11,7 +11,7 @@
 #include "ops/exit.h"
 #include "ops/image.h"
 
-#define VERBS_MAX 16
+#define VERBS_MAX 64
 
 const struct option verb_json_row = {.name = "json",
                                      .type = OPTION_FLAG,
@@ -48,9 +48,10 @@ static bool verb_unknown(const struct command *self, const struct verb_family *f
                          const char *name, struct err *err)
 {
     const char *names[VERBS_MAX];
-    for (size_t i = 0; i < family->count; i++)
+    size_t count = family->count < VERBS_MAX ? family->count : VERBS_MAX;
+    for (size_t i = 0; i < count; i++)
         names[i] = family->verbs[i].name;
-    const char *near = nearest_word(name, names, family->count);
+    const char *near = nearest_word(name, names, count);
     err_set(err, OPS_EXIT_USAGE, NULL, "ops %s has no verb %s", self->name, name);
     if (near)
         err_hint(err, "did you mean `ops %s %s`?", self->name, near);

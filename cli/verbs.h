@@ -14,7 +14,7 @@
 
 struct verb_request {
     bool json, details, recursive, repair;
-    bool follow, timestamps, force, watch, count;
+    bool follow, timestamps, force, watch, origin, count;
     bool dry_run, no_nat;
     const char *size, *dir, *lines, *time, *calls;
     const char *subnet, *ipv6;
@@ -36,8 +36,10 @@ struct verb {
 struct verb_family {
     const struct verb *verbs;
     size_t count;
+    enum { NAMES_FILES, NAMES_INSTANCES, NAMES_VOLUMES } names; /* what a NAME is */
     /* The file an operand means, freed with free(); NULL: see err. */
     char *(*place)(const char *name, struct err *err);
+    const struct option_table *program; /* options of its verbs without `run`, which take PROGRAM */
 };
 
 bool verbs_run(const struct command *self, const struct verb_family *family, char **words,

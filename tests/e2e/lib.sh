@@ -110,6 +110,8 @@ e2e_one() { # FUNCTION
         T=$E2E_TMP/work
         mkdir "$T" && cd "$T" || exit 1
         export XDG_CACHE_HOME=$E2E_TMP/cache XDG_DATA_HOME=$E2E_TMP/data XDG_STATE_HOME=$E2E_TMP/state
+        export XDG_CONFIG_HOME=$E2E_TMP/config OPS_DEFAULT_CONFIG=$E2E_TMP/opsrc
+        echo '{}' >"$OPS_DEFAULT_CONFIG"
         unset OPS_QEMU
         "$1"
     )

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Unit tests of the tool: the sources each is linked with.
 CLI_BASE := cli/alloc.c cli/buf.c cli/err.c cli/hostpath.c cli/strlist.c
-UNIT_cli_config := cli/config.c cli/json.c cli/nearest.c cli/size.c $(CLI_BASE)
+UNIT_cli_config := cli/config.c cli/config_keys.c cli/config_origin.c cli/config_canonical.c cli/config_card.c cli/interpolate.c cli/json.c cli/nearest.c cli/size.c $(CLI_BASE)
 UNIT_LIBS_cli_config := -lcjson -lm
 UNIT_cli_elfinfo := cli/elfinfo.c $(CLI_BASE)
 UNIT_LIBS_cli_elfinfo := -lelf

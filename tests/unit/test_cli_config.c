@@ -2,14 +2,21 @@
 /* The configuration file: every key, places of errors, hostile text. */
 #include "cli_test.h"
 
+#include <stdio.h>
+#include <strings.h>
+
 #include "config.h"
+#include "interpolate.h"
 #include "nearest.h"
 #include "ops/exit.h"
 #include "size.h"
 
+static const struct config_source source = {.name = "c.json", .dir = "/conf"};
+
 static bool parse(struct config *c, const char *text, struct err *err)
 {
-    return config_parse(c, "c.json", "/conf", text, strlen(text), err);
+    *c = (struct config){0};
+    return config_read(c, &source, text, strlen(text), err);
 }
 
 static void refuse(const char *text, const char *message)
@@ -121,7 +128,8 @@ static void test_nul_byte(void **state)
     (void)state;
     struct config c;
     struct err err = {0};
-    assert_false(config_parse(&c, "c.json", "/", "{\0}", 3, &err));
+    c = (struct config){0};
+    assert_false(config_read(&c, &source, "{\0}", 3, &err));
     assert_err(&err, OPS_EXIT_USAGE, "c.json:1:2: there is a NUL byte");
     config_free(&c);
 }
@@ -171,9 +179,130 @@ static void test_nearest(void **state)
     assert_null(nearest_word("a-word-that-is-much-too-long-to-be-a-typo-of-these", words, 4));
 }
 
+static bool layer(struct config *c, const char *name, const char *text)
+{
+    struct err err = {0};
+    const struct config_source s = {.name = name, .dir = "/conf"};
+    bool ok = config_read(c, &s, text, strlen(text), &err);
+    err_free(&err);
+    return ok;
+}
+
+static void test_layers(void **state)
+{
+    (void)state;
+    struct config c = {0};
+    assert_true(layer(&c, "a",
+                      "{\"Args\":[\"1\",\"2\"],\"Env\":{\"A\":\"1\",\"B\":\"1\"},"
+                      "\"Exclude\":[\"x\"],\"Hostname\":\"a\"}"));
+    assert_true(layer(&c, "b", "{\"Args\":[\"3\"],\n\"Env\":{\"B\":\"2\"},\"Exclude\":[\"y\"]}"));
+    assert_int_equal(c.args.count, 1);
+    assert_string_equal(c.args.items[0], "3");
+    assert_string_equal(config_origin(&c, "Args[0]"), "b:1");
+    assert_null(config_origin(&c, "Args[1]"));
+    assert_string_equal(c.env.items[0], "A=1");
+    assert_string_equal(c.env.items[1], "B=2");
+    assert_int_equal(c.env.count, 2);
+    assert_string_equal(config_origin(&c, "Env.A"), "a:1");
+    assert_string_equal(config_origin(&c, "Env.B"), "b:2");
+    assert_int_equal(c.exclude.count, 2);
+    assert_string_equal(config_origin(&c, "Exclude[0]"), "a:1");
+    assert_string_equal(config_origin(&c, "Exclude[1]"), "b:2");
+    assert_string_equal(config_origin(&c, "Hostname"), "a:1");
+    config_free(&c);
+}
+
+static void test_texts(void **state)
+{
+    (void)state;
+    struct config c = {0};
+    struct err err = {0};
+    const struct config_source s = {.name = "OPS_X", .dir = "/here"};
+    assert_true(config_set(&c, config_key("RunConfig.Memory"), &s, "2G", &err));
+    assert_int_equal(c.memory, UINT64_C(2) << 30);
+    assert_true(config_set(&c, config_key("RunConfig.CPUs"), &s, "3", &err));
+    assert_int_equal(c.cpus, 3);
+    assert_true(config_set(&c, config_key("RunConfig.Ports"), &s, "80,443", &err));
+    assert_int_equal(c.ports.count, 2);
+    assert_true(config_set(&c, config_key("Args"), &s, "[\"a,b\"]", &err));
+    assert_string_equal(c.args.items[0], "a,b");
+    assert_true(config_set(&c, config_key("Program"), &s, "bin/x", &err));
+    assert_string_equal(c.program, "/here/bin/x");
+    assert_true(config_set(&c, config_key("NoAslr"), &s, "true", &err));
+    assert_true(c.no_aslr);
+    assert_false(config_set(&c, config_key("RunConfig.CPUs"), &s, "many", &err));
+    assert_err(&err, OPS_EXIT_USAGE, "OPS_X:1:1: CPUs must be a whole number");
+    assert_null(config_key("RunConfig.Nothing"));
+    config_free(&c);
+}
+
+static void expand(const char *text, const char *want)
+{
+    struct strlist used = {0};
+    char *missing = NULL, *got = interpolate(text, &used, &missing);
+    if (want) {
+        assert_non_null(got);
+        assert_string_equal(got, want);
+    } else {
+        assert_null(got);
+        assert_non_null(missing);
+    }
+    free(got);
+    free(missing);
+    strlist_free(&used);
+}
+
+static void test_interpolation(void **state)
+{
+    (void)state;
+    setenv("ITEM", "a \"$HOME\" b", 1);
+    setenv("VOID", "", 1);
+    unsetenv("GONE");
+    expand("", "");
+    expand("x$ITEM.y", "xa \"$HOME\" b.y");
+    expand("${ITEM}s", "a \"$HOME\" bs");
+    expand("$$ITEM $ $1 $", "$ITEM $ $1 $");
+    expand("$$$VOID|", "$|");
+    expand("${VOID:-z}${GONE:-}${GONE:-a b}", "za b");
+    expand("$GONE", NULL);
+    expand("$ITEMS", NULL);
+    expand("${ITEM", NULL);
+    expand("${}", NULL);
+    expand("${ITEM-x}", NULL);
+}
+
+/* Every key of the table can be named, and its kind of value has words. */
+static void table_check(const struct key *table, const char *prefix)
+{
+    char path[128];
+    for (const struct key *k = table; k->name; k++) {
+        snprintf(path, sizeof path, "%s%s", prefix, k->name);
+        assert_ptr_equal(config_key(path), k);
+        if (k->type == KEY_NOTED || k->type == KEY_REFUSED)
+            assert_non_null(k->why);
+        else
+            assert_string_not_equal(key_expected(k), "anything");
+        for (const struct key *l = table; l < k; l++)
+            assert_true(strcasecmp(l->name, k->name) != 0);
+        snprintf(path, sizeof path, "%s%s.", prefix, k->name);
+        if (k->table)
+            table_check(k->table, path);
+    }
+}
+
+static void test_table(void **state)
+{
+    (void)state;
+    table_check(config_keys, "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_layers),
+        cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_interpolation),
+        cmocka_unit_test(test_table),
         cmocka_unit_test(test_every_key),
         cmocka_unit_test(test_empty_object),
         cmocka_unit_test(test_case_does_not_matter),
