@@ -412,7 +412,7 @@ static bool network_take(struct network *n, struct plan *p, const struct request
 }
 
 /* microvm has 8 slots: the streams, the root, random numbers, each network card and the controller
- * of a machine with a name take one each. */
+ * of a machine with a name take one each; one that is left over is the balloon's. */
 static bool slots_count(bool q35, const struct network *n, bool named, size_t *volumes,
                         struct err *err)
 {
@@ -434,15 +434,16 @@ static bool name_choose(struct instance *i, const struct request *r, struct err 
     return r->dry_run || instance_claim(i, err);
 }
 
-/* Volumes and shares take the machine's slots together. */
+/* Volumes and shares take the machine's slots together; *left: not all of them. */
 static bool mounts_take(struct plan *p, const struct request *r, size_t most, const char *qemu,
-                        struct err *err)
+                        bool *left, struct err *err)
 {
     size_t shares = p->shares.count;
     if (shares > most || (shares && shares + p->mounts.count > most))
         return err_set(err, OPS_EXIT_USAGE, "--machine q35 has room for more",
                        "this machine has room for %zu volumes and shares, not %zu", most,
                        shares + p->mounts.count);
+    *left = most > shares + p->mounts.count;
     return mounts_attach(&p->mounts, &p->manifest.mount, most, err) &&
            (!shares || answers_only(r) || qemu_can_share(qemu, err));
 }
@@ -466,9 +467,10 @@ static bool parts_settle(struct parts *s, struct plan *p, const struct request *
     if (!slots_count(q35, &s->network, named, &most, err))
         return false;
     if (r->print_manifest)
-        return mounts_take(p, r, most, NULL, err);
+        return mounts_take(p, r, most, NULL, &s->machine.balloon, err);
     return (s->kernel = launch_kernel(r, err)) && (s->qemu = qemu_find(err)) &&
-           accel_choose(&s->machine, r, err) && mounts_take(p, r, most, s->qemu, err);
+           accel_choose(&s->machine, r, err) &&
+           mounts_take(p, r, most, s->qemu, &s->machine.balloon, err);
 }
 
 static bool parts_run(struct parts *s, struct plan *p, const struct request *r,

@@ -214,8 +214,10 @@ void qemu_command(const struct machine *m, struct strlist *argv)
     }
     strlist_add(argv, "-device");
     strlist_addf(argv, "virtio-rng-%s", bus);
-    strlist_add(argv, "-device"); /* what the program frees goes back to the host */
-    strlist_addf(argv, "virtio-balloon-%s,free-page-reporting=on", bus);
+    if (m->balloon) {
+        strlist_add(argv, "-device");
+        strlist_addf(argv, "virtio-balloon-%s,free-page-reporting=on", bus);
+    }
     network_arguments(m->network, bus, m->cpus, argv);
     stream_arguments(m, argv);
     debug_arguments(m, argv);

@@ -38,6 +38,7 @@ struct machine {
     bool root_read_only;  /* else writes go to an overlay that ends with the machine */
     bool q35;             /* PCI instead of microvm's virtio-mmio */
     bool kvm;
+    bool balloon; /* what the program frees goes back to the host */
     unsigned cpus;
     uint64_t memory; /* bytes, a multiple of 1 MiB */
     struct network *network;
