@@ -9,6 +9,7 @@
 #include "alloc.h"
 #include "cmd_run.h"
 #include "command.h"
+#include "deploy.h"
 #include "instance_end.h"
 #include "instance_store.h"
 #include "ops/exit.h"
@@ -92,7 +93,7 @@ static bool instance_replace(struct request *r, char **words, const char *name, 
     return ok;
 }
 
-static bool deploy(struct request *r, char **words, struct err *err)
+bool deploy_instance(struct request *r, char **words, struct err *err)
 {
     if (r->dry_run || r->explain || r->list_files || r->print_manifest || r->settings.debug ||
         r->rm)
@@ -111,11 +112,7 @@ static bool deploy(struct request *r, char **words, struct err *err)
     const char *name = r->settings.name;
     if (!instance_name_check(name, err))
         return false;
-    bool ok =
-        instance_there(name) ? instance_replace(r, words, name, err) : new_start(r, words, err);
-    if (ok)
-        puts(name);
-    return ok;
+    return instance_there(name) ? instance_replace(r, words, name, err) : new_start(r, words, err);
 }
 
 static bool run(const struct command *self, char **words, int *status, struct err *err)
@@ -126,8 +123,8 @@ static bool run(const struct command *self, char **words, int *status, struct er
     bool ok = run_request(&r, words, NULL, &help, err);
     if (ok && help)
         command_help(self);
-    else if (ok)
-        ok = deploy(&r, words, err);
+    else if (ok && (ok = deploy_instance(&r, words, err)))
+        puts(r.settings.name);
     request_free(&r);
     return ok;
 }

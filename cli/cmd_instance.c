@@ -19,7 +19,6 @@
 #include "supervisor.h"
 #include "verbs.h"
 
-#define STOP_MOST 1000000
 
 static const struct option time_row = {
     .name = "time",
@@ -134,7 +133,7 @@ static bool create(char **words, struct err *err)
 static bool seconds_take(const struct verb_request *r, unsigned long *seconds, struct err *err)
 {
     *seconds = INSTANCE_END;
-    return !r->time || verb_number(r->time, "--time", STOP_MOST, seconds, err);
+    return !r->time || verb_number(r->time, "--time", INSTANCE_END_MOST, seconds, err);
 }
 
 /* Runs a verb's work for each operand, up to the first that fails. */

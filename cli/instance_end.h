@@ -6,7 +6,8 @@
 
 #include "err.h"
 
-#define INSTANCE_END 10 /* seconds the program has by default */
+#define INSTANCE_END      10 /* seconds the program has by default */
+#define INSTANCE_END_MOST 1000000
 
 /* Ends it if it runs: SIGTERM, the power after `seconds`. It is over, with its locks, when this
  * returns. */

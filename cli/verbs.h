@@ -16,7 +16,7 @@ struct verb_request {
     bool json, details, recursive, repair;
     bool follow, timestamps, force, watch, origin, count;
     bool dry_run, no_nat;
-    const char *size, *dir, *lines, *time, *calls;
+    const char *size, *dir, *lines, *time, *calls, *file;
     const char *subnet, *ipv6;
     struct strlist unset;
     const struct verb_family *family;

@@ -18,8 +18,8 @@
  *                  mount SPEC    as the manifest's `mount`; waits for the disk a while
  *                  unmount NAME  the volume with that label or UUID
  *                  read WHAT     before the `ok` the lines of a text, each behind a space and
- *                                escaped: meminfo, net/dev, stat, uptime or loadavg as in
- *                                proc(5); `log`, the kernel's last lines; `threads`, a line
+ *                                escaped: meminfo, net/dev, net/tcp, net/tcp6, stat, uptime
+ *                                or loadavg as in proc(5); `log`, the kernel's last lines; `threads`, a line
  *                                each: id, state (R or S), CPU, ns of CPU time, switches, name
  *                  trace SET     system calls of a set as in the manifest's `trace`: behind
  *                                the `ok` a line ` TEXT` for each, until the host closes its

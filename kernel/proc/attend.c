@@ -79,7 +79,8 @@ static int text_of_log(struct seq *s)
 
 static int text_read(const char *what, const char **why)
 {
-    static const char *const files[] = {"meminfo", "net/dev", "stat", "uptime", "loadavg"};
+    static const char *const files[] = {"meminfo", "net/dev", "net/tcp", "net/tcp6",
+                                        "stat",    "uptime",  "loadavg"};
     struct seq s = {.id = -1};
     int err = -ENOENT;
     if (!strcmp(what, "log"))

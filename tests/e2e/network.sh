@@ -644,6 +644,32 @@ print("ready", flush=True)
 while True:
     d, a = u.recvfrom(65536); u.sendto(d.upper(), a)'
 
+# The services of a compose file find each other by name on a network of their own.
+test_compose() {
+    namespace
+    need_nft
+    echo 'import http.server; http.server.test(http.server.SimpleHTTPRequestHandler, port=80)' >serve.py
+    echo 'import time, urllib.request; print(urllib.request.urlopen("http://db/").status, flush=True); time.sleep(1000)' >ask.py
+    map_scripts
+    cat >ops-compose.yaml <<'END'
+name: shop
+network: yes
+services:
+  web: {run: [-c, map.json, /usr/bin/python3, /scripts/ask.py], after: [db]}
+  db: {run: [-c, map.json, /usr/bin/python3, /scripts/serve.py], ready: {url: http://db/}}
+END
+    ops compose up
+    want_status 0
+    want_out $'db\nweb'
+    wait_for 30 eval '"$OPS" compose logs web | grep -qx "web | 200"' || fail "$("$OPS" compose logs)"
+    ops network list
+    want_out_has '^shop .* 2$'
+    ops compose down -t 0
+    want_out $'web\ndb'
+    want_no_network shop
+}
+
+
 # Ports of an IPv6 address: streams with their ends, many at once, and datagrams.
 test_ports_of_ipv6() {
     grep -qs ' lo$' /proc/net/if_inet6 || skip "no IPv6"
