@@ -19,7 +19,6 @@
 #include "supervisor.h"
 #include "verbs.h"
 
-
 static const struct option time_row = {
     .name = "time",
     .letter = 't',
