@@ -20,9 +20,11 @@
  *                  read WHAT     before the `ok` the lines of a text, each behind a space and
  *                                escaped: meminfo, net/dev, net/tcp, net/tcp6, stat, uptime
  *                                or loadavg as in proc(5); `log`, the kernel's last lines;
- * `threads`, a line each: id, state (R or S), CPU, ns of CPU time, switches, name trace SET system
- * calls of a set as in the manifest's `trace`: behind the `ok` a line ` TEXT` for each, until the
- * host closes its end; `lost N` where the host was too slow for N of them
+ *                                `threads`, a line each: id, state (R or S), CPU, ns of CPU
+ *                                time, switches, name
+ *                  trace SET     system calls of a set as in the manifest's `trace`: behind
+ *                                the `ok` a line ` TEXT` for each, until the host closes its
+ *                                end; `lost N` where the host was too slow for N of them
  *
  * Guest to host:
  *   log LEVEL TEXT        one kernel log line; LEVEL as in the manifest's `log`
