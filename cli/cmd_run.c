@@ -28,6 +28,7 @@
 #include "settings.h"
 #include "supervisor.h"
 #include "terminal.h"
+#include "watch.h"
 
 #define LEAST_MEMORY  (UINT64_C(2) << 20)   /* the kernel, its tables and a small program */
 #define RUN_MEMORY    (UINT64_C(256) << 20) /* the default: this, or more for large programs */
@@ -169,6 +170,10 @@ static const struct option run_rows[] = {
      .type = OPTION_FLAG,
      .offset = offsetof(struct request, verbose),
      .help = "show the kernel's log, the accelerator and QEMU's line"},
+    {.name = "watch",
+     .type = OPTION_FLAG,
+     .offset = offsetof(struct request, watch),
+     .help = "start it again when the program or another file of it changes"},
 };
 
 const struct option_table run_options = {run_rows, sizeof run_rows / sizeof run_rows[0]};
@@ -572,6 +577,8 @@ static bool request_run(const struct request *r, char **words, int *status, stru
 {
     if (r->detach && r->settings.debug)
         return err_set(err, OPS_EXIT_USAGE, NULL, "--debug and --detach exclude each other");
+    if (r->watch && (answers_only(r) || r->settings.debug || r->detach))
+        return err_set(err, OPS_EXIT_USAGE, NULL, "--watch is for machines in the foreground");
     if (r->detach && !answers_only(r))
         return supervisor_detach(r, words, status, err);
     if (!r->detach && (r->rm || r->restart || r->log_size))
@@ -580,7 +587,7 @@ static bool request_run(const struct request *r, char **words, int *status, stru
                        r->rm        ? "rm"
                        : r->restart ? "restart"
                                     : "log-size");
-    return run_machine(r, NULL, NULL, status, err);
+    return r->watch ? watch_run(r, status, err) : run_machine(r, NULL, NULL, status, err);
 }
 
 static bool run(const struct command *self, char **words, int *status, struct err *err)

@@ -54,6 +54,7 @@ struct request {
     bool list_files;
     bool dry_run;
     bool explain;
+    bool watch;
     bool print_manifest;
     bool verbose;
     bool debug;
