@@ -44,12 +44,9 @@ void stream_read_line(struct stream *s, char *line, size_t n)
     line[len] = '\0';
 }
 
-bool stream_ended(struct stream *s)
+bool stream_turned(struct stream *s)
 {
-    char unwanted[64];
-    while (s->ops->read(s, unwanted, sizeof unwanted))
-        ;
-    return s->eof;
+    return s->eof || s->ops->can_read(s);
 }
 
 void stream_register(struct stream *s)

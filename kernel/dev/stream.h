@@ -43,8 +43,8 @@ void stream_write_all(struct stream *s, const void *data, size_t n);
  */
 void stream_read_line(struct stream *s, char *line, size_t n);
 
-/* What read() has and nobody wants is dropped; true once the host has closed its end. */
-bool stream_ended(struct stream *s);
+/* Has the host closed its end, or, perhaps another one by now, something new to say? */
+bool stream_turned(struct stream *s);
 
 void stream_register(struct stream *s);       /* any context */
 struct stream *stream_find(const char *name); /* NULL if nobody registered it */

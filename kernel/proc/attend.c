@@ -137,7 +137,7 @@ static void ring_set(char *bytes)
     kfree(old);
 }
 
-/* Until the host has heard enough. */
+/* Until the host has heard enough: who is traced for says nothing more, only the next one does. */
 static void ring_send(void)
 {
     struct waiter line, end;
@@ -148,7 +148,7 @@ static void ring_send(void)
         waitq_add(&ring.filled, &line);
         waitq_add(&requests->readable, &end);
         size_t n = ring_take(part, sizeof part);
-        if (stream_ended(requests))
+        if (stream_turned(requests))
             break;
         if (!n) {
             thread_block(CLOCK_NEVER, false);

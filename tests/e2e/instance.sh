@@ -597,6 +597,17 @@ P
     wait_for 20 grep -q openat calls || fail "nothing is traced"
     kill -INT $!
     wait $! || fail "$(cat calls)"
+    # Who is killed while it is told of calls takes nothing with it.
+    for i in 1 2 3 4 5 6 7 8 9 10 11 12; do
+        "$OPS" instance trace m >calls 2>&1 &
+        wait_for 20 test -s calls || fail "nothing is traced"
+        kill -9 $!
+        wait $! 2>/dev/null
+        : >calls
+        ops instance ps m
+        want_status 0
+        [ "$(grep -c worker "$T/out")" = 3 ] || fail "$(cat "$T/out")"
+    done
     "$OPS" instance top --json m >shares &
     wait_for 20 eval '[ "$(wc -l <shares)" -ge 2 ]' || fail "no second look"
     head -1 shares | python3 -c 'import json, sys; assert all(0 <= t["percent"] <= 101 for t in json.load(sys.stdin))' ||

@@ -326,6 +326,27 @@ static void test_eof(void **state)
     waitq_remove(&w);
 }
 
+/* A host that goes takes a piece with it, which is never given back; others come, and go. */
+static void test_lost_pieces(void **state)
+{
+    (void)state;
+    uint8_t got[64];
+    struct fake_chain c;
+    port_start();
+    for (unsigned i = 0; i < 50; i++) {
+        assert_int_equal(port->ops->write(port, "lost", 4), 4);
+        assert_true(fake_queue_next(&dev->queue[TX], &c));
+        assert_true(control(PORT, VIRTIO_CONSOLE_PORT_OPEN, 0, ""));
+        assert_true(control(PORT, VIRTIO_CONSOLE_PORT_OPEN, 1, ""));
+        assert_int_equal(port->ops->write(port, "kept!", 5), 5);
+        assert_int_equal(consume(got, 1), 5);
+        assert_memory_equal(got, "kept!", 5);
+    }
+    port->ops->drain(port);
+    assert_int_equal(port->ops->write(port, "x", 1), 1);
+    assert_int_equal(consume(got, 9), 1);
+}
+
 static void test_hostile(void **state)
 {
     (void)state;
@@ -384,6 +405,7 @@ int main(void)
         cmocka_unit_test(test_drain),         cmocka_unit_test(test_read),
         cmocka_unit_test(test_eof),           cmocka_unit_test(test_hostile),
         cmocka_unit_test(test_flood),         cmocka_unit_test(test_rng_silent),
+        cmocka_unit_test(test_lost_pieces),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -123,6 +123,21 @@ static uint32_t tx_room(const struct console_port *port)
     return PORT_TX_SIZE - (port->tx_head - port->tx_tail);
 }
 
+/*
+ * When the host closes its end, QEMU forgets the piece that it could not hand on just then,
+ * and never gives it back. The others come back in order: who is passed over is lost.
+ */
+static void tx_forget_lost(struct console_port *port)
+{
+    struct port_tx *first = &port->tx_piece[port->tx_first];
+    if (!port->tx_pieces || first->done || first->closes == port->closes)
+        return;
+    for (unsigned i = 1; i < port->tx_pieces && !first->done; i++)
+        first->done = port->tx_piece[(port->tx_first + i) % PORT_TX_PIECES].done;
+    if (first->done)
+        virtq_forget(port->tx, first);
+}
+
 /* Frees the pieces at the front that the device is done with. */
 static void tx_reclaim(struct console_port *port)
 {
@@ -130,6 +145,7 @@ static void tx_reclaim(struct console_port *port)
     uint32_t none;
     while ((p = virtq_pop(port->tx, &none)) != NULL)
         p->done = true;
+    tx_forget_lost(port);
     while (port->tx_pieces && port->tx_piece[port->tx_first].done) {
         port->tx_tail += port->tx_piece[port->tx_first].len;
         port->tx_first = (port->tx_first + 1) % PORT_TX_PIECES;
@@ -147,7 +163,7 @@ static void tx_post(struct console_port *port)
     struct virtq_seg seg[2] = {{virt_to_phys(port->tx_memory + at), first},
                                {virt_to_phys(port->tx_memory), len - first}};
     struct port_tx *p = &port->tx_piece[(port->tx_first + port->tx_pieces) % PORT_TX_PIECES];
-    *p = (struct port_tx){.len = len};
+    *p = (struct port_tx){.len = len, .closes = port->closes};
     if (virtq_add(port->tx, seg, first < len ? 2 : 1, 0, p))
         return;
     port->tx_pieces++;
@@ -318,6 +334,7 @@ void console_port_host(struct console_port *port, bool open)
     irqflags_t flags = port_lock(port);
     rx_collect(port); /* what came before the end is there before `eof` says so */
     port->stream.eof = !open;
+    port->closes += !open;
     port_unlock(port, flags);
     if (!open)
         port_wake(&port->stream.readable, POLLIN | POLLRDNORM | POLLRDHUP);

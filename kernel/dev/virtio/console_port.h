@@ -27,7 +27,8 @@ struct port_rx {
 
 struct port_tx {
     uint32_t len;
-    bool done; /* the device has used it */
+    bool done;       /* the device has used it */
+    unsigned closes; /* the port's when it was sent */
 };
 
 struct console_port {
@@ -46,6 +47,7 @@ struct console_port {
     unsigned tx_first, tx_pieces;         /* pieces in flight, a ring */
     uint32_t tx_tail, tx_posted, tx_head; /* free-running: sent, in flight up to, written up to */
     bool tx_wanted;                       /* somebody waits for room */
+    unsigned closes;                      /* by the host, so far */
 };
 
 /* Its queues; before virtio_ready(). */

@@ -193,6 +193,15 @@ void *virtq_pop(struct virtq *vq, uint32_t *written)
     return chain_release(vq, (uint16_t)id);
 }
 
+void virtq_forget(struct virtq *vq, const void *token)
+{
+    for (unsigned i = 0; i < vq->ring.num; i++)
+        if (vq->slot[i].token == token) {
+            chain_release(vq, (uint16_t)i);
+            return;
+        }
+}
+
 void *virtq_take(struct virtq *vq)
 {
     for (unsigned i = 0; i < vq->ring.num; i++)

@@ -70,6 +70,8 @@ int virtq_add(struct virtq *vq, const struct virtq_seg *seg, unsigned out, unsig
 bool virtq_kick_wanted(struct virtq *vq);
 /* The token of the next used chain and the bytes the device wrote; NULL if none. */
 void *virtq_pop(struct virtq *vq, uint32_t *written);
+/* The device will not give the chain with this token back: its descriptors are free. */
+void virtq_forget(struct virtq *vq, const void *token);
 /* After the device was reset: the token of any chain in flight, NULL when none is left. */
 void *virtq_take(struct virtq *vq);
 
