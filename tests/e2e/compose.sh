@@ -152,6 +152,8 @@ wrong() {
 }
 
 test_errors() {
+    export XDG_RUNTIME_DIR=$T/run # other machines of this user are nobody's here
+    mkdir run
     ops compose up
     want_error 2 'there is no ops-compose.yaml here' 'name one with -c FILE'
     ops compose up -c none
