@@ -32,11 +32,11 @@ struct segment {
     struct list attachments;
 };
 
-static struct {
-    struct mutex lock;
+static struct mutex shm_lock = MUTEX_INIT(shm_lock);
+static struct { /* all zero, so that it takes no room in the kernel's file */
     struct segment *segment[SHM_IDS];
     unsigned generation[SHM_IDS]; /* of the identifiers of a place */
-} shm = {.lock = MUTEX_INIT(shm.lock)};
+} shm;
 
 static int64_t seconds(void)
 {
@@ -152,9 +152,9 @@ static int find(int key, uint64_t size, int flags)
 
 int shm_get(int key, uint64_t size, int flags)
 {
-    mutex_lock(&shm.lock);
+    mutex_lock(&shm_lock);
     int id = key == IPC_PRIVATE ? create(key, size, flags) : find(key, size, flags);
-    mutex_unlock(&shm.lock);
+    mutex_unlock(&shm_lock);
     return id;
 }
 
@@ -207,10 +207,10 @@ static int attach(struct segment *s, uint64_t *at, int flags)
 
 int shm_attach(int id, uint64_t *at, int flags)
 {
-    mutex_lock(&shm.lock);
+    mutex_lock(&shm_lock);
     struct segment *s = segment_of(id);
     int err = s ? attach(s, at, flags) : -EINVAL;
-    mutex_unlock(&shm.lock);
+    mutex_unlock(&shm_lock);
     return err;
 }
 
@@ -233,17 +233,17 @@ static int detach(struct segment *s, uint64_t at)
 int shm_detach(uint64_t at)
 {
     int err = -EINVAL;
-    mutex_lock(&shm.lock);
+    mutex_lock(&shm_lock);
     for (unsigned i = 0; i < SHM_IDS && err == -EINVAL; i++)
         if (shm.segment[i] && attached(shm.segment[i]))
             err = detach(shm.segment[i], at);
-    mutex_unlock(&shm.lock);
+    mutex_unlock(&shm_lock);
     return err;
 }
 
 int shm_stat(int id, bool by_index, bool any, struct shmid64_ds *out)
 {
-    mutex_lock(&shm.lock);
+    mutex_lock(&shm_lock);
     if (by_index)
         id = id >= 0 && id < SHM_IDS && shm.segment[id] ? shm.segment[id]->id : -1;
     struct segment *s = segment_of(id);
@@ -252,13 +252,13 @@ int shm_stat(int id, bool by_index, bool any, struct shmid64_ds *out)
         *out = s->ds;
         out->shm_nattch = attached(s);
     }
-    mutex_unlock(&shm.lock);
+    mutex_unlock(&shm_lock);
     return err ? err : id;
 }
 
 int shm_set(int id, const struct shmid64_ds *ds)
 {
-    mutex_lock(&shm.lock);
+    mutex_lock(&shm_lock);
     struct segment *s = segment_of(id);
     int err = !s ? -EINVAL : owned(s) ? 0 : -EPERM;
     if (!err) {
@@ -267,13 +267,13 @@ int shm_set(int id, const struct shmid64_ds *ds)
         s->ds.shm_perm.mode = (s->ds.shm_perm.mode & ~0777u) | (ds->shm_perm.mode & 0777);
         s->ds.shm_ctime = seconds();
     }
-    mutex_unlock(&shm.lock);
+    mutex_unlock(&shm_lock);
     return err;
 }
 
 int shm_remove(int id)
 {
-    mutex_lock(&shm.lock);
+    mutex_lock(&shm_lock);
     struct segment *s = segment_of(id);
     int err = !s ? -EINVAL : owned(s) ? 0 : -EPERM;
     if (!err) {
@@ -282,14 +282,14 @@ int shm_remove(int id)
         s->ds.shm_perm.key = IPC_PRIVATE;
         settle(s);
     }
-    mutex_unlock(&shm.lock);
+    mutex_unlock(&shm_lock);
     return err;
 }
 
 void shm_total(struct shm_totals *out)
 {
     *out = (struct shm_totals){.top = -1};
-    mutex_lock(&shm.lock);
+    mutex_lock(&shm_lock);
     for (int i = 0; i < SHM_IDS; i++) {
         const struct segment *s = shm.segment[i];
         if (!s)
@@ -299,5 +299,5 @@ void shm_total(struct shm_totals *out)
         out->pages += ALIGN_UP(s->ds.shm_segsz, PAGE_SIZE) >> PAGE_SHIFT;
         out->resident += s->v->cache.count;
     }
-    mutex_unlock(&shm.lock);
+    mutex_unlock(&shm_lock);
 }
