@@ -324,15 +324,19 @@ END
     serve 8443 -c map.json /usr/bin/python3 "$T/server.py" "$T"
     seq 20000 | sed 's/$/ abc/' >text
     python3 - "$PORT" >got <<'END' || fail "no TLS connection"
-import socket, ssl, sys, threading
-context = ssl.create_default_context(cafile="cert.pem")
-s = context.wrap_socket(socket.create_connection(("127.0.0.1", int(sys.argv[1])), 60), server_hostname="localhost")
-data = open("text", "rb").read()
-threading.Thread(target=lambda: s.sendall(data)).start()
-left = len(data)
-while left and (piece := s.recv(65536)):
-    sys.stdout.buffer.write(piece)
-    left -= len(piece)
+import asyncio, ssl, sys
+async def main():
+    context = ssl.create_default_context(cafile="cert.pem")
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(sys.argv[1]), ssl=context, server_hostname="localhost")
+    data = open("text", "rb").read()
+    sent = asyncio.create_task(send(writer, data)) # both ways at once, in one thread: SSL objects want that
+    sys.stdout.buffer.write(await asyncio.wait_for(reader.readexactly(len(data)), 60))
+    await sent
+    writer.close()
+async def send(writer, data):
+    writer.write(data)
+    await writer.drain()
+asyncio.run(main())
 END
     tr a-z A-Z <text | cmp -s - got || fail "the echo differs: $(wc -c <got) bytes"
     stop 143
