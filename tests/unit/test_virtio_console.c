@@ -404,8 +404,8 @@ int main(void)
         cmocka_unit_test(test_write_gathers), cmocka_unit_test(test_flow_control),
         cmocka_unit_test(test_drain),         cmocka_unit_test(test_read),
         cmocka_unit_test(test_eof),           cmocka_unit_test(test_hostile),
-        cmocka_unit_test(test_flood),         cmocka_unit_test(test_rng_silent),
-        cmocka_unit_test(test_lost_pieces),
+        cmocka_unit_test(test_flood),         cmocka_unit_test(test_lost_pieces),
+        cmocka_unit_test(test_rng_silent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
