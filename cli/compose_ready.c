@@ -113,9 +113,11 @@ static bool url_answers(const struct service *s, const struct lan *lan)
     const char *at = s->ready.url + strlen("http://"), *path = strchr(at, '/');
     char *host = path ? alloc_bytes(at, (size_t)(path - at)) : alloc_string(at);
     char *colon = strrchr(host, ':');
-    const char *port = colon && !strchr(colon, ']') ? colon + 1 : "80";
-    if (port != NULL && colon && !strchr(colon, ']'))
+    const char *port = "80";
+    if (colon && !strchr(colon, ']')) { /* not one of an IPv6 address */
         *colon = 0;
+        port = colon + 1;
+    }
     char *name =
         host[0] == '[' ? alloc_bytes(host + 1, strcspn(host + 1, "]")) : alloc_string(host);
     char *address = tenant_address(lan, name);

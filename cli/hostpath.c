@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -190,4 +191,15 @@ bool path_write(int dir, const char *name, const char *bytes, size_t n)
         unlinkat(dir, name, 0);
     errno = number;
     return ok;
+}
+
+int path_lock(const char *path, struct err *err)
+{
+    int fd = path_make_dirs(path) ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (fd >= 0 && flock(fd, LOCK_EX) == 0)
+        return fd;
+    err_errno(err, "lock", path);
+    if (fd >= 0)
+        close(fd);
+    return -1;
 }

@@ -38,6 +38,9 @@ bool path_names(const char *dir, const char *suffix, struct strlist *names, stru
 /* Creates the directory and what is missing above it, mode 0700. False: errno says why. */
 bool path_make_dirs(const char *path);
 
+/* The directory, made if need be, and locked (flock) until it is closed; waits. -1: see err. */
+int path_lock(const char *path, struct err *err);
+
 /* May something of ours be called that: 1 to `most` letters, digits, `.`, `_` or `-`, the first a
  * letter or digit? */
 bool path_name_ok(const char *name, size_t most);

@@ -69,15 +69,7 @@ static void base_sweep(const char *path, int base)
 static int base_lock(struct err *err)
 {
     char *path = store_dir(err);
-    int fd = -1;
-    if (path && path_make_dirs(path))
-        fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (path && (fd < 0 || flock(fd, LOCK_EX) < 0)) {
-        err_errno(err, "lock", path);
-        if (fd >= 0)
-            close(fd);
-        fd = -1;
-    }
+    int fd = path ? path_lock(path, err) : -1;
     if (fd >= 0)
         base_sweep(path, fd);
     free(path);

@@ -788,18 +788,21 @@ test_chosen_port() {
 
 # What the README says of instances.
 test_readme() {
+    local background=() pid
     prepare
     grep -E '^ops (run|instance) .*\bweb\b' "$E2E_TREE/README.md" | sed 's/ *#.*//; s/-p 8080/-p 0:8080/' >commands
     [ "$(wc -l <commands)" = 5 ] || fail "$(cat commands)"
     while read -r command; do
         case $command in
-        *logs* | *top*) $OPS ${command#ops } >follow 2>&1 & ;;
+        *logs* | *top*) $OPS ${command#ops } >follow 2>&1 & background+=($!) ;;
         *) ops ${command#ops } ;;
         esac
     done <commands
     want_status 143
     want_out 143
-    wait || fail "logs -f: $(cat follow)"
+    for pid in "${background[@]}"; do
+        wait "$pid" || fail "logs -f, or top: $(cat follow)"
+    done
     ops instance delete web
     nothing_left
 }
