@@ -4,7 +4,7 @@ CLI_SRC := $(sort $(wildcard cli/*.c))
 CLI_OBJ := $(CLI_SRC:%.c=$(O)/%.o)
 CLI_CFLAGS := -std=gnu11 -O2 -g $(WARN) -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Iinclude -Icli \
 	-DOPS_VERSION='"$(VERSION)"' -MMD -MP
-CLI_LIBS := -lelf -lcjson -lyaml -lext2fs -lcom_err
+CLI_LIBS := -lelf -lcjson -lyaml -lsodium -lext2fs -lcom_err
 
 $(O)/ops: $(CLI_OBJ)
 	$(call say,LD,$@)
@@ -16,3 +16,9 @@ $(O)/cli/%.o: cli/%.c
 	$(Q)$(CC) $(CLI_CFLAGS) -c -o $@ $<
 
 -include $(CLI_OBJ:.o=.d)
+
+# The recipes of `ops pkg`, beside the tool
+RECIPE_FILES := $(shell find pkg -type f)
+$(O)/recipes/.stamp: $(RECIPE_FILES)
+	$(call say,COPY,$(@D))
+	$(Q)rm -rf $(@D) && mkdir -p $(@D) && cp -r pkg/. $(@D)/ && touch $@
