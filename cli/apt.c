@@ -178,7 +178,7 @@ static int name_compare(const void *a, const void *b)
     return strcmp(((const struct apt_package *)a)->name, ((const struct apt_package *)b)->name);
 }
 
-static struct apt_package *list_find(const struct apt_list *l, const char *name)
+struct apt_package *apt_find(const struct apt_list *l, const char *name)
 {
     const struct apt_package key = {.name = (char *)name};
     return bsearch(&key, l->items, l->count, sizeof *l->items, name_compare);
@@ -191,6 +191,20 @@ static void field_take(char **field, const char *line, const char *name)
         *field = alloc_string(line + n);
 }
 
+/* "Depends: libc6 (>= 2.34), adduser | useradd": the names. */
+static void depends_take(struct strlist *names, const char *line)
+{
+    struct strlist parts = {0};
+    const char *colon = strchr(line, ':');
+    strlist_split(&parts, colon + 1, ",|");
+    for (size_t i = 0; i < parts.count; i++) {
+        char *name = parts.items[i] + strspn(parts.items[i], " ");
+        name[strcspn(name, " (:")] = 0;
+        strlist_add(names, name);
+    }
+    strlist_free(&parts);
+}
+
 /* What the signed index says, from the paragraphs of apt-cache show. */
 static void paragraphs_take(struct apt_list *l, char *text)
 {
@@ -200,11 +214,13 @@ static void paragraphs_take(struct apt_list *l, char *text)
         if (next)
             *next++ = 0;
         if (strncmp(line, "Package: ", 9) == 0) {
-            at = list_find(l, line + 9);
+            at = apt_find(l, line + 9);
         } else if (at) {
             field_take(&at->version, line, "Version: ");
             field_take(&at->section, line, "Section: ");
             field_take(&at->digest, line, "SHA256: ");
+            if (strncmp(line, "Depends: ", 9) == 0 || strncmp(line, "Pre-Depends: ", 13) == 0)
+                depends_take(&at->depends, line);
         }
     }
 }
@@ -295,6 +311,7 @@ static void package_free(struct apt_package *p)
     free(p->section);
     free(p->file);
     free(p->digest);
+    strlist_free(&p->depends);
 }
 
 void apt_list_remove(struct apt_list *l, size_t i)

@@ -20,6 +20,7 @@ struct apt_package {
     char *file;   /* what apt calls it */
     char *digest; /* SHA-256, hexadecimal */
     uint64_t size;
+    struct strlist depends; /* names, alternatives among them */
 };
 
 struct apt_list {
@@ -49,6 +50,9 @@ bool apt_closure(const struct apt *a, const struct strlist *names, struct apt_li
 /* Gets the files, where they are not there yet; their paths are added to `files`. */
 bool apt_fetch(const struct apt *a, const struct apt_list *l, struct strlist *files,
                struct err *err);
+
+/* NULL: it is not in the list of apt_closure(). */
+struct apt_package *apt_find(const struct apt_list *l, const char *name);
 
 /* Takes one away from the list. */
 void apt_list_remove(struct apt_list *l, size_t i);

@@ -32,15 +32,31 @@ static bool is_pattern(const char *name)
     return strpbrk(name, "*?[") != NULL;
 }
 
-/* A library, or one that the recipe names. */
-static bool package_wanted(const struct recipe *r, const struct apt_package *p)
+static bool is_library(const struct apt_package *p)
 {
-    const char *section = strrchr(p->section, '/');
-    section = section ? section + 1 : p->section;
-    for (size_t i = 0; i < r->packages.count; i++)
-        if (fnmatch(r->packages.items[i], p->name, 0) == 0)
-            return true;
+    const char *slash = strrchr(p->section, '/'), *section = slash ? slash + 1 : p->section;
     return strcmp(section, "libs") == 0 || strcmp(section, "oldlibs") == 0;
+}
+
+static bool matches(const struct strlist *patterns, const char *name)
+{
+    for (size_t i = 0; i < patterns->count; i++)
+        if (fnmatch(patterns->items[i], name, 0) == 0)
+            return true;
+    return false;
+}
+
+/* Marks the package, and the libraries it depends on. What a maintainer's script needs is none. */
+static void package_want(const struct recipe *r, const struct apt_list *l, size_t i, bool *wanted)
+{
+    if (wanted[i] || matches(&r->without, l->items[i].name))
+        return;
+    wanted[i] = true;
+    for (size_t d = 0; d < l->items[i].depends.count; d++) {
+        const struct apt_package *p = apt_find(l, l->items[i].depends.items[d]);
+        if (p && is_library(p))
+            package_want(r, l, (size_t)(p - l->items), wanted);
+    }
 }
 
 /* What is fetched for the recipe. */
@@ -51,10 +67,14 @@ static bool packages_settle(const struct recipe *r, const struct apt *a, struct 
     for (size_t i = 0; i < r->packages.count; i++)
         if (!is_pattern(r->packages.items[i]))
             strlist_add(&names, r->packages.items[i]);
-    bool ok = apt_closure(a, &names, l, err);
+    bool ok = apt_closure(a, &names, l, err), *wanted = alloc_zero(l->count + 1);
+    for (size_t i = 0; ok && i < l->count; i++)
+        if (matches(&r->packages, l->items[i].name))
+            package_want(r, l, i, wanted);
     for (size_t i = ok ? l->count : 0; i-- > 0;)
-        if (!package_wanted(r, &l->items[i]))
+        if (!wanted[i])
             apt_list_remove(l, i);
+    free(wanted);
     strlist_free(&names);
     return ok;
 }

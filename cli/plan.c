@@ -12,6 +12,7 @@
 #include "alloc.h"
 #include "hostpath.h"
 #include "ops/exit.h"
+#include "package_code.h"
 #include "runtimes.h"
 #include "script.h"
 #include "sysfiles.h"
@@ -156,6 +157,18 @@ static bool map_add(struct plan *p, const char *pattern, const char *guest, stru
     return ok;
 }
 
+/* Code of the user for a package that runs such. */
+static bool code_add(struct plan *p, struct err *err)
+{
+    bool taken;
+    size_t own = p->package->args.count;
+    if (!package_code(&p->tree, p->config->code_dir, &p->manifest.arg, own, &taken, err))
+        return false;
+    if (taken && strcmp(config_origin(p->config, "Cwd"), "default") == 0)
+        p->manifest.cwd = p->config->code_dir;
+    return true;
+}
+
 static bool files_add(struct plan *p, const struct request *r, struct err *err)
 {
     const struct strlist none = {0}; /* --dns goes to the kernel, which tells them */
@@ -167,6 +180,8 @@ static bool files_add(struct plan *p, const struct request *r, struct err *err)
     if (!sysfiles_add_dirs(&p->tree, err) || !program_add(p, err))
         return false;
     if (p->package && !rootdir_add(&p->package->root, &p->tree, p->package->label, err))
+        return false;
+    if (p->package && p->config->code_dir && !code_add(p, err))
         return false;
     p->tree.exclude = &p->config->exclude;
     if (!p->config->no_system_files && (!sysfiles_add(&p->tree, &p->deps, &s, err) ||

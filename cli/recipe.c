@@ -51,7 +51,7 @@ static bool member_take(struct recipe *r, cJSON *object, const cJSON *m)
         const char *name;
         struct strlist *list;
     } lists[] = {
-        {"Packages", &r->packages}, {"Keep", &r->keep}, {"Drop", &r->drop}, {"Ports", &r->ports}};
+        {"Packages", &r->packages}, {"Without", &r->without}, {"Keep", &r->keep}, {"Drop", &r->drop}, {"Ports", &r->ports}};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
         if (strcmp(m->string, lists[i].name) == 0)
             return texts_take(m, lists[i].list);
@@ -120,6 +120,7 @@ void recipe_free(struct recipe *r)
     free(r->name);
     free(r->dir);
     strlist_free(&r->packages);
+    strlist_free(&r->without);
     strlist_free(&r->keep);
     strlist_free(&r->drop);
     strlist_free(&r->ports);

@@ -9,6 +9,7 @@
  * The keys of recipe.json:
  *   Packages  the distribution's packages, the first gives the version. One with a pattern means
  *             those of that name that the others depend on; libraries are added by themselves.
+ *   Without   patterns of libraries' packages that are not fetched
  *   Keep      patterns of files that stay, beside the program and the libraries it needs; `*` also
  *             matches slashes. What shared objects among them need stays, too.
  *   Drop      patterns of files that do not stay, unless they are needed
@@ -27,7 +28,7 @@
 struct recipe {
     char *name;
     char *dir;
-    struct strlist packages, keep, drop, ports;
+    struct strlist packages, without, keep, drop, ports;
     struct strlist links; /* pairs: path, target */
     cJSON *manifest;
 };
