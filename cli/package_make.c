@@ -165,7 +165,7 @@ static bool version_check(const struct recipe *r, const char *version, const cha
     return false;
 }
 
-bool package_make(const struct recipe *r, const char *wanted, char **dir, struct err *err)
+bool package_make(struct recipe *r, const char *wanted, char **dir, struct err *err)
 {
     struct hold hold;
     struct apt apt;

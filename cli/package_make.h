@@ -17,7 +17,7 @@
 /* Makes the package and puts it into the store: *dir, freed with free(). `version` (NULL: any) is
  * the one that is wanted. Says on stderr what it does if that is a terminal. Errors: the
  * distribution has no such package or another version; no network. */
-bool package_make(const struct recipe *r, const char *version, char **dir, struct err *err);
+bool package_make(struct recipe *r, const char *version, char **dir, struct err *err);
 
 /* The version that the distribution has now and, in `origin`, what the package would be made of;
  * freed with free() and cJSON_Delete(). */

@@ -7,7 +7,6 @@
 
 #include <fcntl.h>
 #include <fnmatch.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -22,7 +21,7 @@
 #include "rootdir.h"
 
 struct selection {
-    const struct recipe *recipe;
+    struct recipe *recipe;
     struct rootdir root;
     struct timespec newest; /* of the distribution's files: the time of ours */
     struct strlist own;     /* paths of the overlay and of links: all stay */
@@ -214,9 +213,24 @@ static bool patterns_take(struct selection *s, struct deps *d)
     return ok;
 }
 
+/* The program may be a pattern, since its path has a version in it: the manifest gets the path. */
+static void program_settle(struct selection *s)
+{
+    const char *pattern = recipe_text(s->recipe, "Program");
+    const struct mtree *m = &s->root.files;
+    for (size_t i = 0; i < m->count; i++)
+        if (m->entries[i].kind != TREE_DIR &&
+            fnmatch(pattern, m->entries[i].path, FNM_PATHNAME) == 0) {
+            cJSON *path = cJSON_CreateString(m->entries[i].path);
+            cJSON_ReplaceItemInObjectCaseSensitive(s->recipe->manifest, "Program", path);
+            return;
+        }
+}
+
 static bool needed_take(struct selection *s)
 {
     struct deps d = {.root = &s->root};
+    program_settle(s);
     const char *program = recipe_text(s->recipe, "Program");
     bool ok = rootdir_take(&s->root, program) ||
               err_set(s->err, OPS_EXIT_FAILED, NULL, "the packages of %s have no file %s",
@@ -224,8 +238,6 @@ static bool needed_take(struct selection *s)
     ok = ok && deps_program(&d, program, NULL, s->err) && patterns_take(s, &d);
     for (size_t i = 0; ok && d.libc_dir && i < 2; i++) /* glibc opens these when it needs them */
         ok = deps_optional(&d, i ? "libgcc_s.so.1" : "libnss_dns.so.2", "", s->err);
-    for (size_t i = 0; ok && i < d.missing.count; i++)
-        fprintf(stderr, "ops: %s: %s\n", s->recipe->name, d.missing.items[i]);
     deps_free(&d);
     return ok;
 }
@@ -271,7 +283,7 @@ static bool rest_remove(struct selection *s)
     return ok;
 }
 
-bool package_select(const struct recipe *r, const char *dir, struct err *err)
+bool package_select(struct recipe *r, const char *dir, struct err *err)
 {
     struct selection s = {.recipe = r, .err = err};
     char *root = path_join(dir, PACKAGE_ROOT), *list = path_join(dir, PACKAGE_LIST);

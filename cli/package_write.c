@@ -148,6 +148,13 @@ static void texts_add(cJSON *o, const char *name, const struct strlist *l)
         cJSON_AddItemToArray(list, cJSON_CreateString(l->items[i]));
 }
 
+static void size_add(cJSON *o, const char *name, uint64_t bytes)
+{
+    char *size = alloc_printf("%lluM", (unsigned long long)((bytes + (1 << 20) - 1) >> 20));
+    cJSON_AddStringToObject(o, name, size);
+    free(size);
+}
+
 static cJSON *manifest_object(const struct plan *p, const char *version)
 {
     const struct config *c = p->config;
@@ -166,11 +173,10 @@ static cJSON *manifest_object(const struct plan *p, const char *version)
         cJSON_AddNumberToObject(o, "Uid", (double)c->uid);
         cJSON_AddNumberToObject(o, "Gid", (double)c->gid);
     }
-    if (c->memory) {
-        char *size = alloc_printf("%lluM", (unsigned long long)(c->memory >> 20));
-        cJSON_AddStringToObject(cJSON_AddObjectToObject(o, "RunConfig"), "Memory", size);
-        free(size);
-    }
+    if (c->memory)
+        size_add(cJSON_AddObjectToObject(o, "RunConfig"), "Memory", c->memory);
+    if (c->volume_size)
+        size_add(o, "BaseVolumeSz", c->volume_size);
     cJSON_AddStringToObject(o, "Version", version);
     return o;
 }

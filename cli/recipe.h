@@ -15,7 +15,8 @@
  *   Drop      patterns of files that do not stay, unless they are needed
  *   Links     {"/path": "target"}: symlinks that a maintainer's script would have made
  *   Ports     what it listens on
- *   Manifest  the configuration (config.h) of the package, its Args from argv[0]
+ *   Manifest  the configuration (config.h) of the package, its Args from argv[0]; its Program may
+ *             be a pattern
  */
 #pragma once
 
