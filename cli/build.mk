@@ -10,9 +10,19 @@ $(O)/ops: $(CLI_OBJ)
 	$(call say,LD,$@)
 	$(Q)$(CC) -o $@ $^ $(CLI_LIBS)
 
+# The one process that touches foreign bytes: libcurl and libarchive are linked into it alone.
+IMPORT_SRC := $(sort $(wildcard cli/import/*.c))
+IMPORT_BASE := alloc buf digest err hostpath json mtree mtree_read nearest options strlist
+IMPORT_OBJ := $(IMPORT_SRC:%.c=$(O)/%.o) $(IMPORT_BASE:%=$(O)/cli/%.o)
+IMPORT_LIBS := -lcurl -larchive -lz -lsodium -lcjson
+
+$(O)/ops-import: $(IMPORT_OBJ)
+	$(call say,LD,$@)
+	$(Q)$(CC) -o $@ $^ $(IMPORT_LIBS)
+
 $(O)/cli/%.o: cli/%.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(CLI_CFLAGS) -c -o $@ $<
 
--include $(CLI_OBJ:.o=.d)
+-include $(CLI_OBJ:.o=.d) $(IMPORT_OBJ:.o=.d)
