@@ -7,7 +7,8 @@
  * A directory that it fills has sysroot/ (which becomes the root filesystem), sysroot.mtree
  * (mtree.h), and for images package.manifest and README.md. Errors go to stderr as those of
  * `ops` do: one line `ops: ...`, perhaps one `hint: ...`, and the exit status. Results that a
- * command prints on stdout are said at its function.
+ * command prints on stdout are said at its function. To the descriptor of --status go lines
+ * "progress BYTES TOTAL NAME" (TOTAL 0: unknown).
  */
 #pragma once
 
@@ -19,16 +20,17 @@
 
 struct import_options {
     const char *max_bytes, *max_entries, *max_ratio;
-    const char *sha256, *limit, *entrypoint, *platform, *status;
-    const char *stall;
-    bool resume, insecure, offline;
+    const char *sha256, *limit, *entrypoint, *platform, *status, *stall;
+    bool resume, insecure;
 };
 
 struct import {
     struct import_options options;
     struct budget budget;
-    char **words; /* behind the command's name */
-    int dir_fd;   /* words[0], once import_begin() opened it; -1 */
+    char **words;   /* behind the command's name */
+    unsigned stall; /* seconds; 0: as it is by default */
+    int status;     /* descriptor for progress, -1: none */
+    int dir_fd;     /* words[0], once import_begin() opened it; -1 */
 };
 
 /* tar DIR FILE...: the files' content, one over the other, is sysroot/. */
@@ -41,6 +43,12 @@ bool import_archive(struct import *i, struct err *err);
 /* deb DIR FILE...: packages of Debian become sysroot/; prints their control paragraphs, with an
  * empty line behind each. */
 bool import_deb(struct import *i, struct err *err);
+
+/* fetch URL FILE: see import_fetch.c. */
+bool import_fetch(struct import *i, struct err *err);
+
+/* oci DIR REFERENCE: a container image becomes a package; see reference.h and image_package.h. */
+bool import_oci(struct import *i, struct err *err);
 
 /* Opens the directory and confines this process (jail.h) to it, what else is writable (NULL:
  * nothing) and the inputs. */

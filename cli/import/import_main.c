@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <locale.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -25,6 +26,14 @@ static const struct option rows[] = {
     {"max-entries", 0, OPTION_TEXT, AT(max_entries), "N", "how many files may be in them", NULL},
     {"max-ratio", 0, OPTION_TEXT, AT(max_ratio), "N",
      "how many times its own size an archive may unpack to", NULL},
+    {"entrypoint", 0, OPTION_TEXT, AT(entrypoint), "PROGRAM", "what an image starts", NULL},
+    {"insecure", 0, OPTION_FLAG, AT(insecure), NULL, "a registry without encryption", NULL},
+    {"limit", 0, OPTION_TEXT, AT(limit), "BYTES", "what may be fetched", NULL},
+    {"platform", 0, OPTION_TEXT, AT(platform), "OS/CPU", "of an image (linux/amd64)", NULL},
+    {"resume", 0, OPTION_FLAG, AT(resume), NULL, "go on where an earlier fetch broke off", NULL},
+    {"sha256", 0, OPTION_TEXT, AT(sha256), "HEX", "what the fetched file must have", NULL},
+    {"stall", 0, OPTION_TEXT, AT(stall), "SECONDS", "how long a server may be silent", NULL},
+    {"status", 0, OPTION_TEXT, AT(status), "FD", "a descriptor for progress", NULL},
 };
 static const struct option_table options = {rows, sizeof rows / sizeof rows[0]};
 
@@ -32,8 +41,8 @@ static const struct {
     const char *name, *usage;
     bool (*run)(struct import *i, struct err *err);
 } commands[] = {
-    {"archive", "archive DIR FILE", import_archive},
-    {"deb", "deb DIR FILE...", import_deb},
+    {"archive", "archive DIR FILE", import_archive}, {"deb", "deb DIR FILE...", import_deb},
+    {"fetch", "fetch URL FILE", import_fetch},       {"oci", "oci DIR REFERENCE", import_oci},
     {"tar", "tar DIR FILE...", import_tar},
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
@@ -60,14 +69,20 @@ static bool number(const char *option, const char *text, uint64_t *value, struct
     return true;
 }
 
-static bool budget_read(struct import *i, struct err *err)
+static bool numbers_read(struct import *i, struct err *err)
 {
     const struct import_options *o = &i->options;
+    uint64_t stall = 0, status = 0;
     i->budget =
         (struct budget){.bytes = BUDGET_BYTES, .entries = BUDGET_ENTRIES, .ratio = BUDGET_RATIO};
-    return number("max-bytes", o->max_bytes, &i->budget.bytes, err) &&
-           number("max-entries", o->max_entries, &i->budget.entries, err) &&
-           number("max-ratio", o->max_ratio, &i->budget.ratio, err);
+    bool ok = number("max-bytes", o->max_bytes, &i->budget.bytes, err) &&
+              number("limit", o->limit, &i->budget.bytes, err) &&
+              number("max-entries", o->max_entries, &i->budget.entries, err) &&
+              number("max-ratio", o->max_ratio, &i->budget.ratio, err) &&
+              number("stall", o->stall, &stall, err) && number("status", o->status, &status, err);
+    i->stall = (unsigned)(stall < 86400 ? stall : 86400);
+    i->status = status && status < INT_MAX ? (int)status : -1;
+    return ok;
 }
 
 /* Options may stand anywhere; what is left is words, without the command's name. */
@@ -111,7 +126,7 @@ static bool dispatch(struct import *i, char **argv, struct err *err)
         ok = err_set(err, OPS_EXIT_USAGE, NULL, "usage: ops-import %s", commands[n].usage);
     else if (ok) {
         i->words = words.items;
-        ok = budget_read(i, err) && commands[n].run(i, err);
+        ok = numbers_read(i, err) && commands[n].run(i, err);
     }
     strlist_free(&words);
     return ok;
