@@ -50,8 +50,7 @@ void digest_text(const unsigned char digest[DIGEST_SIZE], char text[DIGEST_TEXT]
 bool digest_parse(const char *text, unsigned char digest[DIGEST_SIZE])
 {
     size_t n;
-    return strlen(text) == DIGEST_TEXT - 1 &&
-           strspn(text, "0123456789abcdef") == DIGEST_TEXT - 1 &&
+    return strlen(text) == DIGEST_TEXT - 1 && strspn(text, "0123456789abcdef") == DIGEST_TEXT - 1 &&
            sodium_hex2bin(digest, DIGEST_SIZE, text, DIGEST_TEXT - 1, NULL, &n, NULL) == 0 &&
            n == DIGEST_SIZE;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Runs ops-import: see import.h. What it prints on a line that begins with a colon is progress. */
+/* Runs ops-import: see import.h; what it prints, import/import.h says. */
 #include "import.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,21 +15,44 @@ struct talk {
     struct hold *hold;
     struct err *err;
     struct buf said;
-    char *last; /* line, NULL: none */
+    char *fault, *hint; /* NULL: none */
 };
+
+/* "progress 1048576 4194304 nginx.deb"; an unknown total is 0. */
+static void progress_take(struct talk *t, const char *line)
+{
+    unsigned long long bytes, total;
+    char text[128], name[80] = "";
+    if (sscanf(line, "progress %llu %llu %79[^\n]", &bytes, &total, name) < 2)
+        return;
+    if (total)
+        snprintf(text, sizeof text, "%s: %llu %%", name, bytes * 100 / total);
+    else
+        snprintf(text, sizeof text, "%s: %llu MiB", name, bytes >> 20);
+    hold_note(t->hold, text);
+}
+
+static void text_replace(char **to, const char *text)
+{
+    free(*to);
+    *to = alloc_string(text);
+}
 
 static bool line_take(void *context, char *line)
 {
     struct talk *t = context;
     if (!hold_step(t->hold, 0, 0, t->err))
         return false;
-    if (line && line[0] == ':') {
-        hold_note(t->hold, line + 1);
-    } else if (line) {
+    if (!line)
+        return true;
+    if (strncmp(line, "progress ", 9) == 0)
+        progress_take(t, line);
+    else if (strncmp(line, "ops: ", 5) == 0)
+        text_replace(&t->fault, line + 5);
+    else if (strncmp(line, "hint: ", 6) == 0)
+        text_replace(&t->hint, line + 6);
+    else
         buf_addf(&t->said, "%s\n", line);
-        free(t->last);
-        t->last = alloc_string(line);
-    }
     return true;
 }
 
@@ -41,16 +65,19 @@ bool import_run(const struct strlist *words, struct hold *h, struct buf *said, s
     if (!tool)
         return false;
     strlist_add(&argv, tool);
+    strlist_add(&argv, "--status");
+    strlist_add(&argv, "1");
     strlist_add_all(&argv, words);
     bool ok = child_lines(&argv, line_take, &t, &status, err) && status >= 0;
     if (ok && status != 0)
-        ok = err_set(err, OPS_EXIT_FAILED, NULL, "%s", t.last ? t.last : "ops-import failed");
+        ok = err_set(err, status, t.hint, "%s", t.fault ? t.fault : "ops-import failed");
     if (ok && said)
         *said = t.said;
     else
         buf_free(&t.said);
     strlist_free(&argv);
-    free(t.last);
+    free(t.fault);
+    free(t.hint);
     free(tool);
     return ok;
 }

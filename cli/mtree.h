@@ -28,7 +28,7 @@ struct mtree_xattr {
 struct mtree_entry {
     char *path; /* "/usr/bin/x", normal; "/" is the root */
     enum tree_kind kind;
-    unsigned mode; /* 07777 */
+    unsigned mode;  /* 07777 */
     unsigned nlink; /* TREE_FILE: its names in this list; 1 for all else */
     uint32_t uid, gid;
     uint64_t size; /* TREE_FILE alone, as is sha256 */
@@ -46,8 +46,8 @@ struct mtree {
     size_t count;
 };
 
-/* Reads a file. It may come from anywhere: text that mtree_write() would not write, out of order,
- * with a path twice or below what is no directory, is an error with its line. Freed with
+/* Reads a file. It may come from anywhere: a path twice, out of order or below what is no
+ * directory, a keyword that is missing, unknown or misplaced are errors with their line. Freed with
  * mtree_free(), also after a failure. */
 bool mtree_read(struct mtree *m, const char *path, struct err *err);
 
@@ -67,7 +67,8 @@ bool mtree_verify(const struct mtree *m, const char *root, struct strlist *fault
 /* The mode of a file on disk: no set-id or sticky bit, and its owner may read and change it. */
 unsigned mtree_disk_mode(enum tree_kind kind, unsigned mode);
 
-/* `text` with everything but printing ASCII without space, #, = and \ as \ooo. Freed with free(). */
+/* `text` with everything but printing ASCII without space, #, = and \ as \ooo. Freed with free().
+ */
 char *mtree_escape(const char *text);
 
 void mtree_entry_free(struct mtree_entry *e);
