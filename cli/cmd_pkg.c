@@ -9,6 +9,7 @@
 #include "alloc.h"
 #include "cmd_run.h"
 #include "command.h"
+#include "container.h"
 #include "hostpath.h"
 #include "launch.h"
 #include "ops/exit.h"
@@ -163,8 +164,9 @@ static bool get_run(const struct verb_request *r, char **operands, size_t count,
     bool ok = true;
     (void)r, (void)status;
     for (size_t i = 0; ok && i < count; i++) {
-        bool made;
-        char *dir = package_get(operands[i], &made, err);
+        bool made = true;
+        char *dir = container_is(operands[i]) ? container_get(operands[i], NULL, true, err)
+                                              : package_get(operands[i], &made, err);
         ok = dir != NULL;
         if (ok)
             printf("%s\t%s\n", path_basename(dir), made ? "made" : "unchanged");

@@ -37,7 +37,9 @@ bool package_settings(struct package *p, struct config *c, struct err *err)
                      "%s has no program", p->label);
     if (!ok)
         return false;
-    p->program = alloc_string(c->program);
+    if (p->entrypoint)
+        strlist_free(&c->args);
+    p->program = alloc_string(p->entrypoint ? p->entrypoint : c->program);
     p->args = c->args;
     c->args = (struct strlist){0};
     config_drop_origin(c, "Args");
@@ -67,6 +69,7 @@ void package_close(struct package *p)
 {
     free(p->dir);
     free(p->label);
+    free(p->entrypoint);
     free(p->program);
     strlist_free(&p->args);
     rootdir_free(&p->root);

@@ -28,6 +28,7 @@ struct package {
     struct rootdir root;
     char *program;       /* in the guest */
     struct strlist args; /* from argv[0] */
+    char *entrypoint;    /* what it starts instead of those; NULL: nothing */
 };
 
 /* Opens the package in the directory `dir`. Freed with package_close(), also after a failure. */

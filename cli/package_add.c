@@ -88,10 +88,12 @@ char *package_add(const char *source, const char *name, const char *version, str
     char *called = name ? alloc_string(name) : NULL, *dir = NULL;
     char *is = version ? alloc_string(version) : NULL;
     bool ok = stat(source, &st) == 0 || err_errno(err, "open", source);
-    if (ok && package_draft_make(&draft, err) && unpack(source, &draft, err) &&
+    char *store = ok ? package_store_dir(err) : NULL;
+    if (store && package_draft_make(&draft, store, err) && unpack(source, &draft, err) &&
         draft_check(draft.dir, err) && name_settle(source, draft.dir, &called, &is, err))
         package_draft_keep(&draft, called, is, &dir, err);
     package_draft_drop(&draft);
+    free(store);
     free(called);
     free(is);
     return dir;

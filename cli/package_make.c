@@ -172,7 +172,7 @@ bool package_make(struct recipe *r, const char *wanted, char **dir, struct err *
     struct apt_list list = {0};
     struct strlist files = {0};
     struct package_draft draft = {.fd = -1};
-    char *version = NULL;
+    char *version = NULL, *store = NULL;
     cJSON *origin = NULL;
     hold_begin(&hold);
     bool ok = apt_open(&apt, &hold, err) && look_up(r, &apt, true, &list, err);
@@ -180,7 +180,8 @@ bool package_make(struct recipe *r, const char *wanted, char **dir, struct err *
         version = version_of(r, &list);
         origin = origin_object(r, &list);
         ok = version_check(r, version, wanted, err) && apt_fetch(&apt, &list, &files, err) &&
-             package_draft_make(&draft, err) && unpack(&draft, &files, &hold, err) &&
+             (store = package_store_dir(err)) &&
+             package_draft_make(&draft, store, err) && unpack(&draft, &files, &hold, err) &&
              package_select(r, draft.dir, err) && papers_write(r, &draft, version, origin, err) &&
              package_draft_keep(&draft, r->name, version, dir, err);
     }
@@ -191,6 +192,7 @@ bool package_make(struct recipe *r, const char *wanted, char **dir, struct err *
     strlist_free(&files);
     cJSON_Delete(origin);
     free(version);
+    free(store);
     return ok;
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "container.h"
 #include "nearest.h"
 #include "ops/exit.h"
 #include "package_make.h"
@@ -16,12 +17,7 @@
 
 bool package_ref_is(const char *word)
 {
-    static const char *const starts[] = {REF_PACKAGE, "oci:", "oci-archive:", "docker-archive:",
-                                         "docker://"};
-    for (size_t i = 0; i < sizeof starts / sizeof starts[0]; i++)
-        if (strncmp(word, starts[i], strlen(starts[i])) == 0)
-            return true;
-    return false;
+    return strncmp(word, REF_PACKAGE, strlen(REF_PACKAGE)) == 0 || container_is(word);
 }
 
 static bool unknown(const char *name, struct err *err)
@@ -63,21 +59,39 @@ char *package_get(const char *word, bool *made, struct err *err)
     return dir;
 }
 
-bool package_ref_open(struct package *p, const char *word, struct err *err)
+static bool container_open(struct package *p, const char *word, const char *entrypoint,
+                           struct err *err)
+{
+    char *dir = container_get(word, entrypoint, false, err);
+    char *label = alloc_printf("the image %s", word);
+    bool ok = dir && package_open(p, dir, label, err);
+    free(label);
+    free(dir);
+    return ok;
+}
+
+static bool stored_open(struct package *p, const char *word, const char *entrypoint,
+                        struct err *err)
 {
     bool made;
-    *p = (struct package){0};
-    if (strncmp(word, REF_PACKAGE, strlen(REF_PACKAGE)) != 0)
-        return err_set(err, OPS_EXIT_FAILED, NULL, "%s: container images are not read yet", word);
-    char *dir = package_get(word + strlen(REF_PACKAGE), &made, err), *name, *version;
+    char *dir = package_get(word, &made, err), *name, *version;
     if (!dir)
         return false;
     package_split(dir, &name, &version);
     char *label = alloc_printf("the package %s", name);
     bool ok = package_open(p, dir, label, err);
+    if (ok && entrypoint)
+        p->entrypoint = alloc_string(entrypoint);
     free(label);
     free(version);
     free(name);
     free(dir);
     return ok;
+}
+
+bool package_ref_open(struct package *p, const char *word, const char *entrypoint, struct err *err)
+{
+    *p = (struct package){0};
+    return container_is(word) ? container_open(p, word, entrypoint, err)
+                              : stored_open(p, word + strlen(REF_PACKAGE), entrypoint, err);
 }

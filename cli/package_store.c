@@ -21,7 +21,7 @@
 #define DRAFT     ".new-" /* begins the name of a draft */
 #define GONE      ".old-" /* and of what is being deleted */
 
-static char *store_dir(struct err *err)
+char *package_store_dir(struct err *err)
 {
     return path_user("XDG_DATA_HOME", ".local/share", "ops/packages", err);
 }
@@ -59,7 +59,7 @@ void package_split(const char *dir, char **name, char **version)
 
 bool package_store_names(struct strlist *names, struct err *err)
 {
-    char *dir = store_dir(err);
+    char *dir = package_store_dir(err);
     bool ok = dir && path_names(dir, "", names, err);
     free(dir);
     return ok;
@@ -84,7 +84,7 @@ bool package_store_find(const char *name, const char *version, char **dir, struc
 {
     struct strlist names = {0};
     *dir = NULL;
-    char *store = store_dir(err);
+    char *store = package_store_dir(err);
     bool ok = store && path_names(store, "", &names, err);
     const char *found = ok ? newest(&names, name, version) : NULL;
     if (found)
@@ -144,10 +144,10 @@ static void leftovers_sweep(int store)
         closedir(d);
 }
 
-bool package_draft_make(struct package_draft *d, struct err *err)
+bool package_draft_make(struct package_draft *d, const char *store, struct err *err)
 {
-    *d = (struct package_draft){.fd = -1, .store = store_dir(err)};
-    int lock = d->store ? path_lock(d->store, err) : -1;
+    *d = (struct package_draft){.fd = -1, .store = alloc_string(store)};
+    int lock = path_lock(store, err);
     if (lock < 0)
         return false;
     leftovers_sweep(lock);
@@ -215,7 +215,7 @@ bool package_draft_keep(struct package_draft *d, const char *name, const char *v
 
 bool package_store_delete(const char *word, struct err *err)
 {
-    char *dir = package_store_need(word, err), *store = dir ? store_dir(err) : NULL;
+    char *dir = package_store_need(word, err), *store = dir ? package_store_dir(err) : NULL;
     int lock = store ? path_lock(store, err) : -1;
     bool ok = lock >= 0 && (entry_remove(lock, path_basename(dir)) || err_errno(err, "delete", dir));
     if (lock >= 0)

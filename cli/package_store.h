@@ -34,8 +34,11 @@ bool package_store_names(struct strlist *names, struct err *err);
 /* "nginx" and "1.22.1" of .../nginx_1.22.1; freed with free(). */
 void package_split(const char *dir, char **name, char **version);
 
-/* A new draft; ended by package_draft_drop(), which does nothing after it was kept. */
-bool package_draft_make(struct package_draft *d, struct err *err);
+/* Where packages are; freed with free(). */
+char *package_store_dir(struct err *err);
+
+/* A new draft in the directory `store`; ended by package_draft_drop(), which does nothing after it was kept. */
+bool package_draft_make(struct package_draft *d, const char *store, struct err *err);
 void package_draft_drop(struct package_draft *d);
 
 /* Puts it into the store, replacing one of that name and version; *dir is where, freed with free()

@@ -203,11 +203,13 @@ bool package_write(const struct plan *p, const char *name, const char *version, 
                    struct err *err)
 {
     struct writer w = {.root = -1, .entries = tree_entries(&p->tree), .err = err};
-    struct package_draft draft;
+    struct package_draft draft = {.fd = -1};
+    char *store = package_store_dir(err);
     hold_begin(&w.hold);
-    bool ok = package_draft_make(&draft, err) && draft_fill(&w, p, &draft, version) &&
+    bool ok = store && package_draft_make(&draft, store, err) && draft_fill(&w, p, &draft, version) &&
               package_draft_keep(&draft, name, version, dir, err);
     package_draft_drop(&draft);
+    free(store);
     hold_end(&w.hold);
     if (w.root >= 0)
         close(w.root);

@@ -90,16 +90,8 @@ static bool package_load(struct request *r, struct err *err)
     if (!word || !package_ref_is(word))
         return true;
     r->package = alloc_zero(sizeof *r->package);
-    if (!package_ref_open(r->package, word, err) ||
-        !package_settings(r->package, &r->settings, err))
-        return false;
-    if (r->entrypoint) {
-        free(r->package->program);
-        r->package->program = alloc_string(r->entrypoint);
-        strlist_free(&r->package->args);
-        strlist_add(&r->package->args, path_basename(r->entrypoint));
-    }
-    return true;
+    return package_ref_open(r->package, word, r->entrypoint, err) &&
+           package_settings(r->package, &r->settings, err);
 }
 
 struct environment {
