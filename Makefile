@@ -22,7 +22,7 @@ endif
 WARN := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes
 VERSION := 0.1.0
 
-all: $(O)/ops $(O)/ops-import $(O)/kernel.elf ## build the tool and the kernel
+all: $(O)/ops $(O)/ops-import $(O)/kernel.elf $(O)/recipes/.stamp ## build the tool and the kernel
 
 include kernel/build.mk
 include cli/build.mk

@@ -26,3 +26,9 @@ $(O)/cli/%.o: cli/%.c
 	$(Q)$(CC) $(CLI_CFLAGS) -c -o $@ $<
 
 -include $(CLI_OBJ:.o=.d) $(IMPORT_OBJ:.o=.d)
+
+# The recipes of `ops pkg`, beside the tool
+RECIPE_FILES := $(shell find pkg -type f)
+$(O)/recipes/.stamp: $(RECIPE_FILES)
+	$(call say,COPY,$(@D))
+	$(Q)rm -rf $(@D) && mkdir -p $(@D) && cp -r pkg/. $(@D)/ && touch $@

@@ -141,6 +141,8 @@ const struct key config_keys[] = {
     REFUSED("Boot", NANOS),
     NOTED("BuildDir", "nothing is left in a work directory"),
     NOTED("CloudConfig", CLOUD),
+    {"CodeDir", KEY_TEXT, AT(code_dir), NULL, NULL, MARK_OURS,
+     "of a package: where code that an argument names is put"},
     {"Cwd", KEY_TEXT, AT(cwd), NULL, NULL, MARK_OURS, NULL},
     {"Debugflags", KEY_FLAGS, AT(trace), NULL, NULL, MARK_BETTER,
      "\"trace\" and \"debugsyscalls\" show decoded calls"},

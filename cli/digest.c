@@ -3,6 +3,7 @@
 #include "digest.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,17 @@ bool digest_of_fd(int fd, unsigned char digest[DIGEST_SIZE])
     crypto_hash_sha256_final(&state, digest);
     free(bytes);
     return n == 0;
+}
+
+bool digest_of_file(const char *path, unsigned char digest[DIGEST_SIZE])
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    bool ok = fd >= 0 && digest_of_fd(fd, digest);
+    int number = errno;
+    if (fd >= 0)
+        close(fd);
+    errno = number;
+    return ok;
 }
 
 void digest_text(const unsigned char digest[DIGEST_SIZE], char text[DIGEST_TEXT])
