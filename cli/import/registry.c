@@ -293,7 +293,7 @@ bool registry_manifest(struct registry *r, const struct oci_descriptor *wanted,
     }
     if (by || !broken || !tag_recall(r, &last) || !cached_text(r, &last, text))
         return false;
-    fprintf(stderr, "%s cannot be reached: using %s as it was fetched before\n", ref->host,
+    fprintf(stderr, "note: %s cannot be reached: using %s as it was fetched before\n", ref->host,
             ref->tag);
     err_free(err);
     memcpy(digest, last.digest, OCI_DIGEST);

@@ -3,7 +3,7 @@
 # one base hold everything that an unpacking can lose: whiteouts, an opaque directory, hard links,
 # symlinks on the way, owners, special bits, xattrs, times with nanoseconds, odd names. The keys
 # go into the image's configuration (Entrypoint=["/bin/x"]); `variants` adds other platforms.
-import gzip, hashlib, io, json, os, subprocess, sys, tarfile
+import base64, gzip, hashlib, io, json, os, subprocess, sys, tarfile
 
 out, packing = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else "gzip"
 blobs = os.path.join(out, "blobs", "sha256")
@@ -22,6 +22,8 @@ def entry(name, kind=tarfile.REGTYPE, mode=0o644, data=b"", link="", uid=0, gid=
     e.type, e.mode, e.linkname, e.uid, e.gid, e.mtime, e.size = kind, mode, link, uid, gid, time, len(data)
     for key, value in xattrs.items():
         e.pax_headers["SCHILY.xattr." + key] = value
+        # bsdtar writes each one in its own way too.
+        e.pax_headers["LIBARCHIVE.xattr." + key.replace(" ", "%20")] = base64.b64encode(value.encode()).decode().rstrip("=")
     return e, io.BytesIO(data)
 
 
