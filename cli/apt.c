@@ -165,10 +165,9 @@ static void uri_take(struct apt_list *l, char *line)
     if (words.count >= 3 && line[0] == '\'') {
         char *file = words.items[1];
         l->items = alloc_array(l->items, l->count + 1, sizeof *l->items);
-        l->items[l->count++] =
-            (struct apt_package){.name = alloc_bytes(file, strcspn(file, "_")),
-                                 .file = alloc_string(file),
-                                 .size = strtoull(words.items[2], NULL, 10)};
+        l->items[l->count++] = (struct apt_package){.name = alloc_bytes(file, strcspn(file, "_")),
+                                                    .file = alloc_string(file),
+                                                    .size = strtoull(words.items[2], NULL, 10)};
     }
     strlist_free(&words);
 }
@@ -239,8 +238,8 @@ static bool list_describe(const struct apt *a, struct apt_list *l, struct err *e
         paragraphs_take(l, said.data);
     for (size_t i = 0; ok && i < l->count; i++)
         if (!l->items[i].version || !l->items[i].section || !l->items[i].digest)
-            ok = err_set(err, OPS_EXIT_FAILED, NULL, "apt knows nothing about %s",
-                         l->items[i].name);
+            ok =
+                err_set(err, OPS_EXIT_FAILED, NULL, "apt knows nothing about %s", l->items[i].name);
     buf_free(&said);
     strlist_free(&argv);
     return ok;

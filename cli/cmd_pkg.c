@@ -149,8 +149,8 @@ static bool search_run(const struct verb_request *r, char **operands, size_t cou
     if (ok && r->json)
         verb_print(r, list);
     for (const cJSON *o = ok && !r->json ? list->child : NULL; o; o = o->next)
-        printf("%-16s %-12s %s\n", text_of(o, "name"), *text_of(o, "here") ? text_of(o, "here") : "-",
-               text_of(o, "description"));
+        printf("%-16s %-12s %s\n", text_of(o, "name"),
+               *text_of(o, "here") ? text_of(o, "here") : "-", text_of(o, "description"));
     cJSON_Delete(list);
     strlist_free(&names);
     if (count)

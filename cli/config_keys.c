@@ -147,6 +147,8 @@ const struct key config_keys[] = {
     {"Debugflags", KEY_FLAGS, AT(trace), NULL, NULL, MARK_BETTER,
      "\"trace\" and \"debugsyscalls\" show decoded calls"},
     NOTED("Description", METADATA),
+    {"DefaultArgs", KEY_TEXTS, AT(default_args), NULL, NULL, MARK_OURS,
+     "of a package: behind Args where no arguments are given"},
     {"Dirs", KEY_PATHS, AT(dirs), NULL, NULL, MARK_BETTER,
      "relative to the file; modes, times, links and empty directories are kept"},
     NOTED("DisableArgsCopy", "files named by arguments are never copied by themselves"),

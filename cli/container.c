@@ -16,7 +16,8 @@
 #include "package_store.h"
 
 #define CONTAINER_NAME "image"
-#define CONTAINER_KEY  24 /* bytes of a digest that name one */
+#define CONTAINER_FORM "1" /* changes with what ops-import makes of an image */
+#define CONTAINER_KEY  24  /* bytes of a digest that name one */
 
 static const char *const local[] = {"oci:", "oci-archive:", "docker-archive:"};
 #define LOCAL (sizeof local / sizeof local[0])
@@ -70,7 +71,7 @@ static char *container_key(const char *word, const char *entrypoint)
 {
     struct buf b = {0}, key = {0};
     unsigned char digest[64];
-    buf_addf(&b, "%s\n%s\n%s", OPS_VERSION, word, entrypoint ? entrypoint : "");
+    buf_addf(&b, "%s\n%s\n%s", CONTAINER_FORM, word, entrypoint ? entrypoint : "");
     local_identity(&b, word);
     ext2fs_sha512((unsigned char *)b.data, b.size, digest);
     for (size_t i = 0; i < CONTAINER_KEY; i++)

@@ -23,7 +23,7 @@
          .type = OPTION_TEXT,                                                                      \
          .offset = offsetof(struct request, entrypoint),                                           \
          .argument = "PATH",                                                                       \
-         .help = "start this program of a package or image, not its own"},                        \
+         .help = "start this program of a package or image, not its own"},                         \
         {.name = "env",                                                                            \
          .letter = 'e',                                                                            \
          .type = OPTION_LIST,                                                                      \

@@ -9,6 +9,7 @@
 #include "hostpath.h"
 #include "json.h"
 #include "ops/exit.h"
+#include "script.h"
 
 #define MANIFEST_LIMIT (1u << 20)
 
@@ -37,14 +38,33 @@ bool package_settings(struct package *p, struct config *c, struct err *err)
                      "%s has no program", p->label);
     if (!ok)
         return false;
-    if (p->entrypoint)
-        strlist_free(&c->args);
     p->program = alloc_string(p->entrypoint ? p->entrypoint : c->program);
-    p->args = c->args;
-    c->args = (struct strlist){0};
+    if (!p->entrypoint) {
+        p->args = c->args;
+        p->default_args = c->default_args;
+        c->args = c->default_args = (struct strlist){0};
+    }
+    strlist_free(&c->args);
+    strlist_free(&c->default_args);
     config_drop_origin(c, "Args");
-    if (!p->args.count)
+    if (!p->args.count && !p->default_args.count)
         strlist_add(&p->args, path_basename(p->program));
+    return true;
+}
+
+bool package_start(struct package *p, const struct strlist *words, struct err *err)
+{
+    const struct strlist *more = words->count ? words : &p->default_args;
+    p->own = p->args.count;
+    if (!p->args.count && words->count) { /* these are a program of its own, too */
+        char *found = script_find(&p->root, words->items[0]);
+        if (!found)
+            return err_set(err, OPS_EXIT_FAILED, NULL, "%s has no program %s", p->label,
+                           words->items[0]);
+        free(p->program);
+        p->program = found;
+    }
+    strlist_add_all(&p->args, more);
     return true;
 }
 
@@ -72,6 +92,7 @@ void package_close(struct package *p)
     free(p->entrypoint);
     free(p->program);
     strlist_free(&p->args);
+    strlist_free(&p->default_args);
     rootdir_free(&p->root);
     *p = (struct package){0};
 }

@@ -27,8 +27,10 @@ struct package {
     char *label; /* for people: "the package nginx" */
     struct rootdir root;
     char *program;       /* in the guest */
-    struct strlist args; /* from argv[0] */
-    char *entrypoint;    /* what it starts instead of those; NULL: nothing */
+    struct strlist args; /* from argv[0]; none: what follows is a program with its arguments */
+    struct strlist default_args; /* follow those where the user gives none */
+    size_t own;                  /* of `args`, those that are the package's */
+    char *entrypoint;            /* what it starts instead of those; NULL: nothing */
 };
 
 /* Opens the package in the directory `dir`. Freed with package_close(), also after a failure. */
@@ -36,6 +38,9 @@ bool package_open(struct package *p, const char *dir, const char *label, struct 
 
 /* Reads its settings over those that are there. Program and Args become the package's. */
 bool package_settings(struct package *p, struct config *c, struct err *err);
+
+/* Settles what is started when the user gives these words: `program` and `args` (all of argv). */
+bool package_start(struct package *p, const struct strlist *words, struct err *err);
 
 /* The configuration of a manifest as JSON, freed with cJSON_Delete(); NULL: see err. */
 cJSON *package_manifest(const char *dir, struct err *err);

@@ -40,9 +40,7 @@ static bool name_settle(const char *source, const char *dir, char **name, char *
         if (!*name)
             *name = alloc_string(base_name);
         if (!*version)
-            *version = alloc_string(said            ? said
-                                    : *base_version ? base_version
-                                                    : "0");
+            *version = alloc_string(said ? said : *base_version ? base_version : "0");
         free(base_version);
         free(base_name);
     }

@@ -13,8 +13,8 @@
 static size_t code_find(const struct strlist *argv, size_t first)
 {
     size_t i = first;
-    while (i < argv->count && (argv->items[i][0] == '-' || !argv->items[i][0] ||
-                               access(argv->items[i], R_OK) < 0))
+    while (i < argv->count &&
+           (argv->items[i][0] == '-' || !argv->items[i][0] || access(argv->items[i], R_OK) < 0))
         i++;
     return i;
 }

@@ -111,8 +111,8 @@ static bool json_put(int dir, const char *name, const cJSON *o, struct err *err)
 }
 
 /* The manifest, where the files come from, and what people read. */
-static bool papers_write(const struct recipe *r, const struct package_draft *d,
-                         const char *version, const cJSON *origin, struct err *err)
+static bool papers_write(const struct recipe *r, const struct package_draft *d, const char *version,
+                         const cJSON *origin, struct err *err)
 {
     size_t size;
     struct err none = {0};
@@ -180,9 +180,9 @@ bool package_make(struct recipe *r, const char *wanted, char **dir, struct err *
         version = version_of(r, &list);
         origin = origin_object(r, &list);
         ok = version_check(r, version, wanted, err) && apt_fetch(&apt, &list, &files, err) &&
-             (store = package_store_dir(err)) &&
-             package_draft_make(&draft, store, err) && unpack(&draft, &files, &hold, err) &&
-             package_select(r, draft.dir, err) && papers_write(r, &draft, version, origin, err) &&
+             (store = package_store_dir(err)) && package_draft_make(&draft, store, err) &&
+             unpack(&draft, &files, &hold, err) && package_select(r, draft.dir, err) &&
+             papers_write(r, &draft, version, origin, err) &&
              package_draft_keep(&draft, r->name, version, dir, err);
     }
     package_draft_drop(&draft);

@@ -27,8 +27,8 @@ static bool unknown(const char *name, struct err *err)
     const char *near = recipe_names(&names, &ignored)
                            ? nearest_word(name, (const char *const *)names.items, names.count)
                            : NULL;
-    err_set(err, OPS_EXIT_FAILED, "`ops pkg search` lists what there is",
-            "there is no package %s", name);
+    err_set(err, OPS_EXIT_FAILED, "`ops pkg search` lists what there is", "there is no package %s",
+            name);
     if (near)
         err_hint(err, "did you mean %s?", near);
     err_free(&ignored);

@@ -16,8 +16,7 @@ bool package_ref_is(const char *word);
 
 /* Opens what the word means, to start its own program or `entrypoint` (NULL: none). Freed with
  * package_close(), also after a failure. */
-bool package_ref_open(struct package *p, const char *word, const char *entrypoint,
-                      struct err *err);
+bool package_ref_open(struct package *p, const char *word, const char *entrypoint, struct err *err);
 
 /* The directory of the package NAME[:VERSION]: of the store, else made of its recipe; *made says
  * which. Freed with free(); NULL: see err. */

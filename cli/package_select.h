@@ -8,5 +8,6 @@
 #include "recipe.h"
 
 /* Lays the recipe's files over `dir`/sysroot, removes what is not needed there, and writes the list
- * anew. The manifest's program becomes the path its pattern means. Errors: the program is not there, or lacks a library; a pattern of Keep means nothing. */
+ * anew. The manifest's program becomes the path its pattern means. Errors: the program is not
+ * there, or lacks a library; a pattern of Keep means nothing. */
 bool package_select(struct recipe *r, const char *dir, struct err *err);

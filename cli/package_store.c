@@ -41,7 +41,8 @@ bool package_word(const char *word, char **name, char **version, struct err *err
     const char *colon = strchr(word, ':');
     *name = colon ? alloc_bytes(word, (size_t)(colon - word)) : alloc_string(word);
     *version = colon && strcmp(colon + 1, "latest") != 0 ? alloc_string(colon + 1) : NULL;
-    if (path_name_ok(*name, NAME_MOST) && !strchr(*name, '_') && (!*version || version_ok(*version)))
+    if (path_name_ok(*name, NAME_MOST) && !strchr(*name, '_') &&
+        (!*version || version_ok(*version)))
         return true;
     free(*name);
     free(*version);
@@ -217,7 +218,8 @@ bool package_store_delete(const char *word, struct err *err)
 {
     char *dir = package_store_need(word, err), *store = dir ? package_store_dir(err) : NULL;
     int lock = store ? path_lock(store, err) : -1;
-    bool ok = lock >= 0 && (entry_remove(lock, path_basename(dir)) || err_errno(err, "delete", dir));
+    bool ok =
+        lock >= 0 && (entry_remove(lock, path_basename(dir)) || err_errno(err, "delete", dir));
     if (lock >= 0)
         close(lock);
     free(store);

@@ -37,7 +37,8 @@ void package_split(const char *dir, char **name, char **version);
 /* Where packages are; freed with free(). */
 char *package_store_dir(struct err *err);
 
-/* A new draft in the directory `store`; ended by package_draft_drop(), which does nothing after it was kept. */
+/* A new draft in the directory `store`; ended by package_draft_drop(), which does nothing after it
+ * was kept. */
 bool package_draft_make(struct package_draft *d, const char *store, struct err *err);
 void package_draft_drop(struct package_draft *d);
 

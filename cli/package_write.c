@@ -73,9 +73,9 @@ static bool file_put(struct writer *w, const struct tree_entry *e, struct mtree_
     if (fd < 0)
         return err_errno(w->err, "write", e->path);
     struct stat st;
-    bool ok = e->source ? data_copy(w, fd, e->source)
-                        : path_put(fd, e->text, strlen(e->text)) ||
-                              err_errno(w->err, "write", e->path);
+    bool ok = e->source
+                  ? data_copy(w, fd, e->source)
+                  : path_put(fd, e->text, strlen(e->text)) || err_errno(w->err, "write", e->path);
     if (ok && (fchmod(fd, mtree_disk_mode(TREE_FILE, m->mode)) < 0 || fstat(fd, &st) < 0 ||
                !digest_of_fd(fd, m->sha256)))
         ok = err_errno(w->err, "write", e->path);
@@ -206,7 +206,8 @@ bool package_write(const struct plan *p, const char *name, const char *version, 
     struct package_draft draft = {.fd = -1};
     char *store = package_store_dir(err);
     hold_begin(&w.hold);
-    bool ok = store && package_draft_make(&draft, store, err) && draft_fill(&w, p, &draft, version) &&
+    bool ok = store && package_draft_make(&draft, store, err) &&
+              draft_fill(&w, p, &draft, version) &&
               package_draft_keep(&draft, name, version, dir, err);
     package_draft_drop(&draft);
     free(store);

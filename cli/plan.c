@@ -53,8 +53,7 @@ static void env_make(struct plan *p, bool portable)
 
 static bool package_choose(struct plan *p)
 {
-    strlist_add(&p->manifest.arg, p->package->args.items[0]);
-    strlist_add_all(&p->manifest.arg, &p->config->args);
+    strlist_add_all(&p->manifest.arg, &p->package->args);
     p->program = alloc_string(p->package->program);
     p->deps.root = &p->package->root;
     p->deps.partial = true;
@@ -77,7 +76,7 @@ static bool program_choose(struct plan *p, struct err *err)
     if (access(p->program, F_OK) == 0)
         return true;
     err_errno(err, "open", given);
-    char *found = strchr(given, '/') ? NULL : script_find(given);
+    char *found = strchr(given, '/') ? NULL : script_find(NULL, given);
     if (found)
         err_hint(err, "did you mean %s?", found);
     free(found);
@@ -161,8 +160,8 @@ static bool map_add(struct plan *p, const char *pattern, const char *guest, stru
 static bool code_add(struct plan *p, struct err *err)
 {
     bool taken;
-    size_t own = p->package->args.count;
-    if (!package_code(&p->tree, p->config->code_dir, &p->manifest.arg, own, &taken, err))
+    if (!package_code(&p->tree, p->config->code_dir, &p->manifest.arg, p->package->own, &taken,
+                      err))
         return false;
     if (taken && strcmp(config_origin(p->config, "Cwd"), "default") == 0)
         p->manifest.cwd = p->config->code_dir;
@@ -184,9 +183,9 @@ static bool files_add(struct plan *p, const struct request *r, struct err *err)
     if (p->package && p->config->code_dir && !code_add(p, err))
         return false;
     p->tree.exclude = &p->config->exclude;
-    if (!p->config->no_system_files && (!sysfiles_add(&p->tree, &p->deps, &s, err) ||
-                                        (!p->package && !runtimes_add(&p->tree, &p->deps,
-                                                                      p->program, err))))
+    if (!p->config->no_system_files &&
+        (!sysfiles_add(&p->tree, &p->deps, &s, err) ||
+         (!p->package && !runtimes_add(&p->tree, &p->deps, p->program, err))))
         return false;
     p->tree.exclude = NULL;
     bool ok = pairs_add(p, &p->config->files, "Files", err) &&

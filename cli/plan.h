@@ -25,7 +25,7 @@
 /* What `run` and `build` take from the command line; strings point into argv. What can also be set
  * elsewhere is read in `settings`, never here. */
 struct request {
-    struct config settings; /* all layers together: settings_load() */
+    struct config settings;  /* all layers together: settings_load() */
     struct package *package; /* that is run; NULL: a program of this host. settings_load() */
     const char *config;
     bool no_config;

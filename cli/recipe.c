@@ -50,8 +50,11 @@ static bool member_take(struct recipe *r, cJSON *object, const cJSON *m)
     const struct {
         const char *name;
         struct strlist *list;
-    } lists[] = {
-        {"Packages", &r->packages}, {"Without", &r->without}, {"Keep", &r->keep}, {"Drop", &r->drop}, {"Ports", &r->ports}};
+    } lists[] = {{"Packages", &r->packages},
+                 {"Without", &r->without},
+                 {"Keep", &r->keep},
+                 {"Drop", &r->drop},
+                 {"Ports", &r->ports}};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
         if (strcmp(m->string, lists[i].name) == 0)
             return texts_take(m, lists[i].list);

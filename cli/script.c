@@ -49,10 +49,12 @@ static char *find_in(const struct rootdir *root, const char *path, const char *n
     return found;
 }
 
-char *script_find(const char *name)
+char *script_find(const struct rootdir *root, const char *name)
 {
-    const char *path = getenv("PATH");
-    return find_in(NULL, path ? path : SCRIPT_PATH, name);
+    const char *path = root ? NULL : getenv("PATH");
+    if (root && strchr(name, '/'))
+        return is_program(root, name) ? path_normal(name) : NULL;
+    return find_in(root, path ? path : SCRIPT_PATH, name);
 }
 
 /* The first line of `path` without `#!`, cut like Linux does; *line NULL: not a script. */
@@ -108,9 +110,7 @@ static bool env_skip(const struct rootdir *root, const char *script, char **inte
     if (strcmp(path_basename(*interpreter), "env") != 0 || !*argument)
         return true;
     bool plain = (*argument)[0] != '-' && !strpbrk(*argument, " \t=");
-    char *found = !plain ? NULL
-                  : root ? find_in(root, SCRIPT_PATH, *argument)
-                         : script_find(*argument);
+    char *found = plain ? script_find(root, *argument) : NULL;
     if (!found)
         return err_set(err, OPS_EXIT_FAILED, "install it, or name the interpreter's path",
                        "cannot find `%s`, the interpreter of %s, in PATH", *argument, script);

@@ -22,5 +22,6 @@
 bool script_resolve(const struct rootdir *root, char **program, struct strlist *argv,
                     struct strlist *scripts, struct err *err);
 
-/* The executable that PATH of the host finds for `name`, freed with free(); NULL: none. */
-char *script_find(const char *name);
+/* The executable that PATH finds for `name`, freed with free(); NULL: none. In a `root` other than
+ * this host (NULL) PATH is the usual one, and a name with a slash is looked for as it is. */
+char *script_find(const struct rootdir *root, const char *name);

@@ -222,33 +222,36 @@ static bool words_load(struct config *c, const struct request *r, struct err *er
     return true;
 }
 
-/* A package runs its own program with its own arguments; all others follow them. */
-static void package_arguments(struct config *c, const struct package *p)
+/* A package starts its own program with its own arguments, and those that were given. */
+static bool package_arguments(struct config *c, struct package *p, struct err *err)
 {
-    struct strlist all = {0}, origins = {0};
-    free(c->program);
-    c->program = alloc_string(p->program);
-    config_note_origin(c, "Program", p->label);
-    for (size_t i = 1; i < p->args.count; i++) {
-        strlist_add(&all, p->args.items[i]);
-        strlist_add(&origins, p->label);
-    }
-    for (size_t i = 0; i < c->args.count; i++) {
+    struct strlist origins = {0};
+    size_t given = c->args.count;
+    for (size_t i = 0; i < given; i++) {
         char *entry = alloc_printf("Args[%zu]", i);
-        strlist_add(&all, c->args.items[i]);
         const char *origin = config_origin(c, entry);
-        strlist_add(&origins, origin ? origin : "");
+        strlist_add(&origins, origin ? origin : p->label);
         free(entry);
+    }
+    if (!package_start(p, &c->args, err)) {
+        strlist_free(&origins);
+        return false;
     }
     strlist_free(&c->args);
     config_drop_origin(c, "Args");
-    c->args = all;
-    for (size_t i = 0; i < all.count; i++) {
-        char *entry = alloc_printf("Args[%zu]", i);
-        config_note_origin(c, entry, origins.items[i]);
+    for (size_t i = 1; i < p->args.count; i++) {
+        char *entry = alloc_printf("Args[%zu]", i - 1);
+        strlist_add(&c->args, p->args.items[i]);
+        config_note_origin(c, entry,
+                           i + given < p->args.count ? p->label
+                                                     : origins.items[i + given - p->args.count]);
         free(entry);
     }
+    free(c->program);
+    c->program = alloc_string(p->program);
+    config_note_origin(c, "Program", p->label);
     strlist_free(&origins);
+    return true;
 }
 
 /* The program and its arguments: without arguments the configuration's are meant. */
@@ -292,9 +295,7 @@ static bool flags_load(struct config *c, const struct request *r, const char *di
         if (!envfile_secret(c, r->secrets.items[i], dir, err))
             return false;
     operands_load(c, r->operands, r->package != NULL);
-    if (r->package)
-        package_arguments(c, r->package);
-    return true;
+    return !r->package || package_arguments(c, r->package, err);
 }
 
 /* What no single layer could judge. */

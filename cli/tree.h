@@ -28,8 +28,8 @@ struct tree_entry {
     char *why;      /* for people: "the program", "needed by /bin/sh", ... */
     struct stat st; /* mode, size, times, dev and ino of the source; zero times where made by ops */
     const struct mtree_entry *listed; /* owner and extended attributes; NULL: root's, none */
-    bool implied;   /* a directory that only exists because something is in it */
-    uint32_t inode; /* for the filesystem writer */
+    bool implied;                     /* a directory that only exists because something is in it */
+    uint32_t inode;                   /* for the filesystem writer */
 };
 
 struct tree {

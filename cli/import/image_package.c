@@ -134,13 +134,26 @@ static cJSON *env_json(const struct oci_config *c)
     return env;
 }
 
+/* Words of the user replace Cmd, and where there is no Entrypoint the program with it. */
+static void words_add(cJSON *json, const struct start *s)
+{
+    const struct oci_config *c = s->p->config;
+    bool entry = s->p->entrypoint || c->entrypoint.count;
+    size_t replaced = !entry ? s->argv.count : s->p->entrypoint ? 0 : c->cmd.count;
+    size_t fixed = s->argv.count - replaced;
+    const char *const *words = (const char *const *)s->argv.items;
+    if (fixed)
+        cJSON_AddItemToObject(json, "Args", cJSON_CreateStringArray(words, (int)fixed));
+    if (replaced)
+        cJSON_AddItemToObject(json, "DefaultArgs",
+                              cJSON_CreateStringArray(words + fixed, (int)replaced));
+}
+
 static char *manifest_text(const struct start *s, uint32_t uid, uint32_t gid)
 {
     cJSON *json = cJSON_CreateObject();
     cJSON_AddStringToObject(json, "Program", s->program);
-    cJSON_AddItemToObject(
-        json, "Args",
-        cJSON_CreateStringArray((const char *const *)s->argv.items, (int)s->argv.count));
+    words_add(json, s);
     cJSON_AddItemToObject(json, "Env", env_json(s->p->config));
     cJSON_AddStringToObject(json, "Cwd", s->cwd);
     if (uid || gid) {

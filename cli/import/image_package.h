@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a container image starts, as a package's manifest (ops' configuration keys): Entrypoint and
- * Cmd become Program and Args, Env Env, WorkingDir Cwd, User Uid and Gid by the image's own
- * accounts. What has no key is told in README.md.
+ * What a container image starts, as a package's manifest (ops' configuration keys): Entrypoint
+ * becomes Program and Args, Cmd DefaultArgs, Env Env, WorkingDir Cwd, User Uid and Gid by the
+ * image's own accounts. What has no key is told in README.md.
  */
 #pragma once
 
