@@ -12,6 +12,7 @@
 #include "import.h"
 #include "ops/exit.h"
 #include "package.h"
+#include "package_archive.h"
 #include "package_store.h"
 
 /* "/tmp/nginx_1.25.tar.gz" -> "nginx_1.25". */
@@ -47,6 +48,24 @@ static bool name_settle(const char *source, const char *dir, char **name, char *
     cJSON_Delete(manifest);
     free(base);
     return manifest != NULL;
+}
+
+/* A directory goes the way of an archive, so that it is looked at as closely. */
+static bool unpack(const char *source, const struct package_draft *d, struct err *err);
+
+static bool directory_unpack(const char *source, const struct package_draft *d, struct err *err)
+{
+    struct package_draft aside;
+    char *base = stem(source), *file = NULL;
+    bool ok = package_draft_make(&aside, d->store, err);
+    if (ok) {
+        file = path_join(aside.dir, "package.tar");
+        ok = package_archive(source, base, file, err) && unpack(file, d, err);
+    }
+    package_draft_drop(&aside);
+    free(file);
+    free(base);
+    return ok;
 }
 
 static bool unpack(const char *source, const struct package_draft *d, struct err *err)
@@ -87,7 +106,8 @@ char *package_add(const char *source, const char *name, const char *version, str
     char *is = version ? alloc_string(version) : NULL;
     bool ok = stat(source, &st) == 0 || err_errno(err, "open", source);
     char *store = ok ? package_store_dir(err) : NULL;
-    if (store && package_draft_make(&draft, store, err) && unpack(source, &draft, err) &&
+    if (store && package_draft_make(&draft, store, err) &&
+        (S_ISDIR(st.st_mode) ? directory_unpack : unpack)(source, &draft, err) &&
         draft_check(draft.dir, err) && name_settle(source, draft.dir, &called, &is, err))
         package_draft_keep(&draft, called, is, &dir, err);
     package_draft_drop(&draft);
