@@ -31,6 +31,7 @@ struct request {
     bool no_config;
     struct strlist env_files;
     struct strlist secrets; /* NAME=FILE */
+    struct strlist args;    /* before those of the operands */
     struct strlist env;     /* NAME=value, or NAME to take it from the host */
     struct strlist exclude; /* patterns of files not to add by itself */
     struct strlist mounts;  /* NAME:/path[:ro] */

@@ -255,23 +255,25 @@ static bool package_arguments(struct config *c, struct package *p, struct err *e
 }
 
 /* The program and its arguments: without arguments the configuration's are meant. */
-static void operands_load(struct config *c, char **words, bool package)
+static void operands_load(struct config *c, const struct request *r)
 {
-    if (!words || !words[0])
-        return;
-    if (!package) {
+    char *const *words = r->operands;
+    bool given = words && words[0];
+    if (given && !r->package) {
         free(c->program);
         c->program = alloc_string(words[0]);
         config_note_origin(c, "Program", "command line");
     }
-    if (!words[1])
+    if (!r->args.count && !(given && words[1]))
         return;
     strlist_free(&c->args);
     config_drop_origin(c, "Args");
-    for (size_t i = 1; words[i]; i++) {
-        char *entry = alloc_printf("Args[%zu]", i - 1);
+    strlist_add_all(&c->args, &r->args);
+    for (size_t i = 1; given && words[i]; i++)
         strlist_add(&c->args, words[i]);
-        config_note_origin(c, entry, "command line");
+    for (size_t i = 0; i < c->args.count; i++) {
+        char *entry = alloc_printf("Args[%zu]", i);
+        config_note_origin(c, entry, i < r->args.count ? "--args" : "command line");
         free(entry);
     }
 }
@@ -294,7 +296,7 @@ static bool flags_load(struct config *c, const struct request *r, const char *di
     for (size_t i = 0; i < r->secrets.count; i++)
         if (!envfile_secret(c, r->secrets.items[i], dir, err))
             return false;
-    operands_load(c, r->operands, r->package != NULL);
+    operands_load(c, r);
     return !r->package || package_arguments(c, r->package, err);
 }
 
@@ -327,9 +329,9 @@ bool settings_load(struct request *r, const char *dir, struct err *err)
 
 void request_free(struct request *r)
 {
-    struct strlist *lists[] = {&r->env,    &r->env_files, &r->exclude,  &r->mounts,
-                               &r->shares, &r->secrets,   &r->ports,    &r->udp_ports,
-                               &r->nets,   &r->ips,       &r->gateways, &r->dns};
+    struct strlist *lists[] = {&r->args,   &r->env,      &r->env_files, &r->exclude,   &r->mounts,
+                               &r->shares, &r->secrets,  &r->ports,     &r->udp_ports, &r->nets,
+                               &r->ips,    &r->gateways, &r->dns};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
         strlist_free(lists[i]);
     config_free(&r->settings);
