@@ -65,6 +65,9 @@ struct file {
     void *priv;           /* the implementation's */
     uint64_t patience[2]; /* ns that one wait of a read, of a write may last; 0: for ever */
     struct list watches;  /* epoll's, under its lock (file/epoll.c) */
+    int owner;            /* F_SETOWN: whom news of it is signalled to; 0: nobody */
+    uint8_t owner_type;   /* F_OWNER_* */
+    uint8_t owner_signal; /* F_SETSIG */
     bool quiet;           /* -EPIPE of a write raises no SIGPIPE */
     bool locked;          /* it may own locks: file_unlock() */
 };
@@ -113,3 +116,5 @@ extern void (*file_detach)(struct file *f);
 extern void (*file_unlock)(struct file *f, bool last);
 /* Set by proc/: raises SIGPIPE in the calling thread; NULL: nobody cares. */
 extern void (*file_broken_pipe)(void);
+/* Set by proc/: sends the signal to f's owner, if it has one. f is there meanwhile. */
+extern void (*file_owner_signal)(const struct file *f, int sig);

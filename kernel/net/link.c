@@ -21,6 +21,7 @@
 #include "net/interface.h"
 #include "net/netstat.h"
 #include "net/tcp_table.h"
+#include "net/tcp_urgent.h"
 
 #define LOOPBACK_INDEX 1 /* lwip_init() adds it first */
 #define LINKS          8
@@ -459,7 +460,7 @@ err_t link_tcp_output4(struct pbuf *p, const ip4_addr_t *src, const ip4_addr_t *
 err_t link_tcp_output6(struct pbuf *p, const ip6_addr_t *src, const ip6_addr_t *dest, u8_t hl,
                        u8_t tc, u8_t nexth, struct netif *netif);
 
-/* A segment beyond the MTU comes from tcp_output(), with addresses inside its connection. */
+/* All that tcp_out.c sends comes with addresses inside its connection. */
 #define CONNECTION_OF(dest, member) CONTAINER_OF((void *)(uintptr_t)(dest), struct tcp_pcb, member)
 
 /* As many as the device cuts it into. */
@@ -472,8 +473,11 @@ err_t link_tcp_output4(struct pbuf *p, const ip4_addr_t *src, const ip4_addr_t *
                        u8_t tos, u8_t proto, struct netif *netif)
 {
     u16_t mtu = netif->mtu;
+    struct tcp_pcb *pcb = CONNECTION_OF(dest, remote_ip.u_addr.ip4);
+    if (UNLIKELY(tcp_urgent_sends(pcb)))
+        return tcp_urgent_output(pcb, p, ttl, tos, netif);
     if (mtu && p->tot_len > mtu - IP_HLEN)
-        out_mss = tcp_table_mss(CONNECTION_OF(dest, remote_ip.u_addr.ip4));
+        out_mss = tcp_table_mss(pcb);
     segments_count(p);
     netif->mtu = 0; /* none */
     err_t err = ip4_output_if(p, src, dest, ttl, tos, proto, netif);
@@ -486,8 +490,11 @@ err_t link_tcp_output6(struct pbuf *p, const ip6_addr_t *src, const ip6_addr_t *
                        u8_t tc, u8_t nexth, struct netif *netif)
 {
     u16_t mtu = netif->mtu6;
+    struct tcp_pcb *pcb = CONNECTION_OF(dest, remote_ip.u_addr.ip6);
+    if (UNLIKELY(tcp_urgent_sends(pcb)))
+        return tcp_urgent_output(pcb, p, hl, tc, netif);
     if (mtu && p->tot_len > mtu - IP6_HLEN)
-        out_mss = tcp_table_mss(CONNECTION_OF(dest, remote_ip.u_addr.ip6));
+        out_mss = tcp_table_mss(pcb);
     segments_count(p);
     netif->mtu6 = 0;
     err_t err = ip6_output_if(p, src, dest, hl, tc, nexth, netif);

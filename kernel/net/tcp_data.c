@@ -3,6 +3,7 @@
  * Bytes of a TCP connection. Received pbufs hang in a queue of single pbufs
  * (their tot_len does not count there). Under the stack lock, but poll.
  */
+#include <asm/socket.h>
 #include <linux/errno.h>
 #include <linux/poll.h>
 
@@ -12,6 +13,7 @@
 #include "net/abi.h"
 #include "net/tcp_state.h"
 #include "net/tcp_table.h"
+#include "net/tcp_urgent.h"
 
 #define WINDOW_BATCH (8u * 1024) /* bytes read before lwIP is told */
 #define COMPACT      1024u       /* a received piece this small is copied out of its page */
@@ -59,7 +61,7 @@ void tcp_data_arrived(struct tcp_socket *t, struct tcp_pcb *pcb, struct pbuf *p)
     while (p->next)
         p = p->next;
     t->in_last = p;
-    tcp_wake(t, POLLIN | POLLRDNORM, 0);
+    tcp_wake(t, POLLIN | POLLRDNORM | (tcp_urgent_ready(t) ? POLLPRI : 0), 0);
 }
 
 void tcp_data_sent(struct tcp_socket *t, size_t n)
@@ -118,35 +120,80 @@ static int input_skip(struct uio *u, size_t n)
     return 0;
 }
 
-static int input_read(struct tcp_socket *t, struct uio *u, unsigned flags)
+/* The first n bytes, of the first pbuf, have been read. */
+static void input_take(struct tcp_socket *t, size_t n)
+{
+    struct pbuf *p = t->in_first;
+    t->in_bytes -= n;
+    t->unreported += n;
+    if (n < p->len) {
+        p->payload = (char *)p->payload + n;
+        p->len = (u16_t)(p->len - n);
+        return;
+    }
+    t->in_first = p->next;
+    if (!t->in_first)
+        t->in_last = NULL;
+    p->next = NULL;
+    p->tot_len = p->len;
+    pbuf_free(p);
+}
+
+void tcp_data_skip(struct tcp_socket *t, size_t n)
+{
+    for (size_t part; n; n -= part) {
+        part = MIN(n, (size_t)t->in_first->len);
+        input_take(t, part);
+    }
+}
+
+/* Up to `most` bytes; with MSG_PEEK those behind the first `from` (0 or 1). */
+static int input_read(struct tcp_socket *t, struct uio *u, unsigned flags, size_t from, size_t most)
 {
     bool peek = flags & MSG_PEEK, skip = flags & MSG_TRUNC;
     struct pbuf *p = t->in_first;
     int err = 0;
-    while (p && u->left && !err) {
+    while (p && u->left && most && !err) {
         size_t before = u->done;
-        size_t take = MIN((size_t)p->len, u->left);
-        err = skip ? input_skip(u, take) : uio_copy_out(u, p->payload, take);
+        size_t take = MIN(MIN(p->len - from, u->left), most);
+        err = skip ? input_skip(u, take) : uio_copy_out(u, (char *)p->payload + from, take);
         size_t n = u->done - before;
+        most -= n;
+        from = 0;
         if (peek) {
             p = p->next;
             continue;
         }
-        t->in_bytes -= n;
-        t->unreported += n;
-        if (n < p->len) {
-            p->payload = (char *)p->payload + n;
-            p->len = (u16_t)(p->len - n);
-            break;
-        }
-        t->in_first = p->next;
-        if (!t->in_first)
-            t->in_last = NULL;
-        p->next = NULL;
-        p->tot_len = p->len;
-        pbuf_free(p);
+        input_take(t, n);
         p = t->in_first;
     }
+    return err;
+}
+
+/*
+ * A read in a stream with urgent data: it ends at the mark, and begins behind the urgent byte,
+ * which MSG_OOB takes, unless that shall stay in line.
+ */
+static int marked_read(struct tcp_socket *t, struct message *m)
+{
+    bool inline_too = socket_option_on(&t->socket, SO_OOBINLINE);
+    size_t from = 0, before = tcp_urgent_before(t);
+    bool here = tcp_urgent_here(t);
+    if (here && m->uio->done) { /* the mark has come since this call read what is before it */
+        m->enough = true;
+        return 0;
+    }
+    if (here && !inline_too) {
+        before--;
+        if (m->flags & MSG_PEEK)
+            from = 1;
+        else
+            tcp_data_skip(t, 1);
+    }
+    int err = input_read(t, m->uio, m->flags, from, before);
+    m->enough |= m->uio->done && tcp_urgent_here(t);
+    if (t->urgent_at < t->bytes_in - t->in_bytes)
+        t->urgent = TCP_URGENT_NONE;
     return err;
 }
 
@@ -154,9 +201,13 @@ static ssize_t receive_locked(struct tcp_socket *t, struct message *m)
 {
     size_t start = m->uio->done;
     if (t->in_first) {
-        int err = input_read(t, m->uio, m->flags);
+        int err = UNLIKELY(t->urgent) ? marked_read(t, m)
+                                      : input_read(t, m->uio, m->flags, 0, m->uio->left);
         window_report(t);
-        return m->uio->done > start || !err ? (ssize_t)(m->uio->done - start) : err;
+        if (m->uio->done > start || m->enough || !m->uio->left)
+            return (ssize_t)(m->uio->done - start);
+        if (err)
+            return err;
     }
     if (t->got_fin || t->shut_read)
         return 0;
@@ -197,6 +248,10 @@ static ssize_t send_locked(struct tcp_socket *t, struct message *m)
     t->pcb->polltmr = 0;
     /* Only a small piece behind another small one waits for an acknowledgement (Minshall). */
     bool whole = done >= tcp_table_mss(t->pcb);
+    if (UNLIKELY(m->flags & MSG_OOB) && done) {
+        tcp_urgent_send(t->pcb);
+        whole = true;
+    }
     if (whole)
         tcp_nagle_disable(t->pcb);
     if (done && !more)
@@ -217,6 +272,13 @@ ssize_t tcp_data_send(struct socket *s, struct message *m)
     return r;
 }
 
+/* Bytes that make it readable: the urgent one does not count where it is not to be read. */
+static size_t low_water(const struct tcp_socket *t)
+{
+    bool hidden = tcp_urgent_here(t) && !socket_option_on(&t->socket, SO_OOBINLINE);
+    return (size_t)t->socket.numbers[NUMBER_LOW_WATER] + hidden;
+}
+
 uint32_t tcp_data_poll(struct socket *s, struct poll_table *pt)
 {
     struct tcp_socket *t = tcp_of(s);
@@ -229,8 +291,7 @@ uint32_t tcp_data_poll(struct socket *s, struct poll_table *pt)
     bool read_end = t->got_fin || t->shut_read || gone;
     if (t->phase == CONNECTING)
         return 0;
-    if (t->in_bytes >= (size_t)t->socket.numbers[NUMBER_LOW_WATER] ||
-        (read_end && t->phase != FRESH))
+    if (t->in_bytes >= low_water(t) || (read_end && t->phase != FRESH))
         bits |= POLLIN | POLLRDNORM;
     if (read_end && t->phase != FRESH)
         bits |= POLLRDHUP;
@@ -240,11 +301,17 @@ uint32_t tcp_data_poll(struct socket *s, struct poll_table *pt)
         bits |= POLLOUT | POLLWRNORM;
     if (t->error)
         bits |= POLLERR;
+    if (tcp_urgent_ready(t))
+        bits |= POLLPRI;
     return bits;
 }
 
 size_t tcp_data_queued(struct socket *s, bool out)
 {
     struct tcp_socket *t = tcp_of(s);
-    return out ? t->out.bytes - MIN(t->out.acknowledged, t->out.bytes) : t->in_bytes;
+    if (out)
+        return t->out.bytes - MIN(t->out.acknowledged, t->out.bytes);
+    return tcp_urgent_here(t) && !socket_option_on(s, SO_OOBINLINE) ? 0
+           : socket_option_on(s, SO_OOBINLINE)                      ? t->in_bytes
+                                                                    : tcp_urgent_before(t);
 }

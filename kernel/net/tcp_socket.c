@@ -16,6 +16,7 @@
 #include "net/tcp_options.h"
 #include "net/tcp_state.h"
 #include "net/tcp_table.h"
+#include "net/tcp_urgent.h"
 #include "sched/clock.h"
 #include "sched/thread.h"
 
@@ -405,6 +406,14 @@ static bool tcp_sock_listening(struct socket *s)
     return tcp_of(s)->phase == LISTENING;
 }
 
+static int tcp_sock_at_mark(struct socket *s)
+{
+    stack_lock();
+    bool here = tcp_urgent_here(tcp_of(s));
+    stack_unlock();
+    return here;
+}
+
 struct each {
     void (*fn)(void *arg, const struct inet_view *v);
     void *arg;
@@ -439,6 +448,8 @@ void tcp_each(void (*fn)(void *arg, const struct inet_view *v), void *arg)
 static const struct socket_ops tcp_ops = {
     .send = tcp_data_send,
     .receive = tcp_data_receive,
+    .receive_urgent = tcp_urgent_receive,
+    .at_mark = tcp_sock_at_mark,
     .poll = tcp_data_poll,
     .bind = tcp_sock_bind,
     .listen = tcp_listen_begin,

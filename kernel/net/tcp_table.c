@@ -11,6 +11,7 @@
 #include "net/link.h"
 #include "net/tcp_check.h"
 #include "net/tcp_listen.h"
+#include "net/tcp_urgent.h"
 #include "sched/clock.h"
 
 #define BUCKETS 4096u /* a power of two */
@@ -369,6 +370,13 @@ static bool admit(struct pbuf *p, const struct netif *netif)
     return welcome; /* if not: as if the network had lost it */
 }
 
+static void urgent_look(struct pbuf *p, const struct netif *netif)
+{
+    struct tcp_pcb *pcb = find(tcp_active_pcbs, p->payload);
+    if (pcb && tcp_check_sum(p, netif))
+        tcp_urgent_arrived(pcb, p);
+}
+
 void tcp_table_input(struct pbuf *p, struct netif *netif)
 {
     const struct tcp_hdr *h = p->payload;
@@ -377,7 +385,10 @@ void tcp_table_input(struct pbuf *p, struct netif *netif)
         return;
     }
     tcp_table_enter_key(lwip_ntohs(h->dest), ip_current_src_addr(), lwip_ntohs(h->src));
-    if (admit(p, netif))
+    bool welcome = admit(p, netif);
+    if (UNLIKELY(TCPH_FLAGS(h) & TCP_URG) && welcome)
+        urgent_look(p, netif);
+    if (welcome)
         tcp_input(p, netif);
     else
         pbuf_free(p);
