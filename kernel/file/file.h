@@ -14,6 +14,7 @@
 #include "vm/uio.h"
 
 struct file;
+struct file_pages;
 struct poll_table;
 struct vm_object;
 struct vnode;
@@ -35,6 +36,13 @@ struct file_ops {
     /* `pos` is where to read or write and is advanced; NULL for streams. [-EINVAL] */
     ssize_t (*read)(struct file *f, struct uio *u, uint64_t *pos);
     ssize_t (*write)(struct file *f, struct uio *u, uint64_t *pos);
+    /*
+     * For sendfile(2), see file/sendfile.h: fills in `p` with up to n bytes from `pos`; how many,
+     * 0 at the end. And the other end: what it took of the bytes, off the front; it has references
+     * of its own. [-EOPNOTSUPP, both: read and write do it]
+     */
+    ssize_t (*pages)(struct file *f, uint64_t pos, size_t n, struct file_pages *p);
+    ssize_t (*send_pages)(struct file *f, struct file_pages *p);
     /* POLL* bits that hold now; adds its wait queues to the table when pt != NULL. [POLLIN|POLLOUT]
      */
     uint32_t (*poll)(struct file *f, struct poll_table *pt);

@@ -443,6 +443,13 @@ struct netif *link_add(struct netdev *dev)
     return &l->netif;
 }
 
+bool link_gathers(const ip_addr_t *from, const ip_addr_t *to)
+{
+    const struct netif *netif = ip_route(from, to);
+    const struct netdev *d = netif ? link_device(netif) : NULL;
+    return d && d->checksum;
+}
+
 unsigned link_segments(const struct netif *netif, bool v6, unsigned mss)
 {
     const struct netdev *d = link_device(netif);

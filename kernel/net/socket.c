@@ -133,6 +133,12 @@ static ssize_t socket_write(struct file *f, struct uio *u, uint64_t *pos)
     return send_op(f, &m);
 }
 
+static ssize_t socket_send_pages(struct file *f, struct file_pages *p)
+{
+    struct socket *s = f->priv;
+    return s->ops->send_pages ? s->ops->send_pages(s, p) : -EOPNOTSUPP;
+}
+
 static uint32_t socket_poll(struct file *f, struct poll_table *pt)
 {
     struct socket *s = f->priv;
@@ -173,6 +179,7 @@ static void socket_release(struct file *f)
 static const struct file_ops socket_file_ops = {
     .read = socket_read,
     .write = socket_write,
+    .send_pages = socket_send_pages,
     .poll = socket_poll,
     .ioctl = socket_ioctl,
     .stat = socket_stat,

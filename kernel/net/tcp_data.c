@@ -8,9 +8,11 @@
 #include <linux/poll.h>
 
 #include "file/poll.h"
+#include "file/sendfile.h"
 #include "lib/string.h"
 #include "lwip/priv/tcp_priv.h"
 #include "net/abi.h"
+#include "net/link.h"
 #include "net/tcp_state.h"
 #include "net/tcp_table.h"
 #include "net/tcp_urgent.h"
@@ -229,37 +231,46 @@ ssize_t tcp_data_receive(struct socket *s, struct message *m)
     return r;
 }
 
-static ssize_t send_locked(struct tcp_socket *t, struct message *m)
+/* How many bytes it takes now, or why none. */
+static ssize_t send_room(struct tcp_socket *t)
 {
-    size_t start = m->uio->done, room;
     if (t->error)
         return -__atomic_exchange_n(&t->error, 0, __ATOMIC_RELAXED);
     if (t->shut_write || t->phase == GONE || t->phase == FRESH || t->phase == LISTENING)
         return -EPIPE;
     const size_t limit = tcp_send_limit(t);
-    room = t->out.bytes < limit ? limit - t->out.bytes : 0;
-    if (t->phase == CONNECTING || !room)
+    if (t->phase == CONNECTING || t->out.bytes >= limit)
         return -EAGAIN;
-    room = MIN(room, (size_t)tcp_sndbuf(t->pcb));
-    bool more = m->flags & MSG_MORE || t->cork;
-    tcp_table_enter(t->pcb);
-    int err = tcp_queue_add(&t->out, t->pcb, m->uio, room, more);
-    size_t done = m->uio->done - start;
+    return (ssize_t)MIN(limit - t->out.bytes, (size_t)tcp_sndbuf(t->pcb));
+}
+
+/* So many bytes have been queued: what may leave does. Inside the bucket. */
+static void send_push(struct tcp_socket *t, size_t n, bool more, bool urgent)
+{
     t->pcb->polltmr = 0;
-    /* Only a small piece behind another small one waits for an acknowledgement (Minshall). */
-    bool whole = done >= tcp_table_mss(t->pcb);
-    if (UNLIKELY(m->flags & MSG_OOB) && done) {
+    if (UNLIKELY(urgent) && n)
         tcp_urgent_send(t->pcb);
-        whole = true;
-    }
+    /* Only a small piece behind another small one waits for an acknowledgement (Minshall). */
+    bool whole = n >= tcp_table_mss(t->pcb) || urgent;
     if (whole)
         tcp_nagle_disable(t->pcb);
-    if (done && !more)
-        tcp_output(t->pcb);
-    else if (done && t->pcb->unsent && t->pcb->unsent->next)
+    if (n && (!more || (t->pcb->unsent && t->pcb->unsent->next)))
         tcp_output(t->pcb);
     if (whole && !t->no_delay)
         tcp_nagle_enable(t->pcb);
+}
+
+static ssize_t send_locked(struct tcp_socket *t, struct message *m)
+{
+    size_t start = m->uio->done;
+    ssize_t room = send_room(t);
+    if (room < 0)
+        return room;
+    bool more = m->flags & MSG_MORE || t->cork;
+    tcp_table_enter(t->pcb);
+    int err = tcp_queue_add(&t->out, t->pcb, m->uio, (size_t)room, more);
+    size_t done = m->uio->done - start;
+    send_push(t, done, more, m->flags & MSG_OOB);
     tcp_table_leave();
     return done ? (ssize_t)done : err ? err : m->uio->left ? -EAGAIN : 0;
 }
@@ -268,6 +279,30 @@ ssize_t tcp_data_send(struct socket *s, struct message *m)
 {
     stack_lock();
     ssize_t r = send_locked(tcp_of(s), m);
+    stack_unlock();
+    return r;
+}
+
+static ssize_t pages_locked(struct tcp_socket *t, struct file_pages *p)
+{
+    size_t before = p->left;
+    ssize_t room = send_room(t);
+    if (room < 0)
+        return room;
+    if (!link_gathers(&t->pcb->local_ip, &t->pcb->remote_ip))
+        return -EOPNOTSUPP;
+    bool more = p->more || t->cork;
+    tcp_table_enter(t->pcb);
+    int err = tcp_queue_add_pages(&t->out, t->pcb, p, (size_t)room, more);
+    send_push(t, before - p->left, more, false);
+    tcp_table_leave();
+    return p->left < before ? (ssize_t)(before - p->left) : err ? err : -EAGAIN;
+}
+
+ssize_t tcp_data_send_pages(struct socket *s, struct file_pages *p)
+{
+    stack_lock();
+    ssize_t r = pages_locked(tcp_of(s), p);
     stack_unlock();
     return r;
 }

@@ -447,6 +447,7 @@ void tcp_each(void (*fn)(void *arg, const struct inet_view *v), void *arg)
 
 static const struct socket_ops tcp_ops = {
     .send = tcp_data_send,
+    .send_pages = tcp_data_send_pages,
     .receive = tcp_data_receive,
     .receive_urgent = tcp_urgent_receive,
     .at_mark = tcp_sock_at_mark,

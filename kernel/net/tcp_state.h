@@ -101,6 +101,7 @@ void tcp_data_skip(struct tcp_socket *t, size_t n);
 void tcp_wake(struct tcp_socket *t, uint32_t in, uint32_t out);
 void tcp_wake_all(struct tcp_socket *t);
 ssize_t tcp_data_send(struct socket *s, struct message *m);
+ssize_t tcp_data_send_pages(struct socket *s, struct file_pages *p);
 ssize_t tcp_data_receive(struct socket *s, struct message *m);
 uint32_t tcp_data_poll(struct socket *s, struct poll_table *pt);
 size_t tcp_data_queued(struct socket *s, bool out);
