@@ -136,6 +136,13 @@ struct tcp_socket *tcp_socket_of(const struct tcp_pcb *pcb)
     return pcb->errf == on_error ? pcb->callback_arg : NULL;
 }
 
+/* TCP_LINGER2 of tcp(7), ms: 0 is the default, less is none. */
+static uint32_t closed_lifetime(const struct tcp_socket *t)
+{
+    const int usual = 60, most = 120, seconds = t->number[TCP_N_LINGER2];
+    return (uint32_t)(seconds < 0 ? 0 : seconds ? MIN(seconds, most) : usual) * 1000;
+}
+
 /* Closes the connection: data unread, or SO_LINGER with 0, resets it. */
 static void connection_close(struct tcp_socket *t)
 {
@@ -149,6 +156,7 @@ static void connection_close(struct tcp_socket *t)
         tcp_abort(pcb);
         tcp_queue_free(&t->out);
     } else {
+        tcp_lifetime_set(pcb, closed_lifetime(t));
         pcb->rcv_wnd = TCP_WND_MAX(pcb); /* all was read: lwIP would reset the connection */
         if (tcp_close(pcb) != ERR_OK)
             tcp_abort(pcb);

@@ -19,8 +19,9 @@
 #define PERSIST_TICKS                                                                              \
     (500 / TCP_SLOW_INTERVAL) /* lwIP's table of window probes counts half seconds */
 #define SYN_TICKS        (1000 / TCP_SLOW_INTERVAL)
-#define SYN_DOUBLINGS    7 /* at most: 128 s */
-#define SYN_LINEAR       4 /* so many times the same time passes before it doubles */
+#define SYN_DOUBLINGS    7       /* at most: 128 s */
+#define SYN_LINEAR       4       /* so many times the same time passes before it doubles */
+#define FLAG_CLOSED      0x8000u /* a flag that lwIP has not: see lifetimes_hide() */
 #define MSS_LEAST        48u /* whatever the peer says: segments of a few bytes cost us more than it */
 #define INITIAL_SEGMENTS 10    /* RFC 6928 */
 #define TIME_WAITS       16384 /* more connections in TIME_WAIT push the oldest of their bucket out */
@@ -169,6 +170,16 @@ static void pcb_adjust(struct tcp_pcb *pcb)
     }
 }
 
+/* TIME_WAIT begins when the other end has closed too; lwIP would count from our close. */
+static void time_waits_begin(void)
+{
+    for (struct tcp_pcb *p = tcp_tw_pcbs; p; p = p->next)
+        if (p->flags & TF_RXCLOSED) {
+            tcp_clear_flags(p, TF_RXCLOSED);
+            p->tmr = tcp_ticks;
+        }
+}
+
 /* Too many in TIME_WAIT: the oldest of this bucket, which is the list's last, goes. */
 static void time_waits_limit(void)
 {
@@ -187,6 +198,7 @@ void tcp_table_leave(void)
     bool wants_tick = false;
     if (!b)
         return;
+    time_waits_begin();
     time_waits_limit();
     for (struct tcp_pcb *p = tcp_active_pcbs; p; p = p->next) {
         pcb_adjust(p);
@@ -232,6 +244,43 @@ static void persist_check(struct tcp_pcb *p)
         p->rtime = 0;
 }
 
+/*
+ * lwIP ends after 20 s, counted from its last segment, a connection that is half open, or that the
+ * program has closed and the other end has not. The first ends by net/tcp_listen.c. The second
+ * stays as long as tcp_lifetime_set() said, counted from the close, which is when lwIP stops its
+ * count; meanwhile lwIP does not see that it is closed.
+ */
+static void lifetimes_hide(void)
+{
+    for (struct tcp_pcb *p = tcp_active_pcbs, *next; p; p = next) {
+        next = p->next;
+        if (p->state == SYN_RCVD)
+            p->tmr = tcp_ticks;
+        if (p->state != FIN_WAIT_2 || !(p->flags & TF_RXCLOSED))
+            continue;
+        if (tcp_ticks - p->tmr >= p->keep_idle / TCP_SLOW_INTERVAL) {
+            tcp_abandon(p, 0);
+        } else {
+            tcp_clear_flags(p, TF_RXCLOSED);
+            tcp_set_flags(p, FLAG_CLOSED);
+        }
+    }
+}
+
+static void lifetimes_show(void)
+{
+    for (struct tcp_pcb *p = tcp_active_pcbs; p; p = p->next)
+        if (p->flags & FLAG_CLOSED) {
+            tcp_clear_flags(p, FLAG_CLOSED);
+            tcp_set_flags(p, TF_RXCLOSED);
+        }
+}
+
+void tcp_lifetime_set(struct tcp_pcb *pcb, uint32_t ms)
+{
+    pcb->keep_idle = ms;
+}
+
 static void bucket_tick(struct bucket *b)
 {
     enter(b);
@@ -242,7 +291,9 @@ static void bucket_tick(struct bucket *b)
             p->persist_cnt--;
     tcp_fasttmr();
     tcp_ticks--; /* tcp_slowtmr() counts it up again */
+    lifetimes_hide();
     tcp_slowtmr();
+    lifetimes_show();
     tcp_table_leave();
 }
 

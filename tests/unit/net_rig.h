@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The whole network stack, kernel/net/ over lwIP, on a network card whose cable the test holds: it
+ * sends TCP segments as anybody, sees what comes back, and moves the clock. A gateway answers ARP.
+ * What was not asked for by rig_sent() is forgotten.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lwip/prot/tcp.h"
+
+#define RIG_OWN     0x0a00020fu /* 10.0.2.15, the machine */
+#define RIG_GATEWAY 0x0a000202u
+#define RIG_STEP_MS 20u
+
+struct rig_segment {
+    uint32_t ip; /* the other end's address */
+    uint16_t port, own_port;
+    uint8_t flags; /* TCP_* */
+    uint32_t seq, ack;
+    const void *data;
+    unsigned len;
+    uint64_t at; /* the clock when the machine sent it */
+};
+
+/* Starts the stack; the second time only forgets what was sent. */
+void rig_start(void);
+/* A segment from s->ip to the machine, which does at once what it does. */
+void rig_send(const struct rig_segment *s);
+/* The oldest segment from the machine that was not asked for yet; its data is not kept. */
+bool rig_sent(struct rig_segment *s);
+void rig_forget(void);
+/* Time passes, in steps of RIG_STEP_MS. */
+void rig_pass(uint64_t ms);
+
+struct tcp_socket;
+/* A socket that listens on the port. */
+struct tcp_socket *rig_listen(uint16_t port, int backlog);
+/* Opens a connection: fills in seq and ack, to go on with. False: no SYN|ACK came. */
+bool rig_open(struct rig_segment *s);
+/* The socket that accept(2) takes next; NULL: none. */
+struct tcp_socket *rig_accept(struct tcp_socket *listener);
+/* close(2) */
+void rig_close(struct tcp_socket *t);
