@@ -169,7 +169,7 @@ static struct net_offload offload_of(const struct link *l, const struct pbuf *p)
     h->chksum = lwip_htons((uint16_t)sum);
     o.checksum_start = (uint16_t)tcp;
     o.checksum_offset = offsetof(struct tcp_hdr, chksum);
-    if (p->tot_len - ip > l->dev->mtu) {
+    if (out_mss || p->tot_len - ip > l->dev->mtu) { /* the path may take less than we */
         o.segmentation = v4 ? NET_TCP4 : NET_TCP6;
         o.header = (uint16_t)(tcp + TCPH_HDRLEN_BYTES(h));
         unsigned room = l->dev->mtu - (o.header - ip);
@@ -483,7 +483,7 @@ err_t link_tcp_output4(struct pbuf *p, const ip4_addr_t *src, const ip4_addr_t *
     struct tcp_pcb *pcb = CONNECTION_OF(dest, remote_ip.u_addr.ip4);
     if (UNLIKELY(tcp_urgent_sends(pcb)))
         return tcp_urgent_output(pcb, p, ttl, tos, netif);
-    if (mtu && p->tot_len > mtu - IP_HLEN)
+    if (p->tot_len > TCP_HLEN + tcp_table_mss(pcb) && link_segments(netif, false, 1) > 1)
         out_mss = tcp_table_mss(pcb);
     segments_count(p);
     netif->mtu = 0; /* none */
@@ -500,7 +500,7 @@ err_t link_tcp_output6(struct pbuf *p, const ip6_addr_t *src, const ip6_addr_t *
     struct tcp_pcb *pcb = CONNECTION_OF(dest, remote_ip.u_addr.ip6);
     if (UNLIKELY(tcp_urgent_sends(pcb)))
         return tcp_urgent_output(pcb, p, hl, tc, netif);
-    if (mtu && p->tot_len > mtu - IP6_HLEN)
+    if (p->tot_len > TCP_HLEN + tcp_table_mss(pcb) && link_segments(netif, true, 1) > 1)
         out_mss = tcp_table_mss(pcb);
     segments_count(p);
     netif->mtu6 = 0;

@@ -9,6 +9,7 @@
 #include "lwip/priv/tcp_priv.h"
 #include "lwip/prot/tcp.h"
 #include "net/link.h"
+#include "net/path_mtu.h"
 #include "net/tcp_check.h"
 #include "net/tcp_listen.h"
 #include "net/tcp_urgent.h"
@@ -22,6 +23,7 @@
 #define SYN_DOUBLINGS    7       /* at most: 128 s */
 #define SYN_LINEAR       4       /* so many times the same time passes before it doubles */
 #define FLAG_CLOSED      0x8000u /* a flag that lwIP has not: see lifetimes_hide() */
+#define HEADERS4         (IP_HLEN + TCP_HLEN)
 #define MSS_LEAST        48u /* whatever the peer says: segments of a few bytes cost us more than it */
 #define INITIAL_SEGMENTS 10    /* RFC 6928 */
 #define TIME_WAITS       16384 /* more connections in TIME_WAIT push the oldest of their bucket out */
@@ -137,6 +139,8 @@ static void segment_size(struct tcp_pcb *pcb)
     if (!mss) {
         const struct netif *netif = ip_route(&pcb->local_ip, &pcb->remote_ip);
         mss = MAX(pcb->mss, MSS_LEAST);
+        if (IP_IS_V4_VAL(pcb->remote_ip))
+            mss = path_mtu_of(ip_2_ip4(&pcb->remote_ip), mss + HEADERS4) - HEADERS4;
         pcb->ext_args[0].data = (void *)(uintptr_t)mss;
         pcb->ext_args[1].data =
             (void *)(uintptr_t)(netif ? link_segments(netif, IP_IS_V6_VAL(pcb->remote_ip), mss)

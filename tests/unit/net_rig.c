@@ -11,6 +11,7 @@
 #include "lwip/inet_chksum.h"
 #include "lwip/prot/ethernet.h"
 #include "lwip/prot/etharp.h"
+#include "lwip/prot/icmp.h"
 #include "lwip/prot/ip4.h"
 #include "net/abi.h"
 #include "net/inet.h"
@@ -79,7 +80,7 @@ static void arp_answer(const struct etharp_hdr *ask)
     memcpy(&h->sipaddr, &ask->dipaddr, 4);
 }
 
-static void frame_seen(const uint8_t *frame, size_t len)
+static void frame_seen(const uint8_t *frame, size_t len, unsigned cut)
 {
     const struct eth_hdr *eth = (const struct eth_hdr *)frame;
     const struct ip_hdr *ip = (const struct ip_hdr *)(eth + 1);
@@ -101,6 +102,7 @@ static void frame_seen(const uint8_t *frame, size_t len)
         .seq = lwip_ntohl(h->seqno),
         .ack = lwip_ntohl(h->ackno),
         .len = lwip_ntohs(IPH_LEN(ip)) - IP_HLEN - head,
+        .cut = cut,
         .at = fake_clock,
     };
 }
@@ -108,16 +110,18 @@ static void frame_seen(const uint8_t *frame, size_t len)
 static int card_send(struct netdev *d, const struct net_piece *piece, unsigned count,
                      const struct net_offload *offload, void *token)
 {
-    uint8_t frame[FRAME_MAX];
+    static uint8_t frame[66000];
     size_t len = 0;
-    (void)d, (void)offload;
+    (void)d;
     for (unsigned i = 0; i < count; i++) {
         if (len + piece[i].len > sizeof frame)
             abort();
         memcpy(frame + len, piece[i].data, piece[i].len);
         len += piece[i].len;
     }
-    frame_seen(frame, len);
+    if (len > (size_t)SIZEOF_ETH_HDR + card.mtu && offload->segmentation == NET_WHOLE)
+        abort();
+    frame_seen(frame, len, offload->segmentation == NET_WHOLE ? 0 : offload->segment);
     tokens[tokens_end++ % SENT_MAX] = token;
     return 0;
 }
@@ -201,7 +205,7 @@ void rig_start(void)
 
 void rig_send(const struct rig_segment *s)
 {
-    unsigned total = IP_HLEN + TCP_HLEN + s->len;
+    unsigned options = s->mss ? 4 : 0, total = IP_HLEN + TCP_HLEN + options + s->len;
     struct ip_hdr *ip = (struct ip_hdr *)frame_new(ETHTYPE_IP, total);
     struct tcp_hdr *h = (struct tcp_hdr *)(ip + 1);
     *ip = (struct ip_hdr){
@@ -214,14 +218,44 @@ void rig_send(const struct rig_segment *s)
                           .seqno = lwip_htonl(s->seq),
                           .ackno = lwip_htonl(s->ack),
                           .wnd = lwip_htons(65535)};
-    TCPH_HDRLEN_FLAGS_SET(h, TCP_HLEN / 4, s->flags);
+    TCPH_HDRLEN_FLAGS_SET(h, (TCP_HLEN + options) / 4, s->flags);
+    const uint8_t option[] = {2, 4, (uint8_t)(s->mss >> 8), (uint8_t)s->mss};
+    memcpy(h + 1, option, options);
     if (s->len)
-        memcpy(h + 1, s->data, s->len);
+        memcpy((char *)(h + 1) + options, s->data, s->len);
     struct pbuf p = {
         .payload = h, .len = (u16_t)(total - IP_HLEN), .tot_len = (u16_t)(total - IP_HLEN)};
     ip4_addr_t from = {ip->src.addr}, to = {ip->dest.addr};
     h->chksum = inet_chksum_pseudo(&p, IP_PROTO_TCP, p.tot_len, &from, &to);
     run();
+}
+
+void rig_too_long(const struct rig_segment *s, unsigned mtu)
+{
+    unsigned total = IP_HLEN + 8 + IP_HLEN + 8;
+    struct ip_hdr *ip = (struct ip_hdr *)frame_new(ETHTYPE_IP, total);
+    struct icmp_hdr *icmp = (struct icmp_hdr *)(ip + 1);
+    struct ip_hdr *quote = (struct ip_hdr *)(icmp + 1);
+    struct tcp_hdr *h = (struct tcp_hdr *)(quote + 1);
+    *ip = (struct ip_hdr){
+        ._v_hl = 0x45, ._len = lwip_htons((uint16_t)total), ._ttl = 64, ._proto = 1};
+    ip->src.addr = lwip_htonl(RIG_GATEWAY);
+    ip->dest.addr = lwip_htonl(RIG_OWN);
+    ip->_chksum = inet_chksum(ip, IP_HLEN);
+    *icmp = (struct icmp_hdr){.type = 3, .code = 4, .data = lwip_htonl(mtu)};
+    *quote = (struct ip_hdr){._v_hl = 0x45, ._len = lwip_htons(1500), ._ttl = 64, ._proto = 6};
+    quote->src.addr = lwip_htonl(RIG_OWN);
+    quote->dest.addr = lwip_htonl(s->ip);
+    h->src = lwip_htons(s->own_port);
+    h->dest = lwip_htons(s->port);
+    h->seqno = lwip_htonl(s->seq);
+    icmp->chksum = inet_chksum(icmp, (u16_t)(total - IP_HLEN));
+    run();
+}
+
+void rig_cuts(bool on)
+{
+    card.checksum = card.segment4 = on;
 }
 
 bool rig_sent(struct rig_segment *s)
@@ -269,6 +303,7 @@ bool rig_open(struct rig_segment *s)
     s->seq++;
     if (!rig_sent(&answer) || answer.flags != (TCP_SYN | TCP_ACK) || answer.ack != s->seq)
         return false;
+    s->mss = 0;
     s->ack = answer.seq + 1;
     s->flags = TCP_ACK;
     rig_send(s);

@@ -22,16 +22,22 @@ struct rig_segment {
     uint32_t seq, ack;
     const void *data;
     unsigned len;
-    uint64_t at; /* the clock when the machine sent it */
+    unsigned mss; /* to send: with SYN, 0: not said */
+    unsigned cut; /* sent: the length of the segments that the card makes of it; 0: one */
+    uint64_t at;  /* the clock when the machine sent it */
 };
 
 /* Starts the stack; the second time only forgets what was sent. */
 void rig_start(void);
 /* A segment from s->ip to the machine, which does at once what it does. */
 void rig_send(const struct rig_segment *s);
+/* A router says that the segment, from the machine, is too long for what follows. */
+void rig_too_long(const struct rig_segment *s, unsigned mtu);
 /* The oldest segment from the machine that was not asked for yet; its data is not kept. */
 bool rig_sent(struct rig_segment *s);
 void rig_forget(void);
+/* The card cuts segments from now on, or not. */
+void rig_cuts(bool on);
 /* Time passes, in steps of RIG_STEP_MS. */
 void rig_pass(uint64_t ms);
 
