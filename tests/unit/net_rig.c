@@ -69,6 +69,8 @@ static uint8_t *frame_new(unsigned type, size_t len)
     return in->frame + SIZEOF_ETH_HDR;
 }
 
+void (*rig_on_packet)(unsigned type, const uint8_t *packet, size_t len);
+
 static void arp_answer(const struct etharp_hdr *ask)
 {
     struct etharp_hdr *h = (struct etharp_hdr *)frame_new(ETHTYPE_ARP, sizeof *h);
@@ -86,6 +88,8 @@ static void frame_seen(const uint8_t *frame, size_t len, unsigned cut)
     const struct ip_hdr *ip = (const struct ip_hdr *)(eth + 1);
     const struct tcp_hdr *h = (const struct tcp_hdr *)(ip + 1);
     const struct etharp_hdr *arp = (const struct etharp_hdr *)(eth + 1);
+    if (rig_on_packet)
+        rig_on_packet(lwip_ntohs(eth->type), (const uint8_t *)(eth + 1), len - SIZEOF_ETH_HDR);
     if (eth->type == lwip_htons(ETHTYPE_ARP) && arp->opcode == lwip_htons(ARP_REQUEST) &&
         !memcmp(&arp->dipaddr, &(uint32_t){lwip_htonl(RIG_GATEWAY)}, 4))
         arp_answer(arp);
@@ -250,6 +254,24 @@ void rig_too_long(const struct rig_segment *s, unsigned mtu)
     h->dest = lwip_htons(s->port);
     h->seqno = lwip_htonl(s->seq);
     icmp->chksum = inet_chksum(icmp, (u16_t)(total - IP_HLEN));
+    run();
+}
+
+void rig_packet(unsigned type, const void *packet, size_t len)
+{
+    uint8_t *to = frame_new(type, len);
+    memcpy(to, packet, len);
+    if (type == ETHTYPE_IPV6 && ((const uint8_t *)packet)[24] == 0xff) { /* multicast */
+        uint8_t *mac = to - SIZEOF_ETH_HDR;
+        mac[0] = mac[1] = 0x33;
+        memcpy(mac + 2, (const uint8_t *)packet + 36, 4);
+    }
+    run();
+}
+
+void rig_cable(bool in)
+{
+    card.link = in;
     run();
 }
 

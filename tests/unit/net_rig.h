@@ -29,6 +29,10 @@ struct rig_segment {
 
 /* Starts the stack; the second time only forgets what was sent. */
 void rig_start(void);
+/* A packet on the cable, for all machines there; `type` is the frame's. */
+void rig_packet(unsigned type, const void *packet, size_t len);
+/* Sees what the machine sends, whatever it is; NULL: nobody does. */
+extern void (*rig_on_packet)(unsigned type, const uint8_t *packet, size_t len);
 /* A segment from s->ip to the machine, which does at once what it does. */
 void rig_send(const struct rig_segment *s);
 /* A router says that the segment, from the machine, is too long for what follows. */
@@ -36,6 +40,8 @@ void rig_too_long(const struct rig_segment *s, unsigned mtu);
 /* The oldest segment from the machine that was not asked for yet; its data is not kept. */
 bool rig_sent(struct rig_segment *s);
 void rig_forget(void);
+/* The cable is in, or out. */
+void rig_cable(bool in);
 /* The card cuts segments from now on, or not. */
 void rig_cuts(bool on);
 /* Time passes, in steps of RIG_STEP_MS. */
