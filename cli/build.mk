@@ -12,7 +12,7 @@ $(O)/ops: $(CLI_OBJ)
 
 # The one process that touches foreign bytes: libcurl and libarchive are linked into it alone.
 IMPORT_SRC := $(sort $(wildcard cli/import/*.c))
-IMPORT_BASE := alloc buf digest err hostpath json mtree mtree_read nearest options strlist
+IMPORT_BASE := alloc buf digest err hostpath json mtree mtree_read mtree_verify nearest options strlist
 IMPORT_OBJ := $(IMPORT_SRC:%.c=$(O)/%.o) $(IMPORT_BASE:%=$(O)/cli/%.o)
 IMPORT_LIBS := -lcurl -larchive -lz -lsodium -lcjson
 
