@@ -32,3 +32,11 @@ RECIPE_FILES := $(shell find pkg -type f)
 $(O)/recipes/.stamp: $(RECIPE_FILES)
 	$(call say,COPY,$(@D))
 	$(Q)rm -rf $(@D) && mkdir -p $(@D) && cp -r pkg/. $(@D)/ && touch $@
+
+# What the kernel answers, for `ops check`
+$(O)/cli/syscall_support.inc: kernel/syscall/table.def scripts/syscall-support
+	@mkdir -p $(@D)
+	$(call say,GEN,$@)
+	$(Q)CC=$(CC) scripts/syscall-support >$@
+$(O)/cli/elfcalls.o: $(O)/cli/syscall_support.inc
+$(O)/cli/elfcalls.o: CLI_CFLAGS += -I$(O)/cli

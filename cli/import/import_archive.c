@@ -107,8 +107,8 @@ static bool list_keep(struct import *i, struct unpack *u, const char *path, stru
     mtree_free(&made);
     ok = mtree_read(&m, list, err) && ok && mtree_verify(&m, root, &faults, err);
     if (ok && faults.count)
-        ok = err_set(err, OPS_EXIT_FAILED, NULL, "%s is damaged: its list says otherwise (%s)", path,
-                     faults.items[0]);
+        ok = err_set(err, OPS_EXIT_FAILED, NULL, "%s is damaged: its list says otherwise (%s)",
+                     path, faults.items[0]);
     mtree_free(&m);
     strlist_free(&faults);
     free(root);
