@@ -101,6 +101,26 @@ you"
     want_out_lacks '^hello '
 }
 
+# As OPS' users write it: options also behind the name, arguments by -a.
+test_where_options_stand() {
+    make_hello
+    ops pkg load hello -e WHO=behind word
+    want_out "hello ./hello word 2
+behind"
+    ops pkg load hello -a one -e WHO=me -a two
+    want_status 7
+    want_out "hello ./hello one 3
+me"
+    ops pkg load hello -- -e two
+    want_out 'hello ./hello -e 3'
+    ops run -a zero pkg:hello -e
+    want_out 'hello ./hello zero 3'
+    ops pkg load hello --nonsense
+    want_error 2 'nonsense'
+    ops pkg load --help
+    want_out_has '^usage: ops pkg load'
+}
+
 test_settings_over_a_package() {
     make_hello
     ops pkg from-pkg --name two -e WHO=package hello
