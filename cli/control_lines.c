@@ -2,6 +2,8 @@
 /* Lines of the control channel: see control_lines.h. */
 #include "control_lines.h"
 
+#include "bootchart.h"
+
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,6 +64,7 @@ static void take_refused(struct control *c, char *rest)
 
 static void take_listening(struct control *c, char *rest)
 {
+    chart_listening((unsigned)strtoul(rest, NULL, 10));
     if (c->forwards && (c->verbose || c->announce || isatty(STDERR_FILENO)))
         forwards_announce(c->forwards, (unsigned)strtoul(rest, NULL, 10), stderr);
 }
@@ -103,11 +106,19 @@ static void take_panic(struct control *c, char *rest)
 static void take_started(struct control *c, char *rest)
 {
     (void)rest;
+    chart_started();
     c->started = true;
+}
+
+static void take_phase(struct control *c, char *rest)
+{
+    (void)c;
+    chart_phase(rest);
 }
 
 static void take_exit(struct control *c, char *rest)
 {
+    chart_ended();
     c->exited = true;
     c->status = (int)strtol(rest, NULL, 10) & 0xff;
 }
@@ -122,6 +133,7 @@ static void line_take(struct control *c, char *line)
         {"refused", take_refused}, {"termios", take_termios},     {"killed", take_killed},
         {"panic", take_panic},     {"exit", take_exit},           {"crash", take_crash},
         {"frame", take_frame},     {"listening", take_listening}, {"started", take_started},
+        {"phase", take_phase},
     };
     char *rest = strchr(line, ' ');
     if (!rest)
