@@ -18,7 +18,7 @@ const struct compared compared_commands[] = {
     {"image create", "image create", MARK_BETTER, "reproducible, from PROGRAM or a configuration"},
     {"image list", "image list", MARK_YES, NULL},
     {"image search", "image search", MARK_YES, NULL},
-    {"image delete", "image delete", MARK_BETTER, "refused while it is in use"},
+    {"image delete", "image delete", MARK_BETTER, "refused while it is in use; --lru lists what it would delete until --yes is said"},
     {"image resize", "image resize", MARK_BETTER, "the filesystem grows too"},
     {"image sync", "image sync", MARK_YES, "to another directory; no clouds"},
     {"image mirror", "", MARK_NOT, CLOUD_ACCOUNT},
