@@ -274,16 +274,16 @@ static bool network_choose(struct network *n, struct plan *p, const struct reque
 }
 
 /* Its addresses, once the machine's name is settled (NULL: it has none). */
-static bool network_take(struct network *n, struct plan *p, const struct request *r,
+static bool network_take(struct machine *m, struct plan *p, const struct request *r,
                          const char *name, struct err *err)
 {
+    struct network *n = m->network;
     struct strlist names = {0};
     if (name)
         strlist_add(&names, name);
     if (strcmp(config_origin(p->config, "Hostname"), "default") != 0)
         strlist_add(&names, p->manifest.hostname);
-    unsigned cpus = p->config->cpus ? (unsigned)p->config->cpus : 1;
-    bool ok = network_open(n, &names, !answers_only(r), cpus, err);
+    bool ok = network_open(n, &names, !answers_only(r), m->confine.own_user ? m->cpus : 0, err);
     if (ok)
         network_interfaces(n, &p->manifest.interface);
     strlist_free(&names);
@@ -379,7 +379,6 @@ static bool parts_run(struct parts *s, struct plan *p, const struct request *r,
     m->root = s->image.path;
     m->root_read_only = p->manifest.readonly_rootfs;
     m->manifest = s->manifest;
-    m->network = &s->network;
     m->mounts = &p->mounts;
     m->shares = &p->shares;
     m->instance = instance->dir;
@@ -409,14 +408,15 @@ static bool plan_run(struct plan *p, const struct request *r, const struct insta
     bool ok = parts_settle(&s, p, r, claimed || p->config->name, err);
     const char *name = claimed ? claimed->name : p->config->name;
     s.machine.qemu = s.qemu;
+    s.machine.network = &s.network;
     chart_step("kernel, QEMU and accelerator");
     if (ok && r->print_manifest)
-        ok = network_take(&s.network, p, r, name, err) && manifest_print(p, err);
+        ok = network_take(&s.machine, p, r, name, err) && manifest_print(p, err);
     else if (ok && r->explain)
         explain_print(&s.machine, p, &s.network);
     else if (ok)
         ok = image_take(p, r, &s.image, err) && (claimed || name_choose(&own, r, err)) &&
-             network_take(&s.network, p, r, name, err) &&
+             network_take(&s.machine, p, r, name, err) &&
              manifest_place(p, r->chart != NULL, &s.manifest, err) &&
              parts_run(&s, p, r, claimed ? claimed : &own, watch, status, err);
     instance_free(&own);

@@ -137,6 +137,7 @@ void confine_choose(struct confine *c, const struct confine_needs *n)
     struct rlimit files = {0};
     *c = (struct confine){.lock = -1};
     c->why = own_user_refused(c, n);
+    c->script = is_script(n->qemu);
     c->own_user = !c->why;
     if (!c->own_user)
         c->group = 0;
@@ -144,7 +145,7 @@ void confine_choose(struct confine *c, const struct confine_needs *n)
         c->caps |= CAPS_SHARE;
     if (n->low_ports)
         c->caps |= CAP(NET_BIND_SERVICE);
-    c->caps &= caps_now();
+    c->caps = c->script ? caps_now() : c->caps & caps_now();
     c->data = n->memory + CONFINE_DATA + n->cpus * CONFINE_CPU;
     getrlimit(RLIMIT_NOFILE, &files);
     c->files = files.rlim_max < CONFINE_FILES ? files.rlim_max : CONFINE_FILES;
@@ -272,6 +273,10 @@ char *confine_user_text(const struct confine *c)
         buf_addf(&b, "user %u of this host, %s", (unsigned)geteuid(), c->why);
     if (c->group)
         buf_addf(&b, "; in the group %u, to open /dev/kvm", c->group);
+    if (c->script && c->caps) {
+        buf_addf(&b, ", with the capabilities of ops");
+        return b.data;
+    }
     const char *sign = "; capabilities: ";
     for (size_t i = 0; i < sizeof cap_names / sizeof cap_names[0]; i++) {
         if (!cap_names[i] || !(c->caps >> i & 1))

@@ -30,6 +30,7 @@
 
 struct confine {
     bool own_user;
+    bool script;        /* around QEMU: its author knows what it needs, it loses nothing */
     const char *why;    /* it has not; the end of a sentence */
     uint64_t caps;      /* that it keeps, a bit each */
     uint64_t data;      /* bytes it can write */

@@ -203,8 +203,8 @@ static bool image_copy(int from, const struct stat *st, const char *dir, const c
     const struct timespec times[] = {st->st_atim, st->st_mtim};
     char *name = alloc_printf(".%s.ops-unfinished", path_basename(path));
     char *temp = path_join(dir, name);
-    int to = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    bool ok = to >= 0 || err_errno(err, "write", temp);
+    int to = tempfile_open(temp, path, err);
+    bool ok = to >= 0;
     if (to >= 0) {
         tempfile_guard(temp);
         ok = content_copy(from, to, st->st_size, path, err);

@@ -33,7 +33,7 @@ struct network_wish {
 bool network_parse(struct network *n, const struct network_wish *w, struct err *err);
 /* Tries every forwarded port; says who has it. Chooses the free ports asked for with 0. */
 bool network_check(struct network *n, struct err *err);
-/* Takes addresses, and if the machine is really `started` makes devices. `names`: the machine's. */
+/* Takes addresses, and if the machine is really `started` makes devices. As nic_open(). */
 bool network_open(struct network *n, const struct strlist *names, bool started, unsigned cpus,
                   struct err *err);
 /* Starts what runs beside the machine. */

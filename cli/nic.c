@@ -255,7 +255,7 @@ bool nic_open(struct nic *n, size_t index, const struct strlist *names, bool tap
     if (!taps || n->kind == NIC_USER)
         return true;
     if (n->kind == NIC_TAP)
-        return tap_take(n, cpus, err);
+        return !cpus || tap_take(n, cpus, err);
     const char *bridge = n->kind == NIC_LAN      ? n->lan.bridge
                          : n->kind == NIC_BRIDGE ? n->target
                                                  : NULL;
@@ -327,7 +327,7 @@ static char *user_argument(const struct nic *n, size_t index, const struct forwa
     return line;
 }
 
-/* Without open files, where nothing is started, the interface's name says what would be. */
+/* Without open files QEMU opens the interface by its name. */
 static char *tap_argument(const struct nic *n, size_t index, const char *several)
 {
     struct buf b = {0};

@@ -44,8 +44,9 @@ bool nic_option(struct nic *n, const char *option, struct err *err);
 /* Do the addresses fit each other? `index`: among the machine's cards. */
 bool nic_check(const struct nic *n, struct err *err);
 
-/* Takes an address of the network, and with `taps` makes or opens the tap device. `names`: the
- * machine's; `index` among its cards. */
+/* Takes an address of the network, and with `taps` makes the tap device. `names`: the machine's;
+ * `index` among its cards; `cpus`: of a machine whose QEMU may not open a tap device that is there,
+ * which is opened here then, else 0. */
 bool nic_open(struct nic *n, size_t index, const struct strlist *names, bool taps, unsigned cpus,
               struct err *err);
 
