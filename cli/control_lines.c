@@ -15,6 +15,8 @@
 #include "ops/control.h"
 #include "terminal.h"
 
+#define UNSUPPORTED_MOST 64 /* that are told at the end */
+
 static void take_log(struct control *c, char *rest)
 {
     char *text = strchr(rest, ' ');
@@ -47,7 +49,8 @@ static void take_unsupported(struct control *c, char *rest)
 {
     if (c->verbose)
         fprintf(stderr, "kernel: the system call %s is not there\n", rest);
-    if (!call_is_optional(rest) && !strlist_has(&c->unsupported, rest))
+    if (c->unsupported.count < UNSUPPORTED_MOST && !call_is_optional(rest) &&
+        !strlist_has(&c->unsupported, rest))
         strlist_add(&c->unsupported, rest);
 }
 
