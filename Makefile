@@ -22,7 +22,7 @@ endif
 WARN := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes
 VERSION := 0.1.0
 
-all: $(O)/ops $(O)/kernel.elf ## build the tool and the kernel
+all: $(O)/ops $(O)/ops-import $(O)/kernel.elf $(O)/recipes/.stamp ## build the tool and the kernel
 
 include kernel/build.mk
 include cli/build.mk
@@ -52,6 +52,7 @@ man: $(O)/ops ## write the manual pages to $(O)/man
 
 install: all man ## copy the tool, its pages and completion to PREFIX (default /usr/local)
 	install -D -m 0755 $(O)/ops $(DESTDIR)$(PREFIX)/bin/ops
+	install -D -m 0755 $(O)/ops-import $(DESTDIR)$(PREFIX)/libexec/ops/ops-import
 	install -D -m 0644 $(O)/kernel.elf $(DESTDIR)$(PREFIX)/share/ops/kernel.elf
 	install -d $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 0644 $(O)/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/

@@ -4,15 +4,31 @@ CLI_SRC := $(sort $(wildcard cli/*.c))
 CLI_OBJ := $(CLI_SRC:%.c=$(O)/%.o)
 CLI_CFLAGS := -std=gnu11 -O2 -g $(WARN) -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Iinclude -Icli \
 	-DOPS_VERSION='"$(VERSION)"' -MMD -MP
-CLI_LIBS := -lelf -lcjson -lyaml -lext2fs -lcom_err
+CLI_LIBS := -lelf -lcjson -lyaml -lext2fs -lcom_err -lsodium
 
 $(O)/ops: $(CLI_OBJ)
 	$(call say,LD,$@)
 	$(Q)$(CC) -o $@ $^ $(CLI_LIBS)
+
+# The one process that touches foreign bytes: libcurl and libarchive are linked into it alone.
+IMPORT_SRC := $(sort $(wildcard cli/import/*.c))
+IMPORT_BASE := alloc buf digest err hostpath json mtree mtree_read nearest options strlist
+IMPORT_OBJ := $(IMPORT_SRC:%.c=$(O)/%.o) $(IMPORT_BASE:%=$(O)/cli/%.o)
+IMPORT_LIBS := -lcurl -larchive -lz -lsodium -lcjson
+
+$(O)/ops-import: $(IMPORT_OBJ)
+	$(call say,LD,$@)
+	$(Q)$(CC) -o $@ $^ $(IMPORT_LIBS)
 
 $(O)/cli/%.o: cli/%.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(CLI_CFLAGS) -c -o $@ $<
 
--include $(CLI_OBJ:.o=.d)
+-include $(CLI_OBJ:.o=.d) $(IMPORT_OBJ:.o=.d)
+
+# The recipes of `ops pkg`, beside the tool
+RECIPE_FILES := $(shell find pkg -type f)
+$(O)/recipes/.stamp: $(RECIPE_FILES)
+	$(call say,COPY,$(@D))
+	$(Q)rm -rf $(@D) && mkdir -p $(@D) && cp -r pkg/. $(@D)/ && touch $@

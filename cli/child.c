@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -11,6 +12,8 @@
 #include <unistd.h>
 
 #include "ops/exit.h"
+
+#define CHILD_TICK 200 /* ms between two looks at whether to go on */
 
 struct entry {
     child_enter *enter; /* NULL: nothing is to be done first */
@@ -88,26 +91,78 @@ bool child_start(struct child *c, const struct strlist *argv, const int *keep, s
     return child_start_as(c, argv, keep, count, NULL, NULL, err);
 }
 
+/* Waits for its end: its status. */
+static bool child_end(const struct child *c, const char *name, int *number, struct err *err)
+{
+    int status = 0;
+    close(c->messages);
+    while (waitpid(c->pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    if (!WIFEXITED(status))
+        return err_set(err, OPS_EXIT_FAILED, NULL, "%s was ended by signal %d", name,
+                       WTERMSIG(status));
+    *number = WEXITSTATUS(status);
+    return true;
+}
+
 bool child_status(const struct strlist *argv, const int *keep, size_t count, struct buf *said,
-                  int *number, struct err *err)
+                  int *status, struct err *err)
 {
     struct child c;
     char bytes[4096];
     ssize_t n;
-    int status = 0;
     if (!child_start(&c, argv, keep, count, err))
         return false;
     while ((n = read(c.messages, bytes, sizeof bytes)) > 0 || (n < 0 && errno == EINTR))
         if (n > 0)
             buf_add(said, bytes, (size_t)n);
-    close(c.messages);
-    while (waitpid(c.pid, &status, 0) < 0 && errno == EINTR)
-        ;
     buf_add(said, "", 0);
-    if (!WIFEXITED(status))
-        return err_set(err, OPS_EXIT_FAILED, NULL, "%s was ended by signal %d", argv->items[0],
-                       WTERMSIG(status));
-    *number = WEXITSTATUS(status);
+    return child_end(&c, argv->items[0], status, err);
+}
+
+/* Gives all whole lines of `in` away; with `rest` also what is behind them. */
+static bool lines_give(struct buf *in, bool rest, child_line_fn *line, void *context)
+{
+    bool ok = true;
+    for (char *end; ok && in->size && ((end = memchr(in->data, '\n', in->size)) || rest);) {
+        size_t n = end ? (size_t)(end - in->data) : in->size;
+        in->data[n] = 0;
+        ok = line(context, in->data);
+        buf_drop(in, end ? n + 1 : n);
+    }
+    return ok;
+}
+
+bool child_lines(const struct strlist *argv, child_line_fn *line, void *context, int *status,
+                 struct err *err)
+{
+    struct child c;
+    struct buf in = {0};
+    char bytes[4096];
+    ssize_t n = 1;
+    bool ok = true;
+    if (!child_start(&c, argv, NULL, 0, err))
+        return false;
+    while (ok && n != 0) {
+        struct pollfd p = {.fd = c.messages, .events = POLLIN};
+        if (poll(&p, 1, CHILD_TICK) <= 0) {
+            ok = line(context, NULL);
+        } else if ((n = read(c.messages, bytes, sizeof bytes)) > 0) {
+            buf_add(&in, bytes, (size_t)n);
+            ok = lines_give(&in, false, line, context);
+        } else if (n < 0 && errno != EINTR) {
+            n = 0;
+        }
+    }
+    ok = ok && lines_give(&in, true, line, context);
+    buf_free(&in);
+    if (ok)
+        return child_end(&c, argv->items[0], status, err);
+    struct err ignored = {0};
+    kill(c.pid, SIGKILL);
+    child_end(&c, argv->items[0], status, &ignored);
+    err_free(&ignored);
+    *status = -1;
     return true;
 }
 

@@ -36,3 +36,9 @@ bool child_collect(const struct strlist *argv, const int *keep, size_t count, st
 /* The same for a tool whose statuses mean something. Errors: it does not start, or a signal. */
 bool child_status(const struct strlist *argv, const int *keep, size_t count, struct buf *said,
                   int *status, struct err *err);
+
+/* The same, giving what it prints to `line` line by line, and NULL now and then while there is
+ * nothing. False of `line` kills the tool and ends the work; *status is then -1. */
+typedef bool child_line_fn(void *context, char *line);
+bool child_lines(const struct strlist *argv, child_line_fn *line, void *context, int *status,
+                 struct err *err);

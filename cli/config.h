@@ -17,12 +17,13 @@
 #include "strlist.h"
 
 struct config {
-    char *program;           /* absolute; NULL: not given, likewise below */
-    struct strlist args;     /* after argv[0] */
-    struct strlist env;      /* NAME=value */
-    struct strlist files;    /* pairs: host path, guest path */
-    struct strlist dirs;     /* likewise */
-    struct strlist map_dirs; /* pairs: absolute host path or pattern, guest directory */
+    char *program;               /* absolute; NULL: not given, likewise below */
+    struct strlist args;         /* after argv[0] */
+    struct strlist default_args; /* of a package: package.h */
+    struct strlist env;          /* NAME=value */
+    struct strlist files;        /* pairs: host path, guest path */
+    struct strlist dirs;         /* likewise */
+    struct strlist map_dirs;     /* pairs: absolute host path or pattern, guest directory */
     struct strlist name_servers;
     struct strlist mounts;           /* NAME:/path[:ro] */
     struct strlist shares;           /* HOST:/path[:ro] */
@@ -30,6 +31,7 @@ struct config {
     struct strlist ports, udp_ports; /* as network_parse() reads them */
     char *hostname;
     char *cwd;
+    char *code_dir;      /* package_code.h */
     struct strlist nets; /* of --net, alone or as Nics */
     char *network, *bridge_name, *tap_name, *ip_address, *net_mask, *ipv6_address, *gateway;
     char *accel, *machine, *restart, *trace; /* as the flags' words */

@@ -35,19 +35,39 @@ static struct deps_object *object_add(struct deps *d, const char *path, size_t l
     return o;
 }
 
+/* Where `path` is on this host, freed with free(); NULL: not there. */
+static char *host_path(const struct deps *d, const char *path)
+{
+    const struct mtree_entry *e = d->root ? rootdir_find(d->root, path) : NULL;
+    char *host = d->root ? e ? rootdir_host(d->root, e) : NULL : alloc_string(path);
+    if (host && access(host, R_OK) == 0)
+        return host;
+    free(host);
+    return NULL;
+}
+
+/* `path` with every symlink on the way goes into the image. */
+static bool path_add(struct deps *d, const char *path, const char *why, struct err *err)
+{
+    if (!d->root)
+        return tree_mirror(d->tree, path, why, err);
+    rootdir_take(d->root, path);
+    return true;
+}
+
 /* The library at DIR/NAME as a new object; false: not there or not for this machine. */
 static bool candidate_take(struct deps *d, const char *dir, const char *name, size_t loader)
 {
-    char *path = path_join(dir, name);
+    char *path = path_join(dir, name), *host = host_path(d, path);
     struct elfinfo info = {0};
     struct err ignored = {0};
-    bool ok =
-        access(path, R_OK) == 0 && elfinfo_load(&info, path, &ignored) && elfinfo_is_library(&info);
+    bool ok = host && elfinfo_load(&info, host, &ignored) && elfinfo_is_library(&info);
     if (ok)
         object_add(d, path, loader)->info = info;
     else
         elfinfo_free(&info);
     err_free(&ignored);
+    free(host);
     free(path);
     return ok;
 }
@@ -127,7 +147,7 @@ static bool library_find(struct deps *d, const char *name, size_t by, const char
     const struct deps_object *o = &d->objects[d->count - 1];
     if (strcmp(name, "libc.so.6") == 0 && !d->libc_dir)
         d->libc_dir = alloc_string(o->origin);
-    return tree_mirror(d->tree, o->path, why, err);
+    return path_add(d, o->path, why, err);
 }
 
 /* Debian names the package of libNAME.so.N after both: libssl.so.3 -> libssl3. */
@@ -186,8 +206,8 @@ static bool closure(struct deps *d, size_t first, bool optional, struct err *err
             if (!found && !optional)
                 return library_missing(d, name, i, err);
             if (!found)
-                strlist_addf(&d->missing, "%s needs %s, which is not on this host",
-                             d->objects[i].path, name);
+                strlist_addf(&d->missing, "%s needs %s, which is not %s", d->objects[i].path, name,
+                             d->root ? "in the package" : "on this host");
             strlist_add(&d->names, name);
         }
     }
@@ -197,40 +217,50 @@ static bool closure(struct deps *d, size_t first, bool optional, struct err *err
 static bool loader_add(struct deps *d, const char *program, struct err *err)
 {
     char *why = alloc_printf("the loader of %s", program);
-    bool ok = access(d->loader, R_OK) == 0;
-    if (!ok)
+    char *host = host_path(d, d->loader);
+    bool ok = host != NULL;
+    free(host);
+    if (!ok && d->partial)
+        strlist_addf(&d->missing, "%s needs %s, which is not there", program, d->loader), ok = true;
+    else if (!ok)
         err_set(err, OPS_EXIT_FAILED,
                 ldpath_is_musl(d->loader) ? "install musl (`apt install musl`), or link statically"
                                           : "install the C library it was built with",
                 "cannot find the loader %s, needed by %s", d->loader, program);
     else
-        ok = tree_mirror(d->tree, d->loader, why, err);
+        ok = path_add(d, d->loader, why, err);
     free(why);
     return ok;
 }
 
 bool deps_program(struct deps *d, const char *path, const char *library_path, struct err *err)
 {
-    char *real = realpath(path, NULL);
+    const struct mtree_entry *e = d->root ? rootdir_find(d->root, path) : NULL;
+    char *real = d->root ? alloc_string(e ? e->path : path) : realpath(path, NULL);
+    char *host = host_path(d, path);
     struct deps_object *o = object_add(d, real ? real : path, 0);
+    bool ok = elfinfo_load(&o->info, host ? host : path, err) &&
+              elfinfo_check_program(&o->info, path, err);
+    free(host);
     free(real);
-    if (!elfinfo_load(&o->info, path, err) || !elfinfo_check_program(&o->info, path, err))
+    if (!ok)
         return false;
     d->loader = o->info.interp;
     if (!d->loader)
         return true;
-    ldpath_add(&d->dirs, d->loader);
+    ldpath_add(&d->dirs, d->loader, d->root ? d->root->dir : NULL);
     if (library_path)
         ldpath_expand(&d->first, library_path, o->origin);
-    return loader_add(d, path, err) && closure(d, 0, false, err);
+    return loader_add(d, path, err) && closure(d, 0, d->partial, err);
 }
 
 bool deps_plugin(struct deps *d, const char *path, struct err *err)
 {
     struct elfinfo info = {0};
     struct err ignored = {0};
-    bool usable = d->loader && d->count < DEPS_OBJECTS && elfinfo_load(&info, path, &ignored) &&
-                  elfinfo_is_library(&info);
+    char *host = d->loader && d->count < DEPS_OBJECTS ? host_path(d, path) : NULL;
+    bool usable = host && elfinfo_load(&info, host, &ignored) && elfinfo_is_library(&info);
+    free(host);
     err_free(&ignored);
     if (!usable) {
         elfinfo_free(&info);

@@ -11,6 +11,7 @@
 
 #include "elfinfo.h"
 #include "err.h"
+#include "rootdir.h"
 #include "strlist.h"
 #include "tree.h"
 
@@ -18,6 +19,9 @@ struct deps_object;
 
 struct deps {
     struct tree *tree;
+    struct rootdir *root; /* where all paths are, its files are taken; NULL: this host's, added to
+                             the tree. `why` and `tree` are not used then */
+    bool partial;         /* what the program lacks is noted in `missing`, too */
     struct deps_object *objects; /* [0] is the program */
     size_t count;
     const char *loader;     /* PT_INTERP of the program; NULL: static, nothing is ever looked up */
@@ -31,7 +35,7 @@ struct deps {
 
 /* Adds the program, its loader and all its libraries. `library_path` (may be NULL) is the guest's
  * LD_LIBRARY_PATH. Errors: a library or the loader is missing. Once for each `d`, which is all zero
- * but for `tree`. */
+ * but for `tree`, `root` and `partial`. */
 bool deps_program(struct deps *d, const char *path, const char *library_path, struct err *err);
 
 /* Adds the libraries of an object that the program may load later (a plugin, a module). What it

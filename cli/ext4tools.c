@@ -17,7 +17,7 @@ enum { FSCK_CLEAN = 0, FSCK_CORRECTED = 1, FSCK_REBOOT = 2, FSCK_ERRORS = 4 };
 static char *tool_find(const char *name, struct err *err)
 {
     static const char *const places[] = {"/usr/sbin", "/sbin"};
-    char *found = script_find(name);
+    char *found = script_find(NULL, name);
     for (size_t i = 0; !found && i < sizeof places / sizeof places[0]; i++) {
         found = alloc_printf("%s/%s", places[i], name);
         if (access(found, X_OK) < 0) {

@@ -16,6 +16,7 @@
 
 #include "alloc.h"
 #include "hostpath.h"
+#include "mtree.h"
 #include "ops/exit.h"
 
 #define CHUNK_BYTES (256u << 10) /* moved at once */
@@ -55,8 +56,31 @@ static bool step(struct writer *w, const struct tree_entry *e, uint64_t bytes)
 static void inode_fill(struct ext2_inode *inode, const struct tree_entry *e)
 {
     inode->i_mode = (uint16_t)e->st.st_mode;
-    inode->i_uid = inode->i_gid = 0;
+    inode->i_uid = inode->i_gid = inode->i_uid_high = inode->i_gid_high = 0;
+    if (e->listed) {
+        inode->i_uid = (uint16_t)e->listed->uid;
+        inode->i_uid_high = (uint16_t)(e->listed->uid >> 16);
+        inode->i_gid = (uint16_t)e->listed->gid;
+        inode->i_gid_high = (uint16_t)(e->listed->gid >> 16);
+    }
     inode->i_mtime = inode->i_ctime = inode->i_atime = (uint32_t)e->st.st_mtim.tv_sec;
+}
+
+/* The extended attributes that a list gives the entry. */
+static errcode_t attributes_write(struct writer *w, const struct tree_entry *e)
+{
+    struct ext2_xattr_handle *h;
+    size_t count = e->listed ? e->listed->xattr_count : 0;
+    errcode_t code = count ? ext2fs_xattrs_open(w->fs, e->inode, &h) : 0;
+    if (!count || code)
+        return code;
+    code = ext2fs_xattrs_read(h);
+    for (size_t i = 0; !code && i < count; i++) {
+        const struct mtree_xattr *x = &e->listed->xattrs[i];
+        code = ext2fs_xattr_set(h, x->name, x->value, x->size);
+    }
+    errcode_t closed = ext2fs_xattrs_close(&h); /* writes what was set */
+    return code ? code : closed;
 }
 
 /* Sets mode and times of an inode that libext2fs made. */
@@ -76,6 +100,8 @@ static bool inode_update(struct writer *w, const struct tree_entry *e)
     inode.i_crtime = base->i_mtime;
     inode.i_crtime_extra = inode.i_mtime_extra;
     code = ext2fs_write_inode_full(w->fs, e->inode, base, sizeof inode);
+    if (!code)
+        code = attributes_write(w, e);
     return !code || fs_fail(w, code, "write", e->path);
 }
 

@@ -94,7 +94,7 @@ bool grub_make(struct grub *g, uint64_t first, unsigned partition, struct err *e
 {
     size_t size;
     *g = (struct grub){0};
-    char *tool = script_find("grub-mkimage");
+    char *tool = script_find(NULL, "grub-mkimage");
     if (!tool)
         return grub_missing("grub-mkimage", err);
     char *boot = path_read(GRUB_DIR "/boot.img", 4096, &size, err);

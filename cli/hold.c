@@ -38,14 +38,32 @@ void hold_begin(struct hold *h)
     sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
-static void progress_show(struct hold *h)
+/* Is it time for a new progress line? Then the old one is taken away. */
+static bool progress_due(struct hold *h)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    if (elapsed_ms(&h->begin, &now) < SHOW_AFTER || elapsed_ms(&h->shown, &now) < SHOW_EVERY)
-        return;
+    if (!h->terminal || elapsed_ms(&h->begin, &now) < SHOW_AFTER ||
+        elapsed_ms(&h->shown, &now) < SHOW_EVERY)
+        return false;
     h->shown = now;
-    fprintf(stderr, "\r\033[K%llu files, %llu MiB", (unsigned long long)h->files,
+    fprintf(stderr, "\r\033[K");
+    return true;
+}
+
+void hold_note(struct hold *h, const char *text)
+{
+    if (!progress_due(h))
+        return;
+    fprintf(stderr, "%s", text);
+    fflush(stderr);
+}
+
+static void progress_show(struct hold *h)
+{
+    if (!progress_due(h))
+        return;
+    fprintf(stderr, "%llu files, %llu MiB", (unsigned long long)h->files,
             (unsigned long long)(h->bytes >> 20));
     fflush(stderr);
 }
@@ -55,7 +73,7 @@ bool hold_step(struct hold *h, uint64_t files, uint64_t bytes, struct err *err)
     sigset_t held, pending;
     h->files += files;
     h->bytes += bytes;
-    if (h->terminal)
+    if (h->files || h->bytes)
         progress_show(h);
     held_signals(&held);
     sigpending(&pending);

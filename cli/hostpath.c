@@ -216,3 +216,22 @@ int path_lock(const char *path, struct err *err)
         close(fd);
     return -1;
 }
+
+bool path_remove_all(int dir, const char *name)
+{
+    if (unlinkat(dir, name, 0) == 0 || errno == ENOENT)
+        return true;
+    int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+    bool ok = d != NULL;
+    if (fd >= 0 && !d)
+        close(fd);
+    for (struct dirent *e; ok && (e = readdir(d));)
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+            ok = path_remove_all(dirfd(d), e->d_name);
+    int number = errno;
+    if (d)
+        closedir(d);
+    errno = number;
+    return ok && unlinkat(dir, name, AT_REMOVEDIR) == 0;
+}

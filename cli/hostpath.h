@@ -53,3 +53,6 @@ bool path_put(int fd, const char *bytes, size_t n);
 
 /* A new file in the directory, on the disk when this returns. False: errno says why. */
 bool path_write(int dir, const char *name, const char *bytes, size_t n);
+
+/* Removes a directory with all in it, and never what is outside. False: errno says why. */
+bool path_remove_all(int dir, const char *name);

@@ -59,7 +59,7 @@ static void step_addf(struct steps *s, const char *fmt, ...)
 static char *tool_find(const char *name)
 {
     static const char *const dirs[] = {"/usr/sbin", "/sbin"};
-    char *found = script_find(name);
+    char *found = script_find(NULL, name);
     for (size_t i = 0; !found && i < sizeof dirs / sizeof dirs[0]; i++) {
         found = alloc_printf("%s/%s", dirs[i], name);
         if (access(found, X_OK) < 0) {

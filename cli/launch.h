@@ -19,6 +19,11 @@
      .offset = offsetof(struct request, config),                                                   \
      .argument = "FILE",                                                                           \
      .help = "configuration (JSON) instead of ./ops.json"},                                        \
+        {.name = "entrypoint",                                                                     \
+         .type = OPTION_TEXT,                                                                      \
+         .offset = offsetof(struct request, entrypoint),                                           \
+         .argument = "PATH",                                                                       \
+         .help = "start this program of a package or image, not its own"},                         \
         {.name = "env",                                                                            \
          .letter = 'e',                                                                            \
          .type = OPTION_LIST,                                                                      \

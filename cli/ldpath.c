@@ -61,12 +61,12 @@ static void conf_read(struct strlist *dirs, const char *path, int depth)
     err_free(&err);
 }
 
-static void musl_add(struct strlist *dirs, const char *loader)
+static void musl_add(struct strlist *dirs, const char *loader, const char *root)
 {
     struct err err = {0};
     char *arch = alloc_string(path_basename(loader) + strlen("ld-musl-"));
     arch[strcspn(arch, ".")] = 0;
-    char *path = alloc_printf("/etc/ld-musl-%s.path", arch);
+    char *path = alloc_printf("%s/etc/ld-musl-%s.path", root ? root : "", arch);
     char *text = path_read(path, LDPATH_FILE, NULL, &err);
     strlist_split(dirs, text ? text : "/lib:/usr/local/lib:/usr/lib", ":\n");
     free(text);
@@ -75,7 +75,7 @@ static void musl_add(struct strlist *dirs, const char *loader)
     err_free(&err);
 }
 
-void ldpath_add(struct strlist *dirs, const char *loader)
+void ldpath_add(struct strlist *dirs, const char *loader, const char *root)
 {
     static const char *const builtin[] = {
         "/lib/x86_64-linux-gnu",
@@ -86,10 +86,11 @@ void ldpath_add(struct strlist *dirs, const char *loader)
         "/usr/lib",
     };
     if (ldpath_is_musl(loader)) {
-        musl_add(dirs, loader);
+        musl_add(dirs, loader, root);
         return;
     }
-    conf_read(dirs, "/etc/ld.so.conf", 0);
+    if (!root)
+        conf_read(dirs, "/etc/ld.so.conf", 0);
     for (size_t i = 0; i < sizeof builtin / sizeof builtin[0]; i++)
         if (!strlist_has(dirs, builtin[i]))
             strlist_add(dirs, builtin[i]);

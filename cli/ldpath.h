@@ -13,8 +13,9 @@
 /* Is this loader (a PT_INTERP path) musl's? */
 bool ldpath_is_musl(const char *loader);
 
-/* Adds the directories that `loader` searches, in its order. */
-void ldpath_add(struct strlist *dirs, const char *loader);
+/* Adds the directories that `loader` searches, in its order; as it does in the root directory
+ * `root` (NULL: /), which has no ld.so.conf as long as it has no ld.so.cache made of it. */
+void ldpath_add(struct strlist *dirs, const char *loader, const char *root);
 
 /* Adds the directories that a DT_RPATH, DT_RUNPATH or LD_LIBRARY_PATH text names, for an object
  * in directory `origin`: $ORIGIN, $LIB and $PLATFORM, with and without braces. */

@@ -12,6 +12,7 @@
 #include "alloc.h"
 #include "hostpath.h"
 #include "ops/exit.h"
+#include "package_code.h"
 #include "runtimes.h"
 #include "script.h"
 #include "sysfiles.h"
@@ -50,8 +51,20 @@ static void env_make(struct plan *p, bool portable)
         env_here(env, "LANG");
 }
 
+static bool package_choose(struct plan *p)
+{
+    strlist_add_all(&p->manifest.arg, &p->package->args);
+    p->program = alloc_string(p->package->program);
+    p->deps.root = &p->package->root;
+    p->deps.partial = true;
+    return true;
+}
+
 static bool program_choose(struct plan *p, struct err *err)
 {
+    if (p->package)
+        return package_choose(p);
+
     struct strlist *argv = &p->manifest.arg;
     const char *given = p->config->program;
     if (!given)
@@ -63,24 +76,40 @@ static bool program_choose(struct plan *p, struct err *err)
     if (access(p->program, F_OK) == 0)
         return true;
     err_errno(err, "open", given);
-    char *found = strchr(given, '/') ? NULL : script_find(given);
+    char *found = strchr(given, '/') ? NULL : script_find(NULL, given);
     if (found)
         err_hint(err, "did you mean %s?", found);
     free(found);
     return false;
 }
 
+/* The script that containers start with sets things up and runs other programs. */
+static bool entry_check(const struct plan *p, const struct strlist *scripts, struct err *err)
+{
+    static const char *const shells[] = {"sh", "bash", "dash", "ash", "busybox"};
+    for (size_t i = 0; scripts->count && i < sizeof shells / sizeof shells[0]; i++)
+        if (strcmp(path_basename(p->program), shells[i]) == 0)
+            return err_set(err, OPS_EXIT_FAILED,
+                           "--entrypoint /path/of/the/program starts the program itself",
+                           "%s starts with the shell script %s, and a unikernel runs one program",
+                           p->package->label, scripts->items[0]);
+    return true;
+}
+
 static bool program_add(struct plan *p, struct err *err)
 {
     struct strlist scripts = {0};
-    bool ok = script_resolve(&p->program, &p->manifest.arg, &scripts, err);
-    for (size_t i = 0; ok && i < scripts.count; i++)
+    bool ok = script_resolve(p->deps.root, &p->program, &p->manifest.arg, &scripts, err) &&
+              (!p->package || entry_check(p, &scripts, err));
+    for (size_t i = 0; ok && !p->package && i < scripts.count; i++)
         ok = tree_mirror(&p->tree, scripts.items[i], "the script", err);
     strlist_free(&scripts);
-    p->guest_program = tree_guest_path(p->program);
+    p->guest_program = p->package ? alloc_string(p->program) : tree_guest_path(p->program);
     p->manifest.program = p->guest_program;
     ok =
         ok && deps_program(&p->deps, p->program, env_get(&p->manifest.env, "LD_LIBRARY_PATH"), err);
+    if (p->package)
+        return ok;
     if (ok && access(p->program, X_OK) < 0)
         ok = err_set(err, OPS_EXIT_FAILED, "chmod +x makes it a program",
                      "%s is not marked executable", p->program);
@@ -127,18 +156,36 @@ static bool map_add(struct plan *p, const char *pattern, const char *guest, stru
     return ok;
 }
 
+/* Code of the user for a package that runs such. */
+static bool code_add(struct plan *p, struct err *err)
+{
+    bool taken;
+    if (!package_code(&p->tree, p->config->code_dir, &p->manifest.arg, p->package->own, &taken,
+                      err))
+        return false;
+    if (taken && strcmp(config_origin(p->config, "Cwd"), "default") == 0)
+        p->manifest.cwd = p->config->code_dir;
+    return true;
+}
+
 static bool files_add(struct plan *p, const struct request *r, struct err *err)
 {
     const struct strlist none = {0}; /* --dns goes to the kernel, which tells them */
     const struct sysfiles s = {.hostname = p->manifest.hostname,
                                .name_servers = r->dns.count ? &none : &p->config->name_servers,
                                .uid = p->config->uid,
-                               .gid = p->config->gid};
+                               .gid = p->config->gid,
+                               .modest = p->package != NULL};
     if (!sysfiles_add_dirs(&p->tree, err) || !program_add(p, err))
         return false;
+    if (p->package && !rootdir_add(&p->package->root, &p->tree, p->package->label, err))
+        return false;
+    if (p->package && p->config->code_dir && !code_add(p, err))
+        return false;
     p->tree.exclude = &p->config->exclude;
-    if (!p->config->no_system_files && (!sysfiles_add(&p->tree, &p->deps, &s, err) ||
-                                        !runtimes_add(&p->tree, &p->deps, p->program, err)))
+    if (!p->config->no_system_files &&
+        (!sysfiles_add(&p->tree, &p->deps, &s, err) ||
+         (!p->package && !runtimes_add(&p->tree, &p->deps, p->program, err))))
         return false;
     p->tree.exclude = NULL;
     bool ok = pairs_add(p, &p->config->files, "Files", err) &&
@@ -191,6 +238,7 @@ bool plan_make(struct plan *p, const struct request *r, bool portable, struct er
     p->deps.tree = &p->tree;
     manifest_init(&p->manifest);
     const struct config *c = p->config = &r->settings;
+    p->package = r->package;
     struct manifest *m = &p->manifest;
     m->uid = c->uid;
     m->gid = c->gid;

@@ -17,6 +17,7 @@
 #include "err.h"
 #include "manifest_text.h"
 #include "mounts.h"
+#include "package.h"
 #include "shares.h"
 #include "strlist.h"
 #include "tree.h"
@@ -24,7 +25,8 @@
 /* What `run` and `build` take from the command line; strings point into argv. What can also be set
  * elsewhere is read in `settings`, never here. */
 struct request {
-    struct config settings; /* all layers together: settings_load() */
+    struct config settings;  /* all layers together: settings_load() */
+    struct package *package; /* that is run; NULL: a program of this host. settings_load() */
     const char *config;
     bool no_config;
     struct strlist env_files;
@@ -45,7 +47,9 @@ struct request {
     struct strlist nets;               /* --net */
     struct strlist ips, gateways, dns; /* of the first card */
     const char *mac, *mtu, *hostname;
-    const char *name; /* of the machine */
+    const char *name;    /* of the machine; of a new image or package */
+    const char *version; /* of a new package */
+    const char *entrypoint;
     const char *restart, *timeout, *log_size;
     bool detach, rm;
     struct strlist ports, udp_ports;
@@ -59,17 +63,18 @@ struct request {
     bool print_manifest;
     bool verbose;
     bool debug;
-    char **operands; /* program and its arguments; may be empty */
+    char **operands; /* program (or package, package_ref.h) and its arguments; may be empty */
 };
 
 struct plan {
-    const struct config *config; /* the request's */
+    const struct config *config; /* the request's, as the package */
+    struct package *package;
     struct tree tree;
     struct deps deps;
     struct manifest manifest;
     struct mounts mounts;
     struct shares shares;
-    char *program;          /* host path */
+    char *program;          /* host path; of a package: in the guest */
     char *guest_program;    /* backs manifest.program */
     uint64_t program_bytes; /* memory that the program and its libraries load into */
 };

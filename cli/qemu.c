@@ -22,7 +22,8 @@ char *qemu_find(struct err *err)
 {
     const char *given = getenv("OPS_QEMU");
     bool path = given && strchr(given, '/');
-    char *found = path ? alloc_string(given) : script_find(given && *given ? given : QEMU_NAME);
+    char *found =
+        path ? alloc_string(given) : script_find(NULL, given && *given ? given : QEMU_NAME);
     if (found && access(found, X_OK) == 0)
         return found;
     err_set(err, OPS_EXIT_FAILED, "install it (`apt install qemu-system-x86`), or set OPS_QEMU",

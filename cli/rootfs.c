@@ -12,6 +12,7 @@
 
 #include "buf.h"
 #include "ext4tree.h"
+#include "mtree.h"
 #include "ops/exit.h"
 
 #define ROOTFS_BLOCK      4096u
@@ -60,6 +61,17 @@ uint64_t rootfs_size(const struct tree *t, bool journal)
     return (bytes + (1 << 20) - 1) >> 20 << 20;
 }
 
+/* What only a list says of an entry. */
+static void listed_add(struct buf *b, const struct mtree_entry *e)
+{
+    buf_addf(b, "%u %u\n", e->uid, e->gid);
+    buf_add(b, e->sha256, sizeof e->sha256);
+    for (size_t i = 0; i < e->xattr_count; i++) {
+        buf_addf(b, "%s %zu\n", e->xattrs[i].name, e->xattrs[i].size);
+        buf_add(b, e->xattrs[i].value, e->xattrs[i].size);
+    }
+}
+
 void rootfs_digest(const struct tree *t, unsigned char digest[64])
 {
     struct tree_entry **all = tree_entries(t);
@@ -73,6 +85,8 @@ void rootfs_digest(const struct tree *t, unsigned char digest[64])
                  (long long)e->st.st_mtim.tv_sec, own ? strlen(e->text) : 0);
         if (own)
             buf_add(&b, e->text, strlen(e->text));
+        if (e->listed)
+            listed_add(&b, e->listed);
     }
     ext2fs_sha512((unsigned char *)b.data, b.size, digest);
     buf_free(&b);

@@ -16,16 +16,32 @@
 #define SCRIPT_LINE  256 /* bytes of the first line that Linux looks at */
 #define SCRIPT_DEPTH 5   /* scripts that run scripts */
 
-char *script_find(const char *name)
+#define SCRIPT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+/* Where `path` is on this host, freed with free(). */
+static char *host_path(const struct rootdir *root, const char *path)
+{
+    const struct mtree_entry *e = root ? rootdir_find(root, path) : NULL;
+    return e ? rootdir_host(root, e) : root ? NULL : alloc_string(path);
+}
+
+static bool is_program(const struct rootdir *root, const char *path)
+{
+    struct stat st;
+    char *host = host_path(root, path);
+    bool is = host && stat(host, &st) == 0 && S_ISREG(st.st_mode) && access(host, X_OK) == 0;
+    free(host);
+    return is;
+}
+
+static char *find_in(const struct rootdir *root, const char *path, const char *name)
 {
     struct strlist dirs = {0};
-    const char *path = getenv("PATH");
     char *found = NULL;
-    strlist_split(&dirs, path ? path : "/usr/local/bin:/usr/bin:/bin", ":");
+    strlist_split(&dirs, path, ":");
     for (size_t i = 0; !found && i < dirs.count; i++) {
-        struct stat st;
         char *file = path_join(dirs.items[i], name);
-        if (stat(file, &st) == 0 && S_ISREG(st.st_mode) && access(file, X_OK) == 0)
+        if (is_program(root, file))
             found = path_absolute(file);
         free(file);
     }
@@ -33,13 +49,24 @@ char *script_find(const char *name)
     return found;
 }
 
-/* The first line of `path` without `#!`, cut like Linux does; *line NULL: not a script. */
-static bool line_read(const char *path, char **line, struct err *err)
+char *script_find(const struct rootdir *root, const char *name)
 {
-    char head[SCRIPT_LINE + 1] = "";
+    const char *path = root ? NULL : getenv("PATH");
+    if (root && strchr(name, '/'))
+        return is_program(root, name) ? path_normal(name) : NULL;
+    return find_in(root, path ? path : SCRIPT_PATH, name);
+}
+
+/* The first line of `path` without `#!`, cut like Linux does; *line NULL: not a script. */
+static bool line_read(const struct rootdir *root, const char *path, char **line, struct err *err)
+{
+    char head[SCRIPT_LINE + 1] = "", *host = host_path(root, path);
     struct stat st;
     *line = NULL;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (!host)
+        return err_set(err, OPS_EXIT_FAILED, NULL, "the package has no file %s", path);
+    int fd = open(host, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    free(host);
     if (fd < 0 || fstat(fd, &st) < 0) {
         err_errno(err, "open", path);
         if (!strchr(path, '/') && fd < 0)
@@ -77,12 +104,13 @@ static bool line_split(const char *path, char *line, char **interpreter, char **
 }
 
 /* `env NAME` as interpreter: NAME itself. */
-static bool env_skip(const char *script, char **interpreter, char **argument, struct err *err)
+static bool env_skip(const struct rootdir *root, const char *script, char **interpreter,
+                     char **argument, struct err *err)
 {
     if (strcmp(path_basename(*interpreter), "env") != 0 || !*argument)
         return true;
-    char *found =
-        (*argument)[0] != '-' && !strpbrk(*argument, " \t=") ? script_find(*argument) : NULL;
+    bool plain = (*argument)[0] != '-' && !strpbrk(*argument, " \t=");
+    char *found = plain ? script_find(root, *argument) : NULL;
     if (!found)
         return err_set(err, OPS_EXIT_FAILED, "install it, or name the interpreter's path",
                        "cannot find `%s`, the interpreter of %s, in PATH", *argument, script);
@@ -107,26 +135,27 @@ static void argv_replace(struct strlist *argv, const char *interpreter, const ch
     *argv = next;
 }
 
-bool script_resolve(char **program, struct strlist *argv, struct strlist *scripts, struct err *err)
+bool script_resolve(const struct rootdir *root, char **program, struct strlist *argv,
+                    struct strlist *scripts, struct err *err)
 {
     for (int depth = 0; depth < SCRIPT_DEPTH; depth++) {
         char *line, *interpreter = NULL, *argument = NULL;
-        if (!line_read(*program, &line, err))
+        if (!line_read(root, *program, &line, err))
             return false;
         if (!line)
             return true;
         bool ok = line_split(*program, line, &interpreter, &argument, err) &&
-                  env_skip(*program, &interpreter, &argument, err);
-        if (ok && access(interpreter, X_OK) < 0)
+                  env_skip(root, *program, &interpreter, &argument, err);
+        if (ok && !is_program(root, interpreter))
             ok = err_set(err, OPS_EXIT_FAILED, "install the interpreter, or correct the first line",
                          "cannot find %s, the interpreter of the script %s", interpreter, *program);
         if (ok) {
             strlist_add(scripts, *program);
-            char *guest = tree_guest_path(*program);
+            char *guest = root ? alloc_string(*program) : tree_guest_path(*program);
             argv_replace(argv, interpreter, argument, guest);
             free(guest);
             free(*program);
-            *program = path_absolute(interpreter);
+            *program = root ? path_normal(interpreter) : path_absolute(interpreter);
         }
         free(line);
         free(argument);

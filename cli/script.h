@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "err.h"
+#include "rootdir.h"
 #include "strlist.h"
 
 /*
@@ -15,10 +16,12 @@
  * interpreter, its one argument if any, the script, then what followed argv[0].
  * `#!/usr/bin/env NAME` becomes the NAME that PATH finds, since the guest runs one
  * program only. *program is replaced by the interpreter's path (freed with free()).
- * Repeats while the interpreter is a script itself. Errors: interpreter missing,
- * file unreadable or not executable.
+ * Repeats while the interpreter is a script itself. Paths are those of `root` (NULL:
+ * this host). Errors: interpreter missing, file unreadable or not executable.
  */
-bool script_resolve(char **program, struct strlist *argv, struct strlist *scripts, struct err *err);
+bool script_resolve(const struct rootdir *root, char **program, struct strlist *argv,
+                    struct strlist *scripts, struct err *err);
 
-/* The executable that PATH of the host finds for `name`, freed with free(); NULL: none. */
-char *script_find(const char *name);
+/* The executable that PATH finds for `name`, freed with free(); NULL: none. In a `root` other than
+ * this host (NULL) PATH is the usual one, and a name with a slash is looked for as it is. */
+char *script_find(const struct rootdir *root, const char *name);

@@ -10,6 +10,7 @@
 #include "envfile.h"
 #include "hostpath.h"
 #include "ops/exit.h"
+#include "package_ref.h"
 #include "plan.h"
 #include "size.h"
 
@@ -81,6 +82,16 @@ void settings_keys(void (*visit)(const struct key *k, const char *entry, void *a
 {
     table_visit(config_keys, "", visit, arg);
     table_visit(config_key("RunConfig")->table, "RunConfig.", visit, arg);
+}
+
+static bool package_load(struct request *r, struct err *err)
+{
+    const char *word = r->operands ? r->operands[0] : NULL;
+    if (!word || !package_ref_is(word))
+        return true;
+    r->package = alloc_zero(sizeof *r->package);
+    return package_ref_open(r->package, word, r->entrypoint, err) &&
+           package_settings(r->package, &r->settings, err);
 }
 
 struct environment {
@@ -211,14 +222,48 @@ static bool words_load(struct config *c, const struct request *r, struct err *er
     return true;
 }
 
+/* A package starts its own program with its own arguments, and those that were given. */
+static bool package_arguments(struct config *c, struct package *p, struct err *err)
+{
+    struct strlist origins = {0};
+    size_t given = c->args.count;
+    for (size_t i = 0; i < given; i++) {
+        char *entry = alloc_printf("Args[%zu]", i);
+        const char *origin = config_origin(c, entry);
+        strlist_add(&origins, origin ? origin : p->label);
+        free(entry);
+    }
+    if (!package_start(p, &c->args, err)) {
+        strlist_free(&origins);
+        return false;
+    }
+    strlist_free(&c->args);
+    config_drop_origin(c, "Args");
+    for (size_t i = 1; i < p->args.count; i++) {
+        char *entry = alloc_printf("Args[%zu]", i - 1);
+        strlist_add(&c->args, p->args.items[i]);
+        config_note_origin(c, entry,
+                           i + given < p->args.count ? p->label
+                                                     : origins.items[i + given - p->args.count]);
+        free(entry);
+    }
+    free(c->program);
+    c->program = alloc_string(p->program);
+    config_note_origin(c, "Program", p->label);
+    strlist_free(&origins);
+    return true;
+}
+
 /* The program and its arguments: without arguments the configuration's are meant. */
-static void operands_load(struct config *c, char **words)
+static void operands_load(struct config *c, char **words, bool package)
 {
     if (!words || !words[0])
         return;
-    free(c->program);
-    c->program = alloc_string(words[0]);
-    config_note_origin(c, "Program", "command line");
+    if (!package) {
+        free(c->program);
+        c->program = alloc_string(words[0]);
+        config_note_origin(c, "Program", "command line");
+    }
     if (!words[1])
         return;
     strlist_free(&c->args);
@@ -249,8 +294,8 @@ static bool flags_load(struct config *c, const struct request *r, const char *di
     for (size_t i = 0; i < r->secrets.count; i++)
         if (!envfile_secret(c, r->secrets.items[i], dir, err))
             return false;
-    operands_load(c, r->operands);
-    return true;
+    operands_load(c, r->operands, r->package != NULL);
+    return !r->package || package_arguments(c, r->package, err);
 }
 
 /* What no single layer could judge. */
@@ -272,8 +317,8 @@ bool settings_load(struct request *r, const char *dir, struct err *err)
 {
     struct config *c = &r->settings;
     char *here = dir ? alloc_string(dir) : path_absolute(".");
-    bool ok = defaults_load(c, err) &&
-              (r->no_config || (user_load(c, err) && project_load(c, r->config, dir, err))) &&
+    bool ok = defaults_load(c, err) && (r->no_config || user_load(c, err)) &&
+              package_load(r, err) && (r->no_config || project_load(c, r->config, dir, err)) &&
               environment_load(c, here, err) && flags_load(c, r, dir, err) &&
               settings_check(c, err);
     free(here);
@@ -288,4 +333,7 @@ void request_free(struct request *r)
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
         strlist_free(lists[i]);
     config_free(&r->settings);
+    if (r->package)
+        package_close(r->package);
+    free(r->package);
 }

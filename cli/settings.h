@@ -4,6 +4,7 @@
  *   defaults     what is written in settings.c
  *   the user's   ~/.opsrc ($OPS_DEFAULT_CONFIG names another), then ops/config.json in
  *                $XDG_CONFIG_HOME (else ~/.config)
+ *   the package  that is run, if one is (package_ref.h)
  *   the project  ops.json in the current directory, or the file of -c instead of it
  *   environment  OPS_ and a key's name in capitals: OPS_MEMORY, OPS_PORTS=80,443
  *   flags        of the command line

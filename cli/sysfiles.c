@@ -32,8 +32,15 @@ bool sysfiles_add_dirs(struct tree *t, struct err *err)
     return ok;
 }
 
+/* A file made here. */
+static bool made_add(struct tree *t, const struct sysfiles *s, const char *path, const char *text,
+                     const char *why, struct err *err)
+{
+    return (s->modest && tree_find(t, path)) || tree_add_text(t, path, 0644, text, why, err);
+}
+
 /* Files of the host that are the same for everybody or say where it stands. */
-static bool host_files_add(struct tree *t, struct err *err)
+static bool host_files_add(struct tree *t, const struct sysfiles *s, struct err *err)
 {
     static const struct {
         const char *path, *why;
@@ -45,7 +52,7 @@ static bool host_files_add(struct tree *t, struct err *err)
     };
     bool ok = true;
     for (size_t i = 0; ok && i < sizeof files / sizeof files[0]; i++)
-        if (access(files[i].path, R_OK) == 0)
+        if (access(files[i].path, R_OK) == 0 && !(s->modest && tree_find(t, files[i].path)))
             ok = tree_mirror(t, files[i].path, files[i].why, err);
     return ok;
 }
@@ -62,8 +69,8 @@ static bool accounts_add(struct tree *t, const struct sysfiles *s, struct err *e
         buf_addf(&group, "app:x:%llu:\n", (unsigned long long)s->gid);
     buf_addf(&passwd, "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n");
     buf_addf(&group, "nogroup:x:65534:\n");
-    bool ok = tree_add_text(t, "/etc/passwd", 0644, passwd.data, "accounts, made by ops", err) &&
-              tree_add_text(t, "/etc/group", 0644, group.data, "groups, made by ops", err);
+    bool ok = made_add(t, s, "/etc/passwd", passwd.data, "accounts, made by ops", err) &&
+              made_add(t, s, "/etc/group", group.data, "groups, made by ops", err);
     buf_free(&passwd);
     buf_free(&group);
     return ok;
@@ -83,10 +90,10 @@ static bool names_add(struct tree *t, const struct sysfiles *s, struct err *err)
                                                       "name servers, made by ops", err)
                                       : tree_add_link(t, "/etc/resolv.conf", SYSFILES_LEASE,
                                                       "name servers, made by ops", err)) &&
-              tree_add_text(t, "/etc/nsswitch.conf", 0644,
-                            "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n"
-                            "networks: files\nprotocols: files\nservices: files\n",
-                            "order of lookups, made by ops", err);
+              made_add(t, s, "/etc/nsswitch.conf",
+                       "passwd: files\ngroup: files\nshadow: files\nhosts: files dns\n"
+                       "networks: files\nprotocols: files\nservices: files\n",
+                       "order of lookups, made by ops", err);
     free(name);
     buf_free(&hosts);
     buf_free(&resolv);
@@ -103,7 +110,7 @@ bool sysfiles_add(struct tree *t, struct deps *d, const struct sysfiles *s, stru
         {"libresolv.so.2", "glibc opens it for name lookups"},
         {"libgcc_s.so.1", "glibc opens it to end threads"},
     };
-    bool ok = accounts_add(t, s, err) && names_add(t, s, err) && host_files_add(t, err);
+    bool ok = accounts_add(t, s, err) && names_add(t, s, err) && host_files_add(t, s, err);
     for (size_t i = 0; ok && d->libc_dir && i < sizeof opened / sizeof opened[0]; i++)
         ok = deps_optional(d, opened[i].name, opened[i].why, err);
     return ok;

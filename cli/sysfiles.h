@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "deps.h"
@@ -17,6 +18,7 @@ struct sysfiles {
     const char *hostname;
     const struct strlist *name_servers; /* empty: those of the network it runs in */
     uint64_t uid, gid;                  /* other than 0: get an account called `app` */
+    bool modest; /* what the tree has already stays, but for names of hosts */
 };
 
 /* The directories the kernel mounts on or programs write to; always there. */

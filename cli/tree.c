@@ -15,6 +15,7 @@
 
 #include "alloc.h"
 #include "hostpath.h"
+#include "mtree.h"
 #include "ops/exit.h"
 
 #define TREE_LINKS 40      /* symlinks followed before a path counts as a loop */
@@ -72,6 +73,7 @@ static struct tree_entry *entry_put(struct tree *t, const char *path, enum tree_
     }
     entry_clear(e);
     memset(&e->st, 0, sizeof e->st);
+    e->listed = NULL;
     e->kind = kind;
     e->why = alloc_string(why);
     e->implied = false;
@@ -251,6 +253,19 @@ bool tree_add_host(struct tree *t, const char *path, const char *source, const c
     if (lstat(source, &st) < 0)
         return err_errno(err, "open", source);
     return add_with_stat(t, path, source, &st, why, err);
+}
+
+bool tree_add_listed(struct tree *t, const struct mtree_entry *listed, const char *source,
+                     const struct stat *st, const char *why, struct err *err)
+{
+    struct tree_entry *e = tree_put(t, listed->path, listed->kind, why, err);
+    if (!e)
+        return false;
+    e->text = listed->link ? alloc_string(listed->link) : NULL;
+    e->source = alloc_string(source);
+    e->st = *st;
+    e->listed = listed;
+    return true;
 }
 
 /*

@@ -3,8 +3,8 @@
  * The files of an image before it is written: guest path -> what stands there,
  * where it came from and why. Parents of an entry are made as needed, and a path
  * that runs through a symlink of the tree lands where the link leads. A later
- * file or link replaces an earlier one. Owners are always root: the numbers of
- * the machine that builds mean nothing in the guest.
+ * file or link replaces an earlier one. The owner is root: the numbers of the machine
+ * that builds mean nothing in the guest. Only a package's own list (mtree.h) says others.
  */
 #pragma once
 
@@ -16,6 +16,8 @@
 #include "err.h"
 #include "strlist.h"
 
+struct mtree_entry;
+
 enum tree_kind { TREE_DIR, TREE_FILE, TREE_LINK };
 
 struct tree_entry {
@@ -25,8 +27,9 @@ struct tree_entry {
     char *text;     /* TREE_LINK: the target; TREE_FILE without source: the content */
     char *why;      /* for people: "the program", "needed by /bin/sh", ... */
     struct stat st; /* mode, size, times, dev and ino of the source; zero times where made by ops */
-    bool implied;   /* a directory that only exists because something is in it */
-    uint32_t inode; /* for the filesystem writer */
+    const struct mtree_entry *listed; /* owner and extended attributes; NULL: root's, none */
+    bool implied;                     /* a directory that only exists because something is in it */
+    uint32_t inode;                   /* for the filesystem writer */
 };
 
 struct tree {
@@ -56,6 +59,11 @@ bool tree_add_link(struct tree *t, const char *path, const char *target, const c
  * as `path`. Sockets, pipes and devices are skipped. */
 bool tree_add_host(struct tree *t, const char *path, const char *source, const char *why,
                    struct err *err);
+
+/* The same for what stands in a list: its entry, where it is on the host, and its true stat. The
+ * entry is borrowed until tree_free(). */
+bool tree_add_listed(struct tree *t, const struct mtree_entry *listed, const char *source,
+                     const struct stat *st, const char *why, struct err *err);
 
 /* Adds host path `path` as tree_guest_path() says, with every symlink on the way and at its end. */
 bool tree_mirror(struct tree *t, const char *path, const char *why, struct err *err);

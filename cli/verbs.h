@@ -19,6 +19,7 @@ struct verb_request {
     const char *lru;
     const char *size, *dir, *lines, *time, *calls, *file;
     const char *subnet, *ipv6;
+    const char *name, *version; /* of a package */
     struct strlist unset;
     const struct verb_family *family;
 };

@@ -20,3 +20,5 @@ UNIT_LIBS_cli_ext4 := -lext2fs -lcom_err
 UNIT_cli_mounts := cli/mounts.c cli/shares.c cli/verbs.c cli/options.c $(CLI_EXT4)
 UNIT_LIBS_cli_mounts := -lcjson -lext2fs -lcom_err
 UNIT_cli_network := cli/cidr.c cli/dns.c cli/forward.c cli/portowner.c $(CLI_BASE)
+UNIT_cli_mtree := cli/mtree.c cli/mtree_read.c cli/mtree_verify.c cli/digest.c $(CLI_BASE)
+UNIT_LIBS_cli_mtree := -lsodium

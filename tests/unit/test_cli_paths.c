@@ -63,7 +63,7 @@ static void test_loaders(void **state)
     struct strlist dirs = {0};
     assert_true(ldpath_is_musl("/lib/ld-musl-x86_64.so.1"));
     assert_false(ldpath_is_musl("/lib64/ld-linux-x86-64.so.2"));
-    ldpath_add(&dirs, "/lib64/ld-linux-x86-64.so.2");
+    ldpath_add(&dirs, "/lib64/ld-linux-x86-64.so.2", NULL);
     assert_true(strlist_has(&dirs, "/usr/lib/x86_64-linux-gnu"));
     strlist_free(&dirs);
 }
