@@ -51,6 +51,8 @@ static bool line_take(void *context, char *line)
         text_replace(&t->fault, line + 5);
     else if (strncmp(line, "hint: ", 6) == 0)
         text_replace(&t->hint, line + 6);
+    else if (strncmp(line, "note: ", 6) == 0)
+        fprintf(stderr, "%s%s\n", t->hold->terminal ? "\r\033[K" : "", line + 6);
     else
         buf_addf(&t->said, "%s\n", line);
     return true;

@@ -11,7 +11,7 @@
 
 char *tool_file(const char *name, struct err *err)
 {
-    static const char *const places[] = {"", "../share/ops"};
+    static const char *const places[] = {"", "../share/ops", "../libexec/ops"};
     char *self = realpath("/proc/self/exe", NULL);
     char *dir = path_dirname(self ? self : "/"), *found = NULL;
     for (size_t i = 0; !found && i < sizeof places / sizeof places[0]; i++) {

@@ -160,9 +160,10 @@ static char *manifest_text(const struct start *s, uint32_t uid, uint32_t gid)
         cJSON_AddNumberToObject(json, "Uid", uid);
         cJSON_AddNumberToObject(json, "Gid", gid);
     }
-    char *text = cJSON_Print(json);
+    char *text = cJSON_Print(json), *line = text ? alloc_printf("%s\n", text) : NULL;
     cJSON_Delete(json);
-    return text;
+    free(text);
+    return line;
 }
 
 /* What an image says goes into a text of ours: printing characters only. */

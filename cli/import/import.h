@@ -6,7 +6,8 @@
  *
  * A directory that it fills has sysroot/ (which becomes the root filesystem), sysroot.mtree
  * (mtree.h), and for images package.manifest and README.md. Errors go to stderr as those of
- * `ops` do: one line `ops: ...`, perhaps one `hint: ...`, and the exit status. Results that a
+ * `ops` do: one line `ops: ...`, perhaps one `hint: ...`, and the exit status; before them may be
+ * lines `note: ...`. Results that a
  * command prints on stdout are said at its function. To the descriptor of --status go lines
  * "progress BYTES TOTAL NAME" (TOTAL 0: unknown).
  */

@@ -54,7 +54,7 @@ bool import_list(struct import *i, struct unpack *u, const char *inner, struct e
     bool ok = unpack_finish(u, inner, &m, err) && mtree_write(&m, i->dir_fd, "sysroot.mtree", err);
     size_t skipped = unpack_skipped(u);
     if (ok && skipped)
-        fprintf(stderr, "left out (devices, FIFOs and the like): %zu\n", skipped);
+        fprintf(stderr, "note: left out (devices, FIFOs and the like): %zu\n", skipped);
     mtree_free(&m);
     return ok;
 }

@@ -95,7 +95,7 @@ static bool attempt(struct getting *g, uint64_t from, const char *validator, boo
     bool ok = fetch_run(&f, err);
     if (f.new_validator && g->i->options.resume && f.code >= 200 && f.code < 300)
         tag_write(g, f.new_validator);
-    *broken = f.broken && (f.new_validator || g->hashed);
+    *broken = f.broken && f.at && (f.new_validator || g->hashed);
     *code = f.code;
     fetch_free(&f);
     return (ok && digest_check(g, err));

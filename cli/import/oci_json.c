@@ -183,11 +183,20 @@ bool oci_config_parse(struct oci_config *c, const char *name, const char *text, 
     return ok;
 }
 
+/* Does one of its names say that? They are written with and without the registry. */
 static bool tagged(const cJSON *image, const char *tag)
 {
+    static const char *const hubs[] = {"", "docker.io/", "docker.io/library/"};
     const cJSON *tags = cJSON_GetObjectItemCaseSensitive(image, "RepoTags"), *item;
-    cJSON_ArrayForEach(item, tags) if (cJSON_IsString(item) &&
-                                       strcmp(item->valuestring, tag) == 0) return true;
+    cJSON_ArrayForEach(item, tags)
+    {
+        const char *name = cJSON_IsString(item) ? item->valuestring : "";
+        for (size_t i = 0; i < sizeof hubs / sizeof hubs[0]; i++) {
+            size_t n = strlen(hubs[i]);
+            if (strncmp(name, hubs[i], n) == 0 && strcmp(name + n, tag) == 0)
+                return true;
+        }
+    }
     return false;
 }
 

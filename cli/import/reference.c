@@ -112,7 +112,8 @@ static bool registry_parse(struct reference *r, const char *text)
     if (!r->tag && !r->digest)
         r->tag = alloc_string("latest");
     return chars_ok(r->name, "._-/", NAME_MAX_BYTES) && !strstr(r->name, "..") &&
-           !strstr(r->name, "//") && (!r->tag || chars_ok(r->tag, "._-", TAG_MAX_BYTES)) &&
+           !strstr(r->name, "//") && r->name[strlen(r->name) - 1] != '/' &&
+           (!r->tag || chars_ok(r->tag, "._-", TAG_MAX_BYTES)) &&
            (!r->digest || reference_digest_ok(r->digest)) &&
            strspn(r->host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:[]") ==
                strlen(r->host);

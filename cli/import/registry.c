@@ -136,7 +136,7 @@ static bool blob_fetch(struct registry *r, const struct oci_descriptor *d, int f
         char *what = alloc_bytes(d->digest + 7, 12);
         struct fetch f = {.url = url, .what = what, .limit = d->size, .fd = fd, .from = from};
         bool ok = ask(r, &f, err);
-        *keep = f.broken;
+        *keep = f.broken && f.at;
         if (ok && f.at != d->size)
             ok = err_set(err, OPS_EXIT_FAILED, NULL, "%s has %llu bytes, not %llu", url,
                          (unsigned long long)f.at, (unsigned long long)d->size);
@@ -293,7 +293,7 @@ bool registry_manifest(struct registry *r, const struct oci_descriptor *wanted,
     }
     if (by || !broken || !tag_recall(r, &last) || !cached_text(r, &last, text))
         return false;
-    fprintf(stderr, "%s cannot be reached: using %s as it was fetched before\n", ref->host,
+    fprintf(stderr, "note: %s cannot be reached: using %s as it was fetched before\n", ref->host,
             ref->tag);
     err_free(err);
     memcpy(digest, last.digest, OCI_DIGEST);

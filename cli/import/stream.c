@@ -28,7 +28,7 @@ struct stream {
     uint64_t taken, given; /* bytes in and out */
     struct budget *budget;
     enum stream_kind kind;
-    bool ended;
+    bool ended, hashed;
     struct err *err; /* of the running call */
     struct archive *raw;
     z_stream z;
@@ -44,8 +44,13 @@ struct stream *stream_open(const char *name, int fd, uint64_t size, struct budge
     s->fd = fd;
     s->left = size;
     s->budget = budget;
-    crypto_hash_sha256_init(&s->digest);
     return s;
+}
+
+void stream_hash(struct stream *s)
+{
+    s->hashed = true;
+    crypto_hash_sha256_init(&s->digest);
 }
 
 const char *stream_name(const struct stream *s)
@@ -246,10 +251,9 @@ ssize_t stream_next(struct stream *s, const void **bytes, struct err *err)
     ssize_t n = s->ended ? 0 : kind_next(s, bytes);
     if (n > 0 && !budget_take(s, (size_t)n))
         return -1;
-    if (n > 0)
+    if (n > 0 && s->hashed)
         crypto_hash_sha256_update(&s->digest, *bytes, (unsigned long long)n);
-    else
-        s->ended = true;
+    s->ended = s->ended || n <= 0;
     return n;
 }
 

@@ -27,6 +27,9 @@ ssize_t stream_next(struct stream *s, const void **bytes, struct err *err);
 /* Reads what is left, so that all checksums are verified. */
 bool stream_drain(struct stream *s, struct err *err);
 
+/* Before the first byte: stream_digest() will be asked. */
+void stream_hash(struct stream *s);
+
 /* SHA-256 of all that stream_next() gave. */
 void stream_digest(const struct stream *s, unsigned char digest[DIGEST_SIZE]);
 

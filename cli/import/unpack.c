@@ -197,6 +197,26 @@ static int xattr_compare(const void *a, const void *b)
     return strcmp(((const struct mtree_xattr *)a)->name, ((const struct mtree_xattr *)b)->name);
 }
 
+/* libarchive's own archives have each attribute in two ways: one stays. Sorted; false: two ways
+ * that differ. */
+static bool xattrs_same(struct mtree_entry *meta)
+{
+    size_t kept = 0;
+    bool same = true;
+    for (size_t i = 0; i < meta->xattr_count; i++) {
+        struct mtree_xattr x = meta->xattrs[i], *last = kept ? &meta->xattrs[kept - 1] : NULL;
+        if (!last || strcmp(last->name, x.name) != 0) {
+            meta->xattrs[kept++] = x;
+            continue;
+        }
+        same = same && last->size == x.size && memcmp(last->value, x.value, x.size) == 0;
+        free(x.name);
+        free(x.value);
+    }
+    meta->xattr_count = kept;
+    return same;
+}
+
 /* Owner, mode, time and xattrs, as the archive says. */
 static bool meta_take(struct unpack *u, struct mtree_entry *meta, struct archive_entry *e,
                       const char *path)
@@ -214,10 +234,7 @@ static bool meta_take(struct unpack *u, struct mtree_entry *meta, struct archive
         return refused(u, path, "an extended attribute without a name");
     if (meta->xattr_count)
         qsort(meta->xattrs, meta->xattr_count, sizeof *meta->xattrs, xattr_compare);
-    for (size_t i = 1; i < meta->xattr_count; i++)
-        if (strcmp(meta->xattrs[i - 1].name, meta->xattrs[i].name) == 0)
-            return refused(u, path, "an extended attribute twice");
-    return true;
+    return xattrs_same(meta) || refused(u, path, "an extended attribute with two values");
 }
 
 static bool link_target_take(struct unpack *u, struct mtree_entry *meta, struct archive_entry *e,

@@ -22,6 +22,15 @@ FUZZ_LIBS_compose := -lcjson -lyaml -lm
 FUZZ_mtree := cli/mtree.c cli/mtree_read.c cli/digest.c $(FUZZ_CLI)
 FUZZ_INC_mtree := -Icli
 FUZZ_LIBS_mtree := -lsodium
+FUZZ_UNPACK := $(addprefix cli/import/,deb.c layout.c place.c stream.c unpack.c) cli/digest.c \
+	cli/mtree.c cli/mtree_read.c cli/mtree_verify.c
+FUZZ_unpack := $(FUZZ_UNPACK) $(FUZZ_CLI)
+FUZZ_INC_unpack := -Icli
+FUZZ_LIBS_unpack := -larchive -lz -lsodium
+FUZZ_oci := $(addprefix cli/import/,account.c fetch.c image_package.c oci_json.c reference.c rootpath.c token.c) cli/json.c \
+	cli/digest.c cli/mtree.c cli/mtree_read.c $(FUZZ_CLI)
+FUZZ_INC_oci := -Icli
+FUZZ_LIBS_oci := -lcurl -lcjson -lsodium
 FUZZ_manifest := kernel/core/manifest.c
 FUZZ_INC_manifest := -Ikernel
 FUZZ_kelf := kernel/proc/elf.c tests/unit/fake_core.c
@@ -44,7 +53,7 @@ FUZZ_INC_envfile := -Icli
 FUZZ_LIBS_envfile := -lcjson -lm
 
 define fuzz_rule
-$(O)/fuzz/$(1): tests/fuzz/fuzz_$(1).c $(FUZZ_$(1)) $(wildcard cli/*.h)
+$(O)/fuzz/$(1): tests/fuzz/fuzz_$(1).c $(FUZZ_$(1)) $(wildcard cli/*.h cli/import/*.h)
 	$$(call say,FUZZ,$$@)
 	@mkdir -p $$(@D)/corpus-$(1)
 	$$(Q)clang $$(FUZZ_CFLAGS) $$(FUZZ_INC_$(1)) -o $$@ $$(filter %.c %.o,$$^) $$(FUZZ_LIBS_$(1))
