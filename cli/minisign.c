@@ -202,8 +202,7 @@ static bool comment_verify(const struct minisign_key *k, const struct signature_
     unsigned char *vouched = alloc_zero(sizeof b->signature + n + 1);
     memcpy(vouched, b->signature, sizeof b->signature);
     memcpy(vouched + sizeof b->signature, comment, n);
-    bool ok =
-        crypto_sign_verify_detached(global, vouched, sizeof b->signature + n, k->key) == 0;
+    bool ok = crypto_sign_verify_detached(global, vouched, sizeof b->signature + n, k->key) == 0;
     free(vouched);
     return ok;
 }

@@ -21,7 +21,7 @@
 
 #define REPOS_FILE  "repos.json"
 #define INDEX_LIMIT (16u << 20)
-#define INDEX_FRESH 600 /* seconds for which a kept index is not asked for again */
+#define INDEX_FRESH 600      /* seconds for which a kept index is not asked for again */
 #define SEEN        "serial" /* the highest serial number that an index had */
 
 /* The directory of repos.json, made; freed with free(). */
@@ -115,7 +115,8 @@ static bool repos_change(bool (*change)(struct repos *r, const struct repo *with
     struct repos r = {0};
     char *dir = config_dir(err);
     int lock = dir ? path_lock(dir, err) : -1;
-    bool ok = lock >= 0 && repos_load(&r, err) && change(&r, with, err) && repos_write(&r, lock, err);
+    bool ok =
+        lock >= 0 && repos_load(&r, err) && change(&r, with, err) && repos_write(&r, lock, err);
     if (lock >= 0)
         close(lock);
     repos_free(&r);
@@ -353,8 +354,8 @@ cJSON *repo_index(const struct repo *r, char **note, struct err *err)
         return NULL;
     }
     bool kept = fstatat(lock, REPO_INDEX, &st, 0) == 0;
-    bool fresh = kept && difftime(time(NULL), st.st_mtime) < INDEX_FRESH &&
-                 strncmp(r->url, "file:", 5) != 0;
+    bool fresh =
+        kept && difftime(time(NULL), st.st_mtime) < INDEX_FRESH && strncmp(r->url, "file:", 5) != 0;
     cJSON *index = fresh ? index_read(r, dir, "", &late) : NULL;
     if (!index)
         index = index_get(r, dir, err);
