@@ -12,7 +12,7 @@ $(O)/ops: $(CLI_OBJ)
 
 # The one process that touches foreign bytes: libcurl and libarchive are linked into it alone.
 IMPORT_SRC := $(sort $(wildcard cli/import/*.c))
-IMPORT_BASE := alloc buf digest err hostpath json mtree mtree_read nearest options strlist
+IMPORT_BASE := alloc buf digest err hostpath json mtree mtree_read mtree_verify nearest options strlist
 IMPORT_OBJ := $(IMPORT_SRC:%.c=$(O)/%.o) $(IMPORT_BASE:%=$(O)/cli/%.o)
 IMPORT_LIBS := -lcurl -larchive -lz -lsodium -lcjson
 
@@ -32,3 +32,11 @@ RECIPE_FILES := $(shell find pkg -type f)
 $(O)/recipes/.stamp: $(RECIPE_FILES)
 	$(call say,COPY,$(@D))
 	$(Q)rm -rf $(@D) && mkdir -p $(@D) && cp -r pkg/. $(@D)/ && touch $@
+
+# What the kernel answers, for `ops check`
+$(O)/cli/syscall_support.inc: kernel/syscall/table.def scripts/syscall-support
+	@mkdir -p $(@D)
+	$(call say,GEN,$@)
+	$(Q)CC=$(CC) scripts/syscall-support >$@
+$(O)/cli/elfcalls.o: $(O)/cli/syscall_support.inc
+$(O)/cli/elfcalls.o: CLI_CFLAGS += -I$(O)/cli

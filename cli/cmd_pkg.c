@@ -22,6 +22,7 @@
 #include "recipe.h"
 #include "settings.h"
 #include "verbs.h"
+#include "verbs_repo.h"
 
 static const char *text_of(const cJSON *o, const char *key)
 {
@@ -449,6 +450,20 @@ static const struct option contents_row = {.name = "long",
                                            .offset = offsetof(struct verb_request, details),
                                            .help = "with modes, owners and sizes"};
 
+static const struct option publish_rows[] = {
+    {.name = "key",
+     .letter = 'k',
+     .type = OPTION_TEXT,
+     .offset = offsetof(struct verb_request, key),
+     .argument = "FILE",
+     .help = "the secret key that signs (`ops pkg repo key`)"},
+    {.name = "days",
+     .type = OPTION_TEXT,
+     .offset = offsetof(struct verb_request, days),
+     .argument = "N",
+     .help = "how long the index is good (default 365)"},
+};
+
 static const struct verb pkg_verbs[] = {
     {"list", "list [--json]", "list the packages that are here", &verb_json_row, 1, 0, 0, list_run},
     {"search", "search [REGEX] [--json]", "list what can be had", &verb_json_row, 1, 0, 1,
@@ -467,6 +482,10 @@ static const struct verb pkg_verbs[] = {
      SIZE_MAX, NULL},
     {"from-oci", "from-oci [OPTION...] IMAGE...", "make one of a container image", NULL, 0, 0,
      SIZE_MAX, NULL},
+    {"repo", "repo list|add NAME URL KEY|remove NAME|key FILE", "where finished packages are asked for",
+     &verb_json_row, 1, 1, 4, verb_repo},
+    {"publish", "publish DIR [NAME...] --key FILE", "write a repository for others", publish_rows, 2,
+     1, SIZE_MAX, verb_publish},
     {"verify", "verify [NAME...]", "compare them with their lists; status 1 if damaged", NULL, 0, 0,
      SIZE_MAX, verify_run},
     {"outdated", "outdated", "list those the distribution has newer; status 1 if any", NULL, 0, 0,

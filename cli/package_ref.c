@@ -2,6 +2,7 @@
 /* Words that mean a package: see package_ref.h. */
 #include "package_ref.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,9 +10,11 @@
 #include "container.h"
 #include "nearest.h"
 #include "ops/exit.h"
+#include "package_add.h"
 #include "package_make.h"
 #include "package_store.h"
 #include "recipe.h"
+#include "repo.h"
 
 #define REF_PACKAGE "pkg:"
 
@@ -46,6 +49,30 @@ static bool recipe_make(const char *name, const char *version, char **dir, struc
     return ok;
 }
 
+/* The first repository that has it; *dir stays NULL where none does. */
+static bool repos_get(const char *name, const char *version, char **dir, struct err *err)
+{
+    struct repos r;
+    bool ok = repos_load(&r, err);
+    for (size_t i = 0; ok && !*dir && i < r.count; i++) {
+        char *note = NULL;
+        cJSON *index = repo_index(&r.items[i], &note, err);
+        const cJSON *entry = index ? repo_find(index, name, version) : NULL;
+        if (note)
+            fprintf(stderr, "ops: %s\n", note);
+        char *archive = entry ? repo_fetch(&r.items[i], entry, err) : NULL;
+        const char *is = cJSON_GetStringValue(cJSON_GetObjectItem(entry, "version"));
+        if (archive)
+            *dir = package_add(archive, name, is, err);
+        ok = index && (!entry || *dir);
+        cJSON_Delete(index);
+        free(archive);
+        free(note);
+    }
+    repos_free(&r);
+    return ok;
+}
+
 char *package_get(const char *word, bool *made, struct err *err)
 {
     char *name, *version, *dir = NULL;
@@ -53,7 +80,8 @@ char *package_get(const char *word, bool *made, struct err *err)
     if (!package_word(word, &name, &version, err))
         return NULL;
     if (package_store_find(name, version, &dir, err) && !dir)
-        *made = recipe_make(name, version, &dir, err);
+        *made = repos_get(name, version, &dir, err) &&
+                (dir || recipe_make(name, version, &dir, err));
     free(version);
     free(name);
     return dir;

@@ -18,6 +18,6 @@ bool package_ref_is(const char *word);
  * package_close(), also after a failure. */
 bool package_ref_open(struct package *p, const char *word, const char *entrypoint, struct err *err);
 
-/* The directory of the package NAME[:VERSION]: of the store, else made of its recipe; *made says
- * which. Freed with free(); NULL: see err. */
+/* The directory of the package NAME[:VERSION]: of the store, else of the first repository that has
+ * it, else made of its recipe. *made: it was not in the store. Freed with free(); NULL: see err. */
 char *package_get(const char *word, bool *made, struct err *err);

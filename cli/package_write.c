@@ -90,7 +90,8 @@ static bool entry_put(struct writer *w, size_t i, struct mtree_entry *m)
     const struct tree_entry *e = w->entries[i], *first = first_name(w, i);
     const char *name = below(e->path);
     if (e->kind == TREE_DIR)
-        return strcmp(name, ".") == 0 || mkdirat(w->root, name, 0755) == 0 ||
+        return ((strcmp(name, ".") == 0 || mkdirat(w->root, name, 0700) == 0) &&
+                fchmodat(w->root, name, mtree_disk_mode(TREE_DIR, m->mode), 0) == 0) ||
                err_errno(w->err, "write", e->path);
     if (e->kind == TREE_LINK)
         return symlinkat(e->text, w->root, name) == 0 || err_errno(w->err, "write", e->path);

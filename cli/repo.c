@@ -199,12 +199,6 @@ bool repo_add(const char *name, const char *url, const char *key, struct err *er
     return ok;
 }
 
-bool repo_remove(const char *name, struct err *err)
-{
-    const struct repo r = {.name = (char *)name};
-    return repos_change(take_away, &r, err);
-}
-
 static char *cache_dir(const struct repo *r, struct err *err)
 {
     char *base = path_user("XDG_CACHE_HOME", ".cache", "ops/repos", err);
@@ -216,6 +210,19 @@ static char *cache_dir(const struct repo *r, struct err *err)
         dir = NULL;
     }
     return dir;
+}
+
+bool repo_remove(const char *name, struct err *err)
+{
+    const struct repo r = {.name = (char *)name};
+    struct err none = {0};
+    char *dir = path_name_ok(name, 64) ? cache_dir(&r, &none) : NULL;
+    bool ok = repos_change(take_away, &r, err);
+    if (ok && dir)
+        path_remove_all(AT_FDCWD, dir);
+    err_free(&none);
+    free(dir);
+    return ok;
 }
 
 static bool fetch(const char *url, const char *file, const char *sha256, uint64_t limit,

@@ -20,6 +20,7 @@ struct start {
     const struct image_package *p;
     const char *cwd;
     struct strlist argv;
+    size_t from_cmd; /* the last words of argv that are Cmd's */
     char *program;
     struct err *err;
 };
@@ -38,7 +39,7 @@ static bool argv_make(struct start *s)
     else
         strlist_add_all(&s->argv, &c->entrypoint);
     bool same = other && c->cmd.count && strcmp(c->cmd.items[0], other) == 0;
-    for (size_t i = same; (!other || same) && i < c->cmd.count; i++)
+    for (size_t i = same; (!other || same) && i < c->cmd.count; i++, s->from_cmd++)
         strlist_add(&s->argv, c->cmd.items[i]);
     return s->argv.count || err_set(s->err, OPS_EXIT_FAILED, "--entrypoint PROGRAM says it",
                                     "the image does not say which program it starts");
@@ -139,7 +140,7 @@ static void words_add(cJSON *json, const struct start *s)
 {
     const struct oci_config *c = s->p->config;
     bool entry = s->p->entrypoint || c->entrypoint.count;
-    size_t replaced = !entry ? s->argv.count : s->p->entrypoint ? 0 : c->cmd.count;
+    size_t replaced = entry ? s->from_cmd : s->argv.count;
     size_t fixed = s->argv.count - replaced;
     const char *const *words = (const char *const *)s->argv.items;
     if (fixed)

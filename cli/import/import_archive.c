@@ -96,6 +96,26 @@ bool import_tar(struct import *i, struct err *err)
     return ok;
 }
 
+/* The list of the archive itself says more than a tar made by anybody can: it stays if it is true
+ * of what was unpacked. */
+static bool list_keep(struct import *i, struct unpack *u, const char *path, struct err *err)
+{
+    struct mtree m, made;
+    struct strlist faults = {0};
+    char *list = path_join(i->words[0], "sysroot.mtree"), *root = path_join(i->words[0], "sysroot");
+    bool ok = unpack_finish(u, "/sysroot", &made, err);
+    mtree_free(&made);
+    ok = mtree_read(&m, list, err) && ok && mtree_verify(&m, root, &faults, err);
+    if (ok && faults.count)
+        ok = err_set(err, OPS_EXIT_FAILED, NULL, "%s is damaged: its list says otherwise (%s)", path,
+                     faults.items[0]);
+    mtree_free(&m);
+    strlist_free(&faults);
+    free(root);
+    free(list);
+    return ok;
+}
+
 bool import_archive(struct import *i, struct err *err)
 {
     const char *path = i->words[1];
@@ -106,7 +126,11 @@ bool import_archive(struct import *i, struct err *err)
         return false;
     struct unpack *u = unpack_create(i->dir_fd, &i->budget);
     unpack_strip_top(u, "sysroot");
-    bool ok = one_add(i, u, path, err) && import_list(i, u, "/sysroot", err);
+    bool ok = one_add(i, u, path, err);
+    if (ok)
+        ok = fstatat(i->dir_fd, "sysroot.mtree", &st, AT_SYMLINK_NOFOLLOW) == 0
+                 ? list_keep(i, u, path, err)
+                 : import_list(i, u, "/sysroot", err);
     if (ok && (!unpack_top(u) || fstatat(i->dir_fd, "package.manifest", &st, AT_SYMLINK_NOFOLLOW) ||
                !S_ISREG(st.st_mode)))
         ok = err_set(err, OPS_EXIT_FAILED, "`ops pkg from-oci` and `ops run` take other archives",

@@ -75,6 +75,7 @@ static bool layer_add(struct image *g, struct unpack *u, size_t n, struct err *e
     if (fd < 0)
         return false;
     struct stream *s = stream_open(name, fd, UINT64_MAX, &g->import->budget);
+    stream_hash(s);
     bool ok =
         unpack_archive(u, s, UNPACK_LAYER, err) && layer_check(s, g->config.diff_ids.items[n], err);
     stream_close(s);

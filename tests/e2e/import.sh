@@ -96,7 +96,7 @@ test_package() {
     python3 - <<'END' || fail "$(cat o/package.manifest)"
 import json
 m = json.load(open("o/package.manifest"))
-assert m == {"Program": "/bin/echo", "Args": ["/bin/echo", "hello", "$HOME"], "Env": {"PATH": "/bin", "A": "b=c", "E": ""},
+assert m == {"Program": "/bin/echo", "Args": ["/bin/echo"], "DefaultArgs": ["hello", "$HOME"], "Env": {"PATH": "/bin", "A": "b=c", "E": ""},
              "Cwd": "/srv", "Uid": 33, "Gid": 50}, m
 END
     grep -q '`80/tcp`' o/README.md && grep -q 'SIGQUIT' o/README.md || fail "$(cat o/README.md)"
@@ -110,7 +110,7 @@ END
     [ ! -e o/package.manifest ] || fail "there is a manifest"
     import oci o oci:script --entrypoint busybox
     want_status 0
-    grep -q '"Args":.*\["busybox", "true"\]' o/package.manifest || fail "Cmd is lost: $(cat o/package.manifest)"
+    grep -q '"Args":.*\["busybox"\]' o/package.manifest && grep -q '"DefaultArgs":.*\["true"\]' o/package.manifest || fail "Cmd is lost: $(cat o/package.manifest)"
     grep -q '"Gid":.*34' o/package.manifest || fail "the group of 33 is 34: $(cat o/package.manifest)"
     image env gzip 'Entrypoint=["/tool"]' 'Cmd=["true"]' 'User="77:88"'
     import oci o oci:env

@@ -23,6 +23,6 @@ UNIT_LIBS_cli_mounts := -lcjson -lext2fs -lcom_err -lsodium
 UNIT_cli_network := cli/cidr.c cli/dns.c cli/forward.c cli/portowner.c $(CLI_BASE)
 UNIT_cli_mtree := cli/mtree.c cli/mtree_read.c cli/mtree_verify.c cli/digest.c $(CLI_BASE)
 UNIT_LIBS_cli_mtree := -lsodium
-UNIT_cli_import := $(addprefix cli/import/,account.c fetch.c layout.c reference.c rootpath.c token.c) \
+UNIT_cli_import := $(addprefix cli/import/,account.c fetch.c jail.c layout.c reference.c rootpath.c token.c) \
 	cli/mtree.c cli/mtree_read.c cli/digest.c $(CLI_BASE)
 UNIT_LIBS_cli_import := -lcurl -lcjson -lsodium

@@ -1,9 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ops-import without its archives: where paths lead, references, accounts, challenges. */
+/* ops-import without its archives: where paths lead, references, accounts, challenges,
+ * confinement. */
 #include "cli_test.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/landlock.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "alloc.h"
 #include "import/account.h"
+#include "import/jail.h"
 #include "import/layout.h"
 #include "import/reference.h"
 #include "import/token.h"
@@ -193,12 +206,65 @@ static void test_challenges(void **state)
     assert_null(token_login(NULL, "h"));
 }
 
+/* What the confined process may do; the first that is not as it should be is the exit status. */
+static int confined(const char *dir, bool landlock)
+{
+    struct strlist writable = {0}, readable = {0};
+    struct err err = {0};
+    char inside[128], outside[128];
+    struct rlimit r;
+    snprintf(inside, sizeof inside, "%s/in/file", dir);
+    snprintf(outside, sizeof outside, "%s/file", dir);
+    char *in = alloc_printf("%s/in", dir);
+    strlist_add(&writable, in);
+    if (!jail_enter(&writable, &readable, 1000, &err))
+        return 1;
+    if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
+        return 2;
+    int fd = open(inside, O_WRONLY | O_CREAT, 0600);
+    if (fd < 0 || pwrite(fd, "x", 1, 0) != 1)
+        return 3;
+    if (pwrite(fd, "x", 1, 1000) >= 0 || errno != EFBIG)
+        return 4;
+    if (getrlimit(RLIMIT_CORE, &r) < 0 || r.rlim_max != 0)
+        return 5;
+    if (landlock && (open(outside, O_WRONLY | O_CREAT, 0600) >= 0 || errno != EACCES))
+        return 6;
+    if (landlock && (open(dir, O_RDONLY) >= 0 || errno != EACCES))
+        return 7;
+    if (landlock && (mkdir(outside, 0700) == 0 || errno != EACCES))
+        return 8;
+    return open("/etc/passwd", O_RDONLY) < 0 ? 9 : 0;
+}
+
+static void test_jail(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/ops-jail.XXXXXX";
+    int status = -1;
+    bool landlock =
+        syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) >= 2;
+    assert_non_null(mkdtemp(dir));
+    char *in = alloc_printf("%s/in", dir), *file = alloc_printf("%s/file", in);
+    assert_int_equal(mkdir(in, 0700), 0);
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(confined(dir, landlock));
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    unlink(file);
+    rmdir(in);
+    assert_int_equal(rmdir(dir), 0);
+    free(in);
+    free(file);
+    assert_int_equal(status, 0);
+}
+
 int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         CASE(test_walk),     CASE(test_hard_links_count), CASE(test_references),
-        CASE(test_accounts), CASE(test_challenges),
+        CASE(test_accounts), CASE(test_challenges),       CASE(test_jail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
