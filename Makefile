@@ -54,6 +54,8 @@ install: all man ## copy the tool, its pages and completion to PREFIX (default /
 	install -D -m 0755 $(O)/ops $(DESTDIR)$(PREFIX)/bin/ops
 	install -D -m 0755 $(O)/ops-import $(DESTDIR)$(PREFIX)/libexec/ops/ops-import
 	install -D -m 0644 $(O)/kernel.elf $(DESTDIR)$(PREFIX)/share/ops/kernel.elf
+	rm -rf $(DESTDIR)$(PREFIX)/share/ops/recipes
+	cp -r $(O)/recipes $(DESTDIR)$(PREFIX)/share/ops/recipes
 	install -d $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 0644 $(O)/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/share/,bash-completion/completions \

@@ -92,7 +92,8 @@ static void files_check(const struct plan *p, const struct check_request *r)
         struct elfcalls c = {0};
         struct err none = {0};
         const struct tree_entry *e = all[i];
-        bool wanted = e->kind == TREE_FILE && e->source && !elfcalls_is_libc(path_basename(e->path));
+        bool wanted =
+            e->kind == TREE_FILE && e->source && !elfcalls_is_libc(path_basename(e->path));
         if (wanted && (e->st.st_mode & 0111 || strstr(e->path, ".so")) &&
             elfcalls_read(&c, e->source, &none)) {
             findings_add(list, &c, e->path, r->all);
@@ -136,10 +137,11 @@ static bool run(const struct command *self, char **words, int *status, struct er
 const struct command cmd_check = {
     .name = "check",
     .usage = "check [-a] [--json] PROGRAM",
-    .summary = "list system calls a program can make that the kernel lacks",
-    .text = "PROGRAM may be a package (pkg:NAME) or a container image. Nothing is run: the program\n"
-            "and its libraries are read. `refused` calls answer EPERM, since one image is one\n"
-            "process; `missing` ones answer ENOSYS.\n",
+    .summary = "list system calls a program may use and the kernel lacks",
+    .text =
+        "PROGRAM may be a package (pkg:NAME) or a container image. Nothing is run: the program\n"
+        "and its libraries are read. `refused` calls answer EPERM, since one image is one\n"
+        "process; `missing` ones answer ENOSYS.\n",
     .options = &options,
     .run = run,
 };

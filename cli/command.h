@@ -23,9 +23,9 @@ struct command {
     bool (*run)(const struct command *self, char **words, int *status, struct err *err);
 };
 
-extern const struct command cmd_build, cmd_check, cmd_completion, cmd_compose, cmd_config, cmd_deploy,
-    cmd_image, cmd_instance, cmd_manual, cmd_network, cmd_pkg, cmd_profile, cmd_run, cmd_version,
-    cmd_volume;
+extern const struct command cmd_build, cmd_check, cmd_completion, cmd_compose, cmd_config,
+    cmd_deploy, cmd_image, cmd_instance, cmd_manual, cmd_network, cmd_pkg, cmd_profile, cmd_run,
+    cmd_version, cmd_volume;
 
 /* The command, NULL behind the last one. */
 const struct command *command_at(size_t i);

@@ -5,9 +5,9 @@
 #include "command.h"
 
 static const struct command *const commands[] = {
-    &cmd_run,        &cmd_instance, &cmd_build,   &cmd_check, &cmd_deploy,  &cmd_image,
-    &cmd_volume,     &cmd_pkg,      &cmd_network, &cmd_compose, &cmd_config,
-    &cmd_completion, &cmd_manual,   &cmd_profile, &cmd_version};
+    &cmd_run,    &cmd_instance,   &cmd_build,  &cmd_check,   &cmd_deploy,
+    &cmd_image,  &cmd_volume,     &cmd_pkg,    &cmd_network, &cmd_compose,
+    &cmd_config, &cmd_completion, &cmd_manual, &cmd_profile, &cmd_version};
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
 
 const struct command *command_at(size_t i)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* System calls in an ELF file: see elfcalls.h. The table is made from the kernel's at build time. */
+/* System calls in an ELF file: see elfcalls.h. The table is made from the kernel's at build time.
+ */
 #include "elfcalls.h"
 
 #include <fcntl.h>
@@ -38,8 +39,8 @@ const char *call_support(size_t number, enum call_state *state, const char **not
 
 bool elfcalls_is_libc(const char *name)
 {
-    static const char *const names[] = {"libc.so.",  "libc-",     "ld-linux",
-                                        "ld-musl-",  "libpthread", "libc.musl-"};
+    static const char *const names[] = {"libc.so.", "libc-",      "ld-linux",
+                                        "ld-musl-", "libpthread", "libc.musl-"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strncmp(name, names[i], strlen(names[i])) == 0)
             return true;

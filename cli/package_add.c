@@ -177,8 +177,8 @@ char *package_add(const char *source, const char *name, const char *version, str
     char *store = ok ? package_store_dir(err) : NULL;
     if (store && package_draft_make(&draft, store, err) &&
         (S_ISDIR(st.st_mode) ? directory_unpack : unpack)(source, &draft, err) &&
-        program_move(&draft, err) &&
-        draft_check(draft.dir, err) && name_settle(source, draft.dir, &called, &is, err))
+        program_move(&draft, err) && draft_check(draft.dir, err) &&
+        name_settle(source, draft.dir, &called, &is, err))
         package_draft_keep(&draft, called, is, &dir, err);
     package_draft_drop(&draft);
     free(store);

@@ -131,8 +131,8 @@ static cJSON *index_old(const char *tree, struct err *err)
 static bool file_put(int dir, const char *name, const char *text, struct err *err)
 {
     char *made = alloc_printf(".%s.new", name);
-    bool ok = (path_write(dir, made, text, strlen(text)) &&
-               fchmodat(dir, made, 0644, 0) == 0 && renameat(dir, made, dir, name) == 0) ||
+    bool ok = (path_write(dir, made, text, strlen(text)) && fchmodat(dir, made, 0644, 0) == 0 &&
+               renameat(dir, made, dir, name) == 0) ||
               err_errno(err, "write", name);
     free(made);
     return ok;

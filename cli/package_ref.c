@@ -80,8 +80,8 @@ char *package_get(const char *word, bool *made, struct err *err)
     if (!package_word(word, &name, &version, err))
         return NULL;
     if (package_store_find(name, version, &dir, err) && !dir)
-        *made = repos_get(name, version, &dir, err) &&
-                (dir || recipe_make(name, version, &dir, err));
+        *made =
+            repos_get(name, version, &dir, err) && (dir || recipe_make(name, version, &dir, err));
     free(version);
     free(name);
     return dir;

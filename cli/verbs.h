@@ -20,7 +20,7 @@ struct verb_request {
     const char *size, *dir, *lines, *time, *calls, *file;
     const char *subnet, *ipv6;
     const char *name, *version; /* of a package */
-    const char *key, *days;      /* of a repository */
+    const char *key, *days;     /* of a repository */
     struct strlist unset;
     const struct verb_family *family;
 };

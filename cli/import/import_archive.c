@@ -107,8 +107,8 @@ static bool list_keep(struct import *i, struct unpack *u, const char *path, stru
     mtree_free(&made);
     ok = mtree_read(&m, list, err) && ok && mtree_verify(&m, root, &faults, err);
     if (ok && faults.count)
-        ok = err_set(err, OPS_EXIT_FAILED, NULL, "%s is damaged: its list says otherwise (%s)", path,
-                     faults.items[0]);
+        ok = err_set(err, OPS_EXIT_FAILED, NULL, "%s is damaged: its list says otherwise (%s)",
+                     path, faults.items[0]);
     mtree_free(&m);
     strlist_free(&faults);
     free(root);
@@ -128,7 +128,8 @@ bool import_archive(struct import *i, struct err *err)
     unpack_strip_top(u, "sysroot");
     bool ok = one_add(i, u, path, err);
     if (ok)
-        ok = fstatat(i->dir_fd, "sysroot.mtree", &st, AT_SYMLINK_NOFOLLOW) == 0
+        ok = fstatat(i->dir_fd, "sysroot.mtree", &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+                     S_ISREG(st.st_mode)
                  ? list_keep(i, u, path, err)
                  : import_list(i, u, "/sysroot", err);
     if (ok && (!unpack_top(u) || fstatat(i->dir_fd, "package.manifest", &st, AT_SYMLINK_NOFOLLOW) ||

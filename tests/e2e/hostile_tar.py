@@ -58,6 +58,10 @@ cases = {
     "package": lambda: tar([("one/package.manifest", R, "", b'{"Program": "/x"}'), ("one/prog", R, "", b"p"),
                             ("one/sysroot/usr/", D, "", b""), ("one/sysroot/l", L, "/usr", b""), ("one/sysroot/l/in", R, "", b"in")]),
     "package-symlink": lambda: tar([("one/package.manifest", R, "", b"{}"), ("one/sysroot", L, "/etc", b""), ("one/sysroot/evil", R, "", b"x")]),
+    "package-list": lambda: tar([("one/package.manifest", R, "", b"{}"), ("one/sysroot/a", R, "", b"x"),
+                                 ("one/sysroot.mtree", R, "", b"#mtree\n. type=dir mode=0755 uid=0 gid=0 time=0.000000000\n")]),
+    "package-list-symlink": lambda: tar([("one/package.manifest", R, "", b"{}"), ("one/sysroot/a", R, "", b"x"),
+                                         ("one/sysroot.mtree", L, "/etc/passwd", b"")]),
     "no-package": lambda: tar([("one/x", R, "", b"{}")]),
 }
 for name, command in ("xz", ["xz", "-c"]), ("zst", ["zstd", "-q", "-c"]), ("bz2", ["bzip2", "-c"]):

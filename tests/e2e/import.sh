@@ -356,7 +356,8 @@ test_archive() {
     grep -q '^./usr/in ' o/sysroot.mtree && ! grep -q prog o/sysroot.mtree || fail "$(cat o/sysroot.mtree)"
     rm -rf o && mkdir o && ops_input p.tar archive o -
     want_status 0 && want_out one
-    for what in two-tops:'not in the one top' no-package:'no package' traversal:'leads out' package-symlink:'no directory'; do
+    for what in two-tops:'not in the one top' no-package:'no package' traversal:'leads out' package-symlink:'no directory' \
+        package-list:'its list says otherwise .added /a.' package-list-symlink:'cannot write sysroot.mtree'; do
         python3 "$here/hostile_tar.py" "${what%%:*}" p.tar
         import archive o p.tar
         want_error 1 "${what#*:}"

@@ -5,7 +5,7 @@
 
 test_transcript() {
     PATH=$(dirname "$OPS"):$PATH
-    sed -n '/^```console$/,/^```$/p' "$E2E_TREE/README.md" | sed '1d;$d' >transcript
+    sed -n '/^```console$/,/^```$/p' "$E2E_TREE/README.md" | sed '/^```/d' >transcript
     [ -s transcript ] || fail "no transcript in README.md"
     while IFS= read -r line; do
         case $line in
@@ -20,13 +20,13 @@ test_transcript() {
 
 test_make_targets() {
     make -s -C "$E2E_TREE" help >targets
-    for t in $(grep -oE '\bmake [a-z-]+' "$E2E_TREE/README.md" | cut -d' ' -f2 | sort -u); do
+    for t in $(grep -ohE '\bmake [a-z-]+' "$E2E_TREE"/README.md | cut -d' ' -f2 | sort -u); do
         [ "$t" = needs ] || grep -qE "^ *make $t " targets || fail "README names 'make $t'; 'make help' does not"
     done
 }
 
 test_configuration_example() {
-    sed -n '/^```json$/,/^```$/p' "$E2E_TREE/README.md" | sed '1d;$d' >ops.json
+    sed -n '/^```json$/,/^```$/p' "$E2E_TREE/docs/guide.md" | sed '1d;$d' >ops.json
     mkdir input
     echo '{"a": [1, 2]}' >input/in.json
     ops run -c ops.json
