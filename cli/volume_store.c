@@ -235,8 +235,8 @@ bool volume_create(const char *name, const struct volume_wish *wish, struct err 
         ok = fd >= 0;
         if (ok) {
             tempfile_guard(temp);
-            ok = volume_write(fd, temp, name, wish, err) &&
-                 volume_place(dir, temp, path, name, err);
+            ok =
+                volume_write(fd, temp, name, wish, err) && volume_place(dir, temp, path, name, err);
             tempfile_remove();
             close(fd);
         }

@@ -364,6 +364,46 @@ test_container_images() {
     want_out 'kept more'
 }
 
+# The image's own signal ends it, and its directory is made where the image lacks it.
+test_stop_signal() {
+    command -v umoci >/dev/null || skip "no umoci"
+    cc_program waits -static <<'END'
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+static void quit(int number)
+{
+    char line[] = "signal 00\n";
+    line[7] += (char)(number / 10);
+    line[8] += (char)(number % 10);
+    _exit(write(1, line, sizeof line - 1) < 0);
+}
+int main(void)
+{
+    char cwd[64];
+    signal(SIGQUIT, quit);
+    signal(SIGTERM, quit);
+    puts(getcwd(cwd, sizeof cwd));
+    fflush(stdout);
+    for (;;)
+        pause();
+}
+END
+    umoci init --layout layout && umoci new --image layout:one && umoci unpack --rootless --image layout:one b >/dev/null 2>&1 || fail "umoci"
+    cp waits b/rootfs/waits
+    umoci repack --image layout:one b >/dev/null 2>&1
+    umoci config --image layout:one --config.entrypoint /waits --config.stopsignal SIGQUIT --config.workingdir /not/there
+    "$OPS" run oci:layout:one >seen 2>err </dev/null &
+    pid=$!
+    wait_for 30 grep -q /not/there seen || fail "it did not start: $(cat err)"
+    kill -TERM $pid
+    wait $pid || fail "status $?: $(cat err)"
+    grep -q 'signal 03' seen || fail "it got another signal: $(cat seen)"
+    echo '{"StopSignal": "NONE"}' >ops.json
+    ops run oci:layout:one
+    want_error 2 'NONE is no signal' 'write SIGQUIT, or 3'
+}
+
 # A registry on the loopback, filled by skopeo.
 test_registry() {
     command -v docker-registry >/dev/null && command -v skopeo >/dev/null || skip "no docker-registry or skopeo"
