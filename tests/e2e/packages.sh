@@ -62,6 +62,22 @@ test_outdated() {
     want_out_has '^lua	'
 }
 
+# What was fetched once is enough to make a package again, and one that is there needs nothing.
+test_offline() {
+    [ "$(id -u)" = 0 ] || skip "needs root to take the network away"
+    kept
+    export XDG_DATA_HOME=$PWD/data
+    run_package lua -- -e 'print(1)'
+    ops pkg delete lua
+    unshare -n "$OPS" pkg get lua >got 2>&1 || fail "not made without a network: $(cat got)"
+    grep -q '^lua_.*made' got || fail "$(cat got)"
+    unshare -n "$OPS" pkg load lua -- -e 'print(2)' >got 2>&1 </dev/null || fail "does not run without a network: $(cat got)"
+    touch -d '3 days ago' "$XDG_CACHE_HOME/ops/apt/fetched"
+    ops pkg delete lua
+    unshare -n "$OPS" pkg get lua >got 2>&1 || fail "not made of an older index: $(cat got)"
+    grep -q 'going on with the index of 3 days ago' got || fail "nothing is said: $(cat got)"
+}
+
 test_other_version() {
     kept
     ops pkg get nginx:0.1
