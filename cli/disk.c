@@ -9,16 +9,19 @@
 #include <unistd.h>
 
 #include "alloc.h"
+#include "disk_stamp.h"
+#include "fat.h"
 #include "gpt_table.h"
 #include "grub.h"
 #include "hostpath.h"
+#include "ops/exit.h"
 #include "ops/image.h"
 #include "outfile.h"
 #include "rootfs.h"
 
 #define DISK_MIB ((uint64_t)1 << 20)
 
-enum { PART_BIOS, PART_BOOT, PART_ROOT, PART_COUNT };
+enum { PART_BIOS, PART_EFI, PART_BOOT, PART_ROOT, PART_COUNT };
 
 /* The boot partition's tree. The kernel's own time would make equal builds differ. */
 static bool boot_tree(struct tree *t, const struct disk_content *c, struct err *err)
@@ -70,7 +73,7 @@ static bool disk_layout(struct disk *d, const struct tree *boot, const struct di
     for (size_t i = 0; files[i]; i++)
         used += (uint64_t)files[i]->st.st_size;
     free(files);
-    d->boot = (struct rootfs_options){.label = OPS_BOOT_LABEL, .offset = 2 * DISK_MIB};
+    d->boot = (struct rootfs_options){.label = OPS_BOOT_LABEL, .offset = 2 * DISK_MIB + FAT_BYTES};
     d->boot.size = (used + used / 16 + 3 * DISK_MIB) / DISK_MIB * DISK_MIB;
     d->root = (struct rootfs_options){.label = OPS_ROOT_LABEL, .journal = true};
     d->root.offset = d->boot.offset + d->boot.size;
@@ -85,19 +88,18 @@ static bool disk_layout(struct disk *d, const struct tree *boot, const struct di
         uint64_t offset, size;
         const char *name;
     } places[] = {{DISK_MIB, DISK_MIB, "ops-grub"},
+                  {2 * DISK_MIB, FAT_BYTES, "ops-efi"},
                   {d->boot.offset, d->boot.size, OPS_BOOT_LABEL},
                   {d->root.offset, d->root.size, OPS_ROOT_LABEL}};
     for (int i = 0; i < PART_COUNT; i++) {
         struct gpt_partition *p = &d->parts[i];
-        p->type = i == PART_BIOS ? GPT_BIOS_BOOT : GPT_LINUX;
+        p->type = i == PART_BIOS ? GPT_BIOS_BOOT : i == PART_EFI ? GPT_EFI : GPT_LINUX;
         p->first = places[i].offset / GPT_SECTOR;
         p->last = (places[i].offset + places[i].size) / GPT_SECTOR - 1;
         p->name = places[i].name;
-        memcpy(p->id, d->boot.id + 16 * (i + 1), 16);
-        gpt_id_stamp(p->id);
+        stamp_id(d->boot.id, p->name, p->id);
     }
-    memcpy(d->id, d->root.id + 32, 16);
-    gpt_id_stamp(d->id);
+    stamp_id(d->boot.id, "disk", d->id);
     d->sectors = (d->root.offset + d->root.size + DISK_MIB) / GPT_SECTOR;
     return true;
 }
@@ -106,6 +108,23 @@ static bool bytes_write(int fd, const char *shown, const void *bytes, size_t n, 
                         struct err *err)
 {
     return outfile_put(fd, shown, bytes, n, (off_t)(sector * GPT_SECTOR), err);
+}
+
+/* The EFI system partition; its serial number follows from the partition's identifier. */
+static bool efi_write(int fd, const char *shown, const struct disk *d, const struct buf *program,
+                      struct err *err)
+{
+    const struct gpt_partition *p = &d->parts[PART_EFI];
+    uint8_t *fat = alloc_zero(FAT_BYTES);
+    uint32_t serial = (uint32_t)p->id[0] << 24 | p->id[1] << 16 | p->id[2] << 8 | p->id[3];
+    bool ok = fat_fill(fat, p->first, serial, program->data, program->size) ||
+              err_set(err, OPS_EXIT_FAILED, NULL, "GRUB's program for UEFI machines is too large");
+    size_t used = FAT_BYTES; /* the rest stays a hole */
+    while (ok && used && !fat[used - 1])
+        used--;
+    ok = ok && bytes_write(fd, shown, fat, used, p->first, err);
+    free(fat);
+    return ok;
 }
 
 /* Boot sector, GRUB's core and both partition tables. */
@@ -121,6 +140,7 @@ static bool frame_write(int fd, const char *shown, const struct disk *d, struct 
         gpt_fill(head, tail, d->sectors, d->id, d->parts, PART_COUNT);
         ok = bytes_write(fd, shown, head, (size_t)GPT_HEAD_SECTORS * GPT_SECTOR, 0, err) &&
              bytes_write(fd, shown, g.core.data, g.core.size, core, err) &&
+             efi_write(fd, shown, d, &g.efi, err) &&
              bytes_write(fd, shown, tail, (size_t)GPT_TAIL_SECTORS * GPT_SECTOR,
                          d->sectors - GPT_TAIL_SECTORS, err);
     }

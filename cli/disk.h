@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The raw disk of `ops build` (include/ops/image.h): GPT, GRUB for BIOS, a boot
+ * The raw disk of `ops build` (include/ops/image.h): GPT, GRUB for BIOS and UEFI, a boot
  * partition with kernel and manifest, the root partition. Equal inputs give equal
  * bytes.
  */
