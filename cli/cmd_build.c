@@ -213,9 +213,13 @@ const struct command cmd_build = {
     .name = "build",
     .usage = "build [OPTION...] PROGRAM -o FILE [ARGUMENT...]",
     .summary = "write a bootable disk that runs the program",
-    .text =
-        "The disk is raw, with a GPT, GRUB for BIOS machines and an ext4 root filesystem. Equal\n"
-        "inputs give equal bytes. The program's streams are the serial line.\n",
+    .text = "The disk has a GPT, GRUB for BIOS and UEFI machines and an ext4 root filesystem. "
+            "--format,\n"
+            "or else the suffix of FILE (.qcow2, .vmdk, .vhd, .vhdx, .vdi, .tar.gz for gcp, .ova), "
+            "says\n"
+            "what it is written as; else it is raw. Equal inputs give equal bytes in every format. "
+            "The\n"
+            "program's streams are the serial line.\n",
     .options = &build_options,
     .run = run,
 };
