@@ -176,12 +176,35 @@ static bool get_run(const struct verb_request *r, char **operands, size_t count,
     return ok;
 }
 
+/* The README of a package that is not here yet: its recipe's. */
+static bool recipe_readme(const char *name, struct err *err)
+{
+    struct recipe r;
+    struct err ignored = {0};
+    bool found;
+    bool there = recipe_load(&r, name, &found, &ignored) && found;
+    char *path = there ? path_join(r.dir, PACKAGE_README) : NULL;
+    char *text = there ? path_read(path, 1 << 20, NULL, err) : NULL;
+    if (text)
+        fputs(text, stdout);
+    recipe_free(&r);
+    err_free(&ignored);
+    free(path);
+    free(text);
+    return there;
+}
+
 static bool readme_run(const struct verb_request *r, char **operands, size_t count, int *status,
                        struct err *err)
 {
     struct err none = {0};
     (void)r, (void)count, (void)status;
     char *dir = package_store_need(operands[0], err);
+    if (!dir && recipe_readme(operands[0], &none)) {
+        err_free(err);
+        err_free(&none);
+        return true;
+    }
     cJSON *manifest = dir ? package_manifest(dir, err) : NULL;
     char *path = dir ? path_join(dir, PACKAGE_README) : NULL;
     char *text = manifest ? path_read(path, 1 << 20, NULL, &none) : NULL;
@@ -333,34 +356,51 @@ static bool add_run(const struct verb_request *r, char **operands, size_t count,
 
 static const struct command load_help = {
     .name = "load",
-    .usage = "pkg load [OPTION...] NAME[:VERSION] [ARGUMENT...]",
+    .usage = "pkg load [OPTION...] NAME[:VERSION] [OPTION...] [--] [ARGUMENT...]",
     .summary = "run a package, made first if it is not there",
     .text = "The options are those of `ops run`, for which the package is called pkg:NAME. The\n"
-            "arguments follow those of the package.\n",
+            "arguments follow those of the package; the first one that begins with a dash stands\n"
+            "behind `--`, or is given by -a.\n",
     .options = &run_options,
 };
 
-/* The words of `ops run` with the package's name changed to what means a package there. */
-static bool load(char **words, int *status, struct err *err)
+/* The words of `ops run`: the options, also those behind the package's name, what means the package
+ * there, and its arguments. Freed with strlist_free(). */
+static bool load_words(char **words, struct strlist *to, bool *help, struct err *err)
 {
     struct request probe = {0};
-    bool help;
-    int next = 0;
-    bool ok = options_parse(&run_options, &probe, words, &next, &help, err);
-    request_free(&probe);
-    if (ok && help) {
-        command_help(&load_help);
-        return true;
-    }
-    if (ok && !words[next])
+    int next = 0, name;
+    bool ok = options_parse(&run_options, &probe, words, &next, help, err);
+    name = next;
+    if (ok && !*help && !words[name])
         ok = err_set(err, OPS_EXIT_USAGE, "write `ops pkg load NAME`", "no package is given");
-    if (!ok)
-        return false;
-    char *given = words[next];
-    words[next] = package_ref_is(given) ? alloc_string(given) : alloc_printf("pkg:%s", given);
-    ok = cmd_run.run(&cmd_run, words, status, err);
-    free(words[next]);
-    words[next] = given;
+    for (next = name + 1; ok && !*help && words[next] && words[next][0] == '-' && words[next][1];)
+        if (strcmp(words[next], "--") == 0 ||
+            !(ok = options_take(&run_options, &probe, words, &next, help, err)))
+            break;
+    request_free(&probe);
+    if (!ok || *help)
+        return ok;
+    for (int i = 0; i < next; i++)
+        if (i != name && strcmp(words[i], "--") != 0)
+            strlist_add(to, words[i]);
+    strlist_add(to, "--");
+    strlist_addf(to, "%s%s", package_ref_is(words[name]) ? "" : "pkg:", words[name]);
+    for (char **w = words + next + (words[next] && strcmp(words[next], "--") == 0); *w; w++)
+        strlist_add(to, *w);
+    return true;
+}
+
+static bool load(char **words, int *status, struct err *err)
+{
+    struct strlist run = {0};
+    bool help = false;
+    bool ok = load_words(words, &run, &help, err);
+    if (ok && help)
+        command_help(&load_help);
+    else if (ok)
+        ok = cmd_run.run(&cmd_run, run.items, status, err);
+    strlist_free(&run);
     return ok;
 }
 

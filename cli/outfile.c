@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,24 +14,6 @@
 #include "hostpath.h"
 #include "ops/exit.h"
 #include "tempfile.h"
-
-/* The lock says whether somebody is still writing it. -1: see err. */
-static int temp_open(const char *temp, const char *path, struct err *err)
-{
-    int fd = open(temp, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
-    if (fd < 0) {
-        err_errno(err, "write", path);
-    } else if (flock(fd, LOCK_EX | LOCK_NB) < 0 || ftruncate(fd, 0) < 0) {
-        if (errno == EWOULDBLOCK)
-            err_set(err, OPS_EXIT_FAILED, "wait for it, or choose another -o",
-                    "another `ops build` is writing %s", path);
-        else
-            err_errno(err, "write", path);
-        close(fd);
-        fd = -1;
-    }
-    return fd;
-}
 
 static bool output_check(const char *path, struct err *err)
 {
@@ -52,7 +33,7 @@ bool outfile_begin(struct outfile *o, const char *path, struct err *err)
     char *name = alloc_printf(".%s.ops-unfinished", path_basename(path));
     char *joined = path_join(o->dir, name);
     o->temp = path_absolute(joined);
-    o->fd = temp_open(o->temp, path, err);
+    o->fd = tempfile_open(o->temp, path, err);
     if (o->fd >= 0)
         tempfile_guard(o->temp);
     free(joined);

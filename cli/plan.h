@@ -31,6 +31,7 @@ struct request {
     bool no_config;
     struct strlist env_files;
     struct strlist secrets; /* NAME=FILE */
+    struct strlist args;    /* before those of the operands */
     struct strlist env;     /* NAME=value, or NAME to take it from the host */
     struct strlist exclude; /* patterns of files not to add by itself */
     struct strlist mounts;  /* NAME:/path[:ro] */
@@ -42,6 +43,7 @@ struct request {
     const char *kernel;
     const char *trace;
     const char *output, *format; /* of `ops build` */
+    const char *chart;
     const char *core;
     struct strlist nets;               /* --net */
     struct strlist ips, gateways, dns; /* of the first card */

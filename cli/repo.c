@@ -254,7 +254,7 @@ static bool entry_ok(const cJSON *e)
     const char *sha256 = cJSON_GetStringValue(cJSON_GetObjectItem(e, "sha256"));
     const cJSON *size = cJSON_GetObjectItem(e, "size");
     return name && version && file && sha256 && path_name_ok(name, 64) && !strchr(file, '/') &&
-           file[0] != '.' && digest_parse(sha256, digest) && cJSON_IsNumber(size) &&
+           *file && file[0] != '.' && digest_parse(sha256, digest) && cJSON_IsNumber(size) &&
            size->valuedouble >= 0 && size->valuedouble < 1e12;
 }
 

@@ -2,6 +2,7 @@
 /* All layers of settings: see settings.h. */
 #include "settings.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -255,23 +256,25 @@ static bool package_arguments(struct config *c, struct package *p, struct err *e
 }
 
 /* The program and its arguments: without arguments the configuration's are meant. */
-static void operands_load(struct config *c, char **words, bool package)
+static void operands_load(struct config *c, const struct request *r)
 {
-    if (!words || !words[0])
-        return;
-    if (!package) {
+    char *const *words = r->operands;
+    bool given = words && words[0];
+    if (given && !r->package) {
         free(c->program);
         c->program = alloc_string(words[0]);
         config_note_origin(c, "Program", "command line");
     }
-    if (!words[1])
+    if (!r->args.count && !(given && words[1]))
         return;
     strlist_free(&c->args);
     config_drop_origin(c, "Args");
-    for (size_t i = 1; words[i]; i++) {
-        char *entry = alloc_printf("Args[%zu]", i - 1);
+    strlist_add_all(&c->args, &r->args);
+    for (size_t i = 1; given && words[i]; i++)
         strlist_add(&c->args, words[i]);
-        config_note_origin(c, entry, "command line");
+    for (size_t i = 0; i < c->args.count; i++) {
+        char *entry = alloc_printf("Args[%zu]", i);
+        config_note_origin(c, entry, i < r->args.count ? "--args" : "command line");
         free(entry);
     }
 }
@@ -294,13 +297,32 @@ static bool flags_load(struct config *c, const struct request *r, const char *di
     for (size_t i = 0; i < r->secrets.count; i++)
         if (!envfile_secret(c, r->secrets.items[i], dir, err))
             return false;
-    operands_load(c, r->operands, r->package != NULL);
+    operands_load(c, r);
     return !r->package || package_arguments(c, r->package, err);
+}
+
+int settings_signal(const char *text)
+{
+    char *end;
+    long number = strtol(text, &end, 10);
+    if (end > text && !*end)
+        return number > 0 && number < NSIG ? (int)number : 0;
+    if (strncmp(text, "SIG", 3) == 0)
+        text += 3;
+    for (int i = 1; i < NSIG; i++) {
+        const char *name = sigabbrev_np(i);
+        if (name && strcmp(name, text) == 0)
+            return i;
+    }
+    return 0;
 }
 
 /* What no single layer could judge. */
 static bool settings_check(const struct config *c, struct err *err)
 {
+    if (c->stop_signal && !settings_signal(c->stop_signal))
+        return err_set(err, OPS_EXIT_USAGE, "write SIGQUIT, or 3", "%s: %s is no signal",
+                       config_origin(c, "StopSignal"), c->stop_signal);
     if (c->cpus > SETTINGS_CPUS)
         return err_set(err, OPS_EXIT_USAGE, NULL, "%s: CPUs must be a number from 1 to %d",
                        config_origin(c, "RunConfig.CPUs"), SETTINGS_CPUS);
@@ -327,9 +349,9 @@ bool settings_load(struct request *r, const char *dir, struct err *err)
 
 void request_free(struct request *r)
 {
-    struct strlist *lists[] = {&r->env,    &r->env_files, &r->exclude,  &r->mounts,
-                               &r->shares, &r->secrets,   &r->ports,    &r->udp_ports,
-                               &r->nets,   &r->ips,       &r->gateways, &r->dns};
+    struct strlist *lists[] = {&r->args,   &r->env,      &r->env_files, &r->exclude,   &r->mounts,
+                               &r->shares, &r->secrets,  &r->ports,     &r->udp_ports, &r->nets,
+                               &r->ips,    &r->gateways, &r->dns};
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
         strlist_free(lists[i]);
     config_free(&r->settings);

@@ -33,18 +33,18 @@ $(LWIP)/src/include/lwip/init.h: scripts/fetch-lwip
 $(LWIP)/obj/%.o: $(LWIP)/src/include/lwip/init.h
 	@mkdir -p $(@D)
 	$(call say,CC,lwip/$*.c)
-	$(Q)$(CC) $(filter-out -W%,$(KERNEL_CFLAGS)) -w -ffunction-sections $(LWIP_INCLUDE) $(LWIP_RENAME) -c -o $@ $(LWIP)/src/$*.c
+	$(Q)$(CC) $(filter-out -W%,$(KERNEL_CFLAGS)) -w -ffunction-sections $(LWIP_INCLUDE) $(LWIP_RENAME_$(subst /,_,$*)) -c -o $@ $(LWIP)/src/$*.c
 
-$(LWIP)/obj/core/ipv4/ip4.o $(LWIP)/obj/core/ipv6/ip6.o: LWIP_RENAME := -Dtcp_input=tcp_table_input -Dudp_input=udp_length_input
-$(LWIP)/obj/core/tcp_out.o: LWIP_RENAME := -Dip4_output_if=link_tcp_output4 -Dip6_output_if=link_tcp_output6
-
-$(LWIP)/obj/core/tcp_in.o: LWIP_RENAME := -Dtcp_rst=tcp_check_reset -Dtcp_rst_netif=tcp_check_reset_netif
-$(LWIP)/obj/core/ipv4/icmp.o: LWIP_RENAME := -Dicmp_dest_unreach=icmp_dest_unreach_short
-$(LWIP)/obj/core/ipv6/nd6.o: LWIP_RENAME := -Dmemp_malloc=neighbour_entry_malloc
-$(LWIP)/obj/core/tcp.o: LWIP_RENAME := -Dtcp_split_unsent_seg=tcp_table_split
-
+# Of each of lwIP's files, by its name.
+LWIP_RENAME_core_ipv4_ip4 := -Dtcp_input=tcp_table_input -Dudp_input=udp_length_input
+LWIP_RENAME_core_ipv6_ip6 := $(LWIP_RENAME_core_ipv4_ip4)
+LWIP_RENAME_core_tcp_out := -Dip4_output_if=link_tcp_output4 -Dip6_output_if=link_tcp_output6
+LWIP_RENAME_core_tcp_in := -Dtcp_rst=tcp_check_reset -Dtcp_rst_netif=tcp_check_reset_netif
+LWIP_RENAME_core_ipv4_icmp := -Dicmp_dest_unreach=icmp_dest_unreach_short
+LWIP_RENAME_core_ipv6_nd6 := -Dmemp_malloc=neighbour_entry_malloc
+LWIP_RENAME_core_tcp := -Dtcp_split_unsent_seg=tcp_table_split
 # DHCP shall ask for name servers: net/interface.c takes them.
-$(LWIP)/obj/core/ipv4/dhcp.o: LWIP_RENAME := -DLWIP_DNS=1 -DDNS_MAX_SERVERS=3
+LWIP_RENAME_core_ipv4_dhcp := -DLWIP_DNS=1 -DDNS_MAX_SERVERS=3
 
 $(O)/kernel/net/%.o: KERNEL_CFLAGS += $(LWIP_INCLUDE)
 $(filter $(O)/kernel/net/%,$(KERNEL_C:%.c=$(O)/%.o)): | $(LWIP)/src/include/lwip/init.h

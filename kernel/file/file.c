@@ -23,6 +23,7 @@
 void (*file_detach)(struct file *f);
 void (*file_unlock)(struct file *f, bool last);
 void (*file_broken_pipe)(void);
+void (*file_owner_signal)(const struct file *f, int sig);
 
 static uint64_t last_ino;
 

@@ -14,6 +14,7 @@
 #include "vm/uio.h"
 
 struct file;
+struct file_pages;
 struct poll_table;
 struct vm_object;
 struct vnode;
@@ -35,6 +36,13 @@ struct file_ops {
     /* `pos` is where to read or write and is advanced; NULL for streams. [-EINVAL] */
     ssize_t (*read)(struct file *f, struct uio *u, uint64_t *pos);
     ssize_t (*write)(struct file *f, struct uio *u, uint64_t *pos);
+    /*
+     * For sendfile(2), see file/sendfile.h: fills in `p` with up to n bytes from `pos`; how many,
+     * 0 at the end. And the other end: what it took of the bytes, off the front; it has references
+     * of its own. [-EOPNOTSUPP, both: read and write do it]
+     */
+    ssize_t (*pages)(struct file *f, uint64_t pos, size_t n, struct file_pages *p);
+    ssize_t (*send_pages)(struct file *f, struct file_pages *p);
     /* POLL* bits that hold now; adds its wait queues to the table when pt != NULL. [POLLIN|POLLOUT]
      */
     uint32_t (*poll)(struct file *f, struct poll_table *pt);
@@ -65,6 +73,9 @@ struct file {
     void *priv;           /* the implementation's */
     uint64_t patience[2]; /* ns that one wait of a read, of a write may last; 0: for ever */
     struct list watches;  /* epoll's, under its lock (file/epoll.c) */
+    int owner;            /* F_SETOWN: whom news of it is signalled to; 0: nobody */
+    uint8_t owner_type;   /* F_OWNER_* */
+    uint8_t owner_signal; /* F_SETSIG */
     bool quiet;           /* -EPIPE of a write raises no SIGPIPE */
     bool locked;          /* it may own locks: file_unlock() */
 };
@@ -113,3 +124,5 @@ extern void (*file_detach)(struct file *f);
 extern void (*file_unlock)(struct file *f, bool last);
 /* Set by proc/: raises SIGPIPE in the calling thread; NULL: nobody cares. */
 extern void (*file_broken_pipe)(void);
+/* Set by proc/: sends the signal to f's owner, if it has one. f is there meanwhile. */
+extern void (*file_owner_signal)(const struct file *f, int sig);

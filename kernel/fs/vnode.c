@@ -10,6 +10,7 @@
 #include <linux/falloc.h>
 #include <linux/fcntl.h>
 
+#include "file/sendfile.h"
 #include "fs/path.h"
 #include "fs/inotify.h"
 #include "fs/writeback.h"
@@ -453,6 +454,33 @@ ssize_t vnode_read(struct vnode *v, struct uio *u, uint64_t *pos)
     if (err == -EFAULT && u->done == start && *pos >= v->size)
         err = 0; /* the file became shorter meanwhile */
     return u->done > start ? (ssize_t)(u->done - start) : err;
+}
+
+ssize_t vnode_pages(struct vnode *v, uint64_t pos, size_t n, struct file_pages *out)
+{
+    uint64_t size = __atomic_load_n(&v->size, __ATOMIC_ACQUIRE);
+    int err = 0;
+    if (pos >= size)
+        return 0;
+    n = MIN((uint64_t)n, size - pos);
+    out->from = pos & (PAGE_SIZE - 1);
+    while (out->left < n && out->count < FILE_PAGES) {
+        uint64_t index = (pos + out->left) >> PAGE_SHIFT;
+        unsigned wanted = (unsigned)((out->from + n + PAGE_SIZE - 1) >> PAGE_SHIFT) - out->count;
+        struct page **p = &out->page[out->count];
+        if (v->cache.keep)
+            err = (*p = page_cache_find(&v->cache, index)) ? 0 : -EOPNOTSUPP;
+        else
+            err = page_cache_read(&v->cache, index, MIN(wanted, COPY_PAGES), p);
+        if (err)
+            break;
+        out->count++;
+        out->left = MIN(n, out->count * PAGE_SIZE - out->from);
+    }
+    out->end = pos + out->left >= size;
+    if (out->left)
+        return (ssize_t)out->left;
+    return err == -EFAULT ? 0 : err; /* the file became shorter meanwhile */
 }
 
 /*

@@ -263,6 +263,8 @@ int vnode_check_limit(uint64_t old, uint64_t size);
 int vnode_limit_write(struct vnode *v, struct uio *u, uint64_t pos);
 /* It was read now: atime follows as with "relatime", unless the file was opened O_NOATIME. */
 void vnode_accessed(struct vnode *v);
+/* What file_ops.pages answers; -EOPNOTSUPP: a hole that has no page. */
+ssize_t vnode_pages(struct vnode *v, uint64_t pos, size_t n, struct file_pages *out);
 /* Kernel memory from a file (exec, loaders): bytes read, less than n only at the end. */
 ssize_t vnode_read_kernel(struct vnode *v, void *buf, size_t n, uint64_t off);
 

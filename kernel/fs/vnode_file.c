@@ -39,6 +39,18 @@ static ssize_t vfile_read(struct file *f, struct uio *u, uint64_t *pos)
     return n;
 }
 
+static ssize_t vfile_pages(struct file *f, uint64_t pos, size_t n, struct file_pages *p)
+{
+    if (vnode_is_dir(f->vnode) || f->flags & O_DIRECT)
+        return -EOPNOTSUPP;
+    ssize_t got = vnode_pages(f->vnode, pos, n, p);
+    if (got >= 0 && !(f->flags & O_NOATIME))
+        vnode_accessed(f->vnode);
+    if (got > 0)
+        inotify_vnode(f->vnode, IN_ACCESS);
+    return got;
+}
+
 static int vfile_fsync(struct file *f, bool data_only)
 {
     struct vnode *v = f->vnode;
@@ -191,6 +203,7 @@ static const struct file_ops vnode_file_ops = {
     .release = vnode_file_release,
     .read = vfile_read,
     .write = vfile_write,
+    .pages = vfile_pages,
     .seek = vnode_file_seek,
     .readdir = vfile_readdir,
     .stat = vnode_file_stat,

@@ -7,6 +7,7 @@
 #include "lib/string.h"
 #include "net/abi.h"
 #include "net/options.h"
+#include "net/path_mtu.h"
 #include "vm/uaccess.h"
 
 #define TTL_DEFAULT 64
@@ -141,6 +142,8 @@ static int path_mtu(const ip_addr_t *peer, int *v)
     if (!netif)
         return -ENOTCONN;
     *v = netif->mtu ? netif->mtu : UINT16_MAX;
+    if (IP_IS_V4(peer))
+        *v = (int)path_mtu_of(ip_2_ip4(peer), (unsigned)*v);
     return 0;
 }
 

@@ -23,6 +23,7 @@
 #include "lwip/prot/dhcp.h"
 #include "lwip/prot/icmp6.h"
 #include "lwip/prot/nd6.h"
+#include "net/dhcp6.h"
 #include "net/link.h"
 #include "net/lwip/hooks.h"
 #include "net/netlink.h"
@@ -231,6 +232,10 @@ void interface_start(void)
 void interface_tick(void)
 {
     static unsigned seconds;
+    struct netif *netif;
+    NETIF_FOREACH(netif)
+    if (netif->flags & NETIF_FLAG_ETHERNET)
+        dhcp6_tick(netif);
     if (!dhcp_runs)
         return;
     dhcp_fine_tmr(); /* its unit is half a second */
@@ -344,9 +349,19 @@ static bool dhcp_pending(void)
     return pending;
 }
 
+static void server_text(struct seq *s, const ip_addr_t *server)
+{
+    char text[IPADDR_STRLEN_MAX];
+    ipaddr_ntoa_r(server, text, sizeof text);
+    for (char *c = text; *c; c++)
+        *c = (char)(*c >= 'A' && *c <= 'F' ? *c - 'A' + 'a' : *c); /* RFC 5952 */
+    seq_printf(s, "nameserver %s\n", text);
+}
+
 int interface_pnp_text(struct seq *s)
 {
     struct waiter w;
+    ip_addr_t servers6[DHCP6_SERVERS];
     int err = stack_start();
     if (err)
         return err;
@@ -361,13 +376,11 @@ int interface_pnp_text(struct seq *s)
     waitq_remove(&w);
     stack_lock();
     seq_text(s, dhcp_runs ? "#PROTO: DHCP\n" : "#MANUAL\n");
-    for (unsigned i = 0; i < NAME_SERVERS && !ip_addr_isany_val(name_servers[i]); i++) {
-        char text[IPADDR_STRLEN_MAX];
-        ipaddr_ntoa_r(&name_servers[i], text, sizeof text);
-        for (char *c = text; *c; c++)
-            *c = (char)(*c >= 'A' && *c <= 'F' ? *c - 'A' + 'a' : *c); /* RFC 5952 */
-        seq_printf(s, "nameserver %s\n", text);
-    }
+    unsigned n = 0, n6 = dhcp6_servers(servers6);
+    for (; n < NAME_SERVERS && !ip_addr_isany_val(name_servers[n]); n++)
+        server_text(s, &name_servers[n]);
+    for (unsigned i = 0; i < n6 && n < NAME_SERVERS; i++, n++)
+        server_text(s, &servers6[i]);
     stack_unlock();
     return 0;
 }

@@ -21,6 +21,7 @@
 #include "net/interface.h"
 #include "net/netstat.h"
 #include "net/tcp_table.h"
+#include "net/tcp_urgent.h"
 
 #define LOOPBACK_INDEX 1 /* lwip_init() adds it first */
 #define LINKS          8
@@ -168,7 +169,7 @@ static struct net_offload offload_of(const struct link *l, const struct pbuf *p)
     h->chksum = lwip_htons((uint16_t)sum);
     o.checksum_start = (uint16_t)tcp;
     o.checksum_offset = offsetof(struct tcp_hdr, chksum);
-    if (p->tot_len - ip > l->dev->mtu) {
+    if (out_mss || p->tot_len - ip > l->dev->mtu) { /* the path may take less than we */
         o.segmentation = v4 ? NET_TCP4 : NET_TCP6;
         o.header = (uint16_t)(tcp + TCPH_HDRLEN_BYTES(h));
         unsigned room = l->dev->mtu - (o.header - ip);
@@ -442,6 +443,13 @@ struct netif *link_add(struct netdev *dev)
     return &l->netif;
 }
 
+bool link_gathers(const ip_addr_t *from, const ip_addr_t *to)
+{
+    const struct netif *netif = ip_route(from, to);
+    const struct netdev *d = netif ? link_device(netif) : NULL;
+    return d && d->checksum;
+}
+
 unsigned link_segments(const struct netif *netif, bool v6, unsigned mss)
 {
     const struct netdev *d = link_device(netif);
@@ -459,7 +467,7 @@ err_t link_tcp_output4(struct pbuf *p, const ip4_addr_t *src, const ip4_addr_t *
 err_t link_tcp_output6(struct pbuf *p, const ip6_addr_t *src, const ip6_addr_t *dest, u8_t hl,
                        u8_t tc, u8_t nexth, struct netif *netif);
 
-/* A segment beyond the MTU comes from tcp_output(), with addresses inside its connection. */
+/* All that tcp_out.c sends comes with addresses inside its connection. */
 #define CONNECTION_OF(dest, member) CONTAINER_OF((void *)(uintptr_t)(dest), struct tcp_pcb, member)
 
 /* As many as the device cuts it into. */
@@ -472,8 +480,11 @@ err_t link_tcp_output4(struct pbuf *p, const ip4_addr_t *src, const ip4_addr_t *
                        u8_t tos, u8_t proto, struct netif *netif)
 {
     u16_t mtu = netif->mtu;
-    if (mtu && p->tot_len > mtu - IP_HLEN)
-        out_mss = tcp_table_mss(CONNECTION_OF(dest, remote_ip.u_addr.ip4));
+    struct tcp_pcb *pcb = CONNECTION_OF(dest, remote_ip.u_addr.ip4);
+    if (UNLIKELY(tcp_urgent_sends(pcb)))
+        return tcp_urgent_output(pcb, p, ttl, tos, netif);
+    if (p->tot_len > TCP_HLEN + tcp_table_mss(pcb) && link_segments(netif, false, 1) > 1)
+        out_mss = tcp_table_mss(pcb);
     segments_count(p);
     netif->mtu = 0; /* none */
     err_t err = ip4_output_if(p, src, dest, ttl, tos, proto, netif);
@@ -486,8 +497,11 @@ err_t link_tcp_output6(struct pbuf *p, const ip6_addr_t *src, const ip6_addr_t *
                        u8_t tc, u8_t nexth, struct netif *netif)
 {
     u16_t mtu = netif->mtu6;
-    if (mtu && p->tot_len > mtu - IP6_HLEN)
-        out_mss = tcp_table_mss(CONNECTION_OF(dest, remote_ip.u_addr.ip6));
+    struct tcp_pcb *pcb = CONNECTION_OF(dest, remote_ip.u_addr.ip6);
+    if (UNLIKELY(tcp_urgent_sends(pcb)))
+        return tcp_urgent_output(pcb, p, hl, tc, netif);
+    if (p->tot_len > TCP_HLEN + tcp_table_mss(pcb) && link_segments(netif, true, 1) > 1)
+        out_mss = tcp_table_mss(pcb);
     segments_count(p);
     netif->mtu6 = 0;
     err_t err = ip6_output_if(p, src, dest, hl, tc, nexth, netif);

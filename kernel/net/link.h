@@ -30,6 +30,10 @@ struct link_grave {
 };
 void link_bury(struct link_grave *g, void (*fn)(struct link_grave *g));
 
+/* May frames to that address have data in memory that changes on its way? The device gathers it
+ * and computes the sum. */
+bool link_gathers(const ip_addr_t *from, const ip_addr_t *to);
+
 /*
  * For the TCP sender: as many times the real segment size as one frame may hold,
  * for a connection through this interface; 1 without segmentation offload.

@@ -43,7 +43,7 @@ ssize_t socket_send(struct socket *s, struct message *m)
 {
     size_t start = m->uio->done;
     ssize_t r;
-    if (!s->ops->send || m->flags & MSG_OOB)
+    if (!s->ops->send || (m->flags & MSG_OOB && !s->ops->receive_urgent))
         return -EOPNOTSUPP;
     do {
         r = step(s, m, true);
@@ -61,8 +61,8 @@ ssize_t socket_receive(struct socket *s, struct message *m)
     ssize_t r;
     if (!s->ops->receive)
         return -EOPNOTSUPP;
-    if (m->flags & MSG_OOB) /* nothing urgent ever comes */
-        return s->family != AF_UNIX && s->type == SOCK_STREAM ? -EINVAL : -EOPNOTSUPP;
+    if (m->flags & MSG_OOB)
+        return s->ops->receive_urgent ? s->ops->receive_urgent(s, m) : -EOPNOTSUPP;
     /* How much has to be there before a stream's receive ends. */
     size_t wanted = (size_t)s->numbers[NUMBER_LOW_WATER];
     if (m->flags & MSG_WAITALL)
@@ -133,15 +133,29 @@ static ssize_t socket_write(struct file *f, struct uio *u, uint64_t *pos)
     return send_op(f, &m);
 }
 
+static ssize_t socket_send_pages(struct file *f, struct file_pages *p)
+{
+    struct socket *s = f->priv;
+    return s->ops->send_pages ? s->ops->send_pages(s, p) : -EOPNOTSUPP;
+}
+
 static uint32_t socket_poll(struct file *f, struct poll_table *pt)
 {
     struct socket *s = f->priv;
     return s->ops->poll(s, pt);
 }
 
+static long mark_told(struct socket *s, struct uptr arg)
+{
+    int here = s->ops->at_mark(s);
+    return here < 0 ? here : copy_to_user(arg, &here, sizeof here);
+}
+
 static long socket_ioctl(struct file *f, unsigned cmd, struct uptr arg)
 {
     struct socket *s = f->priv;
+    if (cmd == SIOCATMARK && s->ops->at_mark)
+        return mark_told(s, arg);
     if ((cmd != FIONREAD && cmd != SIOCOUTQ) || !s->ops->queued)
         return interface_ioctl(cmd, arg);
     if (s->ops->listening && s->ops->listening(s))
@@ -165,6 +179,7 @@ static void socket_release(struct file *f)
 static const struct file_ops socket_file_ops = {
     .read = socket_read,
     .write = socket_write,
+    .send_pages = socket_send_pages,
     .poll = socket_poll,
     .ioctl = socket_ioctl,
     .stat = socket_stat,

@@ -56,8 +56,13 @@ extern struct socket_process socket_process;
 struct socket_ops {
     /* Bytes; -EAGAIN; -EPIPE raises SIGPIPE on stream sockets. May send less than there is. */
     ssize_t (*send)(struct socket *s, struct message *m);
+    /* file_ops.send_pages. [-EOPNOTSUPP] */
+    ssize_t (*send_pages)(struct socket *s, struct file_pages *p);
     /* Bytes, 0 at the end. */
     ssize_t (*receive)(struct socket *s, struct message *m);
+    /* What MSG_OOB receives, at once; sends with MSG_OOB come to send(). [-EOPNOTSUPP, both] */
+    ssize_t (*receive_urgent)(struct socket *s, struct message *m);
+    int (*at_mark)(struct socket *s);                          /* SIOCATMARK: 0, 1 [-ENOTTY] */
     uint32_t (*poll)(struct socket *s, struct poll_table *pt); /* required */
     int (*bind)(struct socket *s, const struct message *name);
     int (*listen)(struct socket *s, int backlog);

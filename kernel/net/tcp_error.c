@@ -4,6 +4,7 @@
 
 #include "lwip/priv/tcp_priv.h"
 #include "lwip/prot/tcp.h"
+#include "net/path_mtu.h"
 #include "net/tcp_socket.h"
 #include "net/tcp_state.h"
 #include "net/tcp_table.h"
@@ -55,6 +56,8 @@ void tcp_error_mtu(const struct tcp_quote *q, unsigned mtu)
     unsigned headers = TCP_HLEN + (v6 ? IP6_HLEN : IP_HLEN);
     mtu = MAX(mtu, v6 ? MTU_MIN6 : MTU_MIN4);
     if (pcb && pcb->state >= ESTABLISHED && mtu - headers < tcp_table_mss(pcb)) {
+        if (!v6)
+            path_mtu_learn(ip_2_ip4(&pcb->remote_ip), mtu);
         tcp_table_mss_lower(pcb, mtu - headers);
         tcp_rexmit_rto_prepare(pcb); /* what is under way is lost, at once */
         queue_cut(pcb,

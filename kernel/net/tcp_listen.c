@@ -16,9 +16,10 @@
 #include "net/tcp_state.h"
 #include "net/tcp_table.h"
 
-#define BACKLOG_MAX   4096 /* net.core.somaxconn */
-#define HALF_OPEN_MAX 1024 /* connections of a port that have not answered */
-#define HALF_OPEN_ARG 2    /* lwIP's extension argument of those */
+#define BACKLOG_MAX   4096  /* net.core.somaxconn */
+#define HALF_OPEN_MAX 1024  /* connections of a port that have not answered */
+#define HALF_OPEN_MS  62000 /* SYN|ACK after 0, 1, 3, 7, 15, 31 s, and not after 63 */
+#define HALF_OPEN_ARG 2     /* lwIP's extension argument of those */
 
 struct tcp_port {
     struct tcp_pcb *pcb;
@@ -29,8 +30,9 @@ struct tcp_port {
 
 struct half_open {
     struct list link;
-    struct tcp_port *port; /* NULL: it listens no more */
+    struct tcp_port *port;
     struct tcp_pcb *pcb;
+    uint32_t since; /* stack_now_ms() */
 };
 
 void (*tcp_listening)(uint16_t port);
@@ -38,8 +40,7 @@ void (*tcp_listening)(uint16_t port);
 static void half_open_end(struct half_open *h)
 {
     list_remove(&h->link);
-    if (h->port)
-        h->port->half_open_count--;
+    h->port->half_open_count--;
     kfree(h);
 }
 
@@ -62,11 +63,21 @@ static err_t half_open_begin(u8_t id, struct tcp_pcb_listen *listener, struct tc
         return ERR_MEM;
     h->port = listener->callback_arg;
     h->pcb = pcb;
+    h->since = stack_now_ms();
     list_add_tail(&h->port->half_open, &h->link);
     h->port->half_open_count++;
     tcp_ext_arg_set(pcb, id, h);
     tcp_ext_arg_set_callbacks(pcb, id, &half_open_callbacks);
     return ERR_OK;
+}
+
+/* The oldest: as if it had never been. */
+static void half_open_drop(struct tcp_port *port)
+{
+    struct tcp_pcb *oldest = LIST_ENTRY(port->half_open.next, struct half_open, link)->pcb;
+    tcp_table_enter(oldest);
+    tcp_abandon(oldest, 0);
+    tcp_table_leave();
 }
 
 static bool is_full(const struct tcp_socket *l)
@@ -185,8 +196,8 @@ static int port_create(struct tcp_socket *t, struct tcp_port **out)
 
 static void port_destroy(struct tcp_port *port)
 {
-    while (!list_empty(&port->half_open))
-        LIST_ENTRY(list_pop_head(&port->half_open), struct half_open, link)->port = NULL;
+    while (!list_empty(&port->half_open)) /* an answer to it is a stranger's */
+        half_open_drop(port);
     tcp_table_forget_listener((struct tcp_pcb_listen *)port->pcb);
     tcp_table_enter_none();
     tcp_close(port->pcb);
@@ -308,13 +319,19 @@ bool tcp_listen_admit(const ip_addr_t *to, u16_t local_port)
         return false;
     }
     if (port->half_open_count >= HALF_OPEN_MAX) {
-        struct tcp_pcb *oldest = LIST_ENTRY(port->half_open.next, struct half_open, link)->pcb;
         net_counters.half_open_drops++;
-        tcp_table_enter(oldest);
-        tcp_abandon(oldest, 0);
-        tcp_table_leave();
+        half_open_drop(port);
     }
     return true;
+}
+
+/* Those that nobody has answered (net.ipv4.tcp_synack_retries). */
+static void half_open_tick(struct tcp_port *port)
+{
+    while (!list_empty(&port->half_open) &&
+           stack_now_ms() - LIST_ENTRY(port->half_open.next, struct half_open, link)->since >=
+               HALF_OPEN_MS)
+        half_open_drop(port);
 }
 
 /* Connections that have said nothing for as long as TCP_DEFER_ACCEPT allows come to accept(2). */
@@ -322,6 +339,7 @@ void tcp_listen_tick(void)
 {
     for (const struct tcp_pcb_listen *l = tcp_listen_pcbs.listen_pcbs; l; l = l->next) {
         struct tcp_port *port = l->callback_arg;
+        half_open_tick(port);
         LIST_FOR_EACH(m, &port->members)
         {
             struct tcp_socket *t = LIST_ENTRY(m, struct tcp_socket, port_link);

@@ -4,7 +4,9 @@
 
 #include <linux/errno.h>
 
+#include "file/sendfile.h"
 #include "mem/kmalloc.h"
+#include "mem/page.h"
 #include "net/link.h"
 
 #define CHUNK_MIN 256u
@@ -14,12 +16,26 @@ struct tcp_chunk {
     struct link_grave grave;
     struct tcp_chunk *next;
     size_t used, size;
+    struct page *page; /* the data is there, not here: referenced; or NULL */
     char data[];
 };
 
 static void chunk_free(struct link_grave *g)
 {
-    kfree(CONTAINER_OF(g, struct tcp_chunk, grave));
+    struct tcp_chunk *c = CONTAINER_OF(g, struct tcp_chunk, grave);
+    if (c->page)
+        page_put(c->page);
+    kfree(c);
+}
+
+static void chunk_append(struct tcp_queue *q, struct tcp_chunk *c)
+{
+    c->next = NULL;
+    if (q->last)
+        q->last->next = c;
+    else
+        q->first = c;
+    q->last = c;
 }
 
 /* The chunk that the next bytes go to: small writes share one. */
@@ -32,14 +48,10 @@ static struct tcp_chunk *chunk_for(struct tcp_queue *q, size_t want)
     c = kmalloc(sizeof *c + size);
     if (!c)
         return NULL;
-    c->next = NULL;
     c->used = 0;
     c->size = size;
-    if (q->last)
-        q->last->next = c;
-    else
-        q->first = c;
-    q->last = c;
+    c->page = NULL;
+    chunk_append(q, c);
     return c;
 }
 
@@ -82,6 +94,36 @@ int tcp_queue_add(struct tcp_queue *q, struct tcp_pcb *pcb, struct uio *u, size_
             last_drop(q, c);
     }
     return err;
+}
+
+int tcp_queue_add_pages(struct tcp_queue *q, struct tcp_pcb *pcb, struct file_pages *p,
+                        size_t limit, bool more)
+{
+    while (limit && p->left) {
+        struct page *page = p->page[p->next];
+        size_t n = MIN(MIN(limit, p->left), PAGE_SIZE - p->from);
+        struct tcp_chunk *c = kmalloc(sizeof *c);
+        bool last = !more && (n == limit || n == p->left);
+        if (!c)
+            return -ENOMEM;
+        if (tcp_write(pcb, (char *)page_address(page) + p->from, (u16_t)n,
+                      last ? 0 : TCP_WRITE_FLAG_MORE) != ERR_OK) {
+            kfree(c);
+            return -EAGAIN;
+        }
+        page_get(page);
+        *c = (struct tcp_chunk){.page = page, .used = n, .size = n};
+        chunk_append(q, c);
+        q->bytes += n;
+        limit -= n;
+        p->left -= n;
+        p->from += n;
+        if (p->from == PAGE_SIZE) {
+            p->from = 0;
+            p->next++;
+        }
+    }
+    return 0;
 }
 
 void tcp_queue_acknowledge(struct tcp_queue *q, size_t n)

@@ -16,6 +16,7 @@
 #include "net/tcp_options.h"
 #include "net/tcp_state.h"
 #include "net/tcp_table.h"
+#include "net/tcp_urgent.h"
 #include "sched/clock.h"
 #include "sched/thread.h"
 
@@ -135,6 +136,13 @@ struct tcp_socket *tcp_socket_of(const struct tcp_pcb *pcb)
     return pcb->errf == on_error ? pcb->callback_arg : NULL;
 }
 
+/* TCP_LINGER2 of tcp(7), ms: 0 is the default, less is none. */
+static uint32_t closed_lifetime(const struct tcp_socket *t)
+{
+    const int usual = 60, most = 120, seconds = t->number[TCP_N_LINGER2];
+    return (uint32_t)(seconds < 0 ? 0 : seconds ? MIN(seconds, most) : usual) * 1000;
+}
+
 /* Closes the connection: data unread, or SO_LINGER with 0, resets it. */
 static void connection_close(struct tcp_socket *t)
 {
@@ -148,6 +156,7 @@ static void connection_close(struct tcp_socket *t)
         tcp_abort(pcb);
         tcp_queue_free(&t->out);
     } else {
+        tcp_lifetime_set(pcb, closed_lifetime(t));
         pcb->rcv_wnd = TCP_WND_MAX(pcb); /* all was read: lwIP would reset the connection */
         if (tcp_close(pcb) != ERR_OK)
             tcp_abort(pcb);
@@ -405,6 +414,14 @@ static bool tcp_sock_listening(struct socket *s)
     return tcp_of(s)->phase == LISTENING;
 }
 
+static int tcp_sock_at_mark(struct socket *s)
+{
+    stack_lock();
+    bool here = tcp_urgent_here(tcp_of(s));
+    stack_unlock();
+    return here;
+}
+
 struct each {
     void (*fn)(void *arg, const struct inet_view *v);
     void *arg;
@@ -438,7 +455,10 @@ void tcp_each(void (*fn)(void *arg, const struct inet_view *v), void *arg)
 
 static const struct socket_ops tcp_ops = {
     .send = tcp_data_send,
+    .send_pages = tcp_data_send_pages,
     .receive = tcp_data_receive,
+    .receive_urgent = tcp_urgent_receive,
+    .at_mark = tcp_sock_at_mark,
     .poll = tcp_data_poll,
     .bind = tcp_sock_bind,
     .listen = tcp_listen_begin,

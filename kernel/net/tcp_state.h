@@ -31,6 +31,9 @@ enum {
     TCP_NUMBERS
 };
 
+/* The byte at the mark of urgent data: none; on its way or here; taken by MSG_OOB. */
+enum tcp_urgent { TCP_URGENT_NONE, TCP_URGENT_WAITS, TCP_URGENT_TAKEN };
+
 enum tcp_phase { FRESH, LISTENING, CONNECTING, OPEN, GONE };
 
 struct tcp_socket {
@@ -49,8 +52,10 @@ struct tcp_socket {
     u16_t peer_port;
     struct pbuf *in_first, *in_last;
     volatile size_t in_bytes;
-    size_t unreported;    /* read, and lwIP's window does not know */
-    size_t window_excess; /* what lwIP's window is still larger than SO_RCVBUF allows */
+    volatile enum tcp_urgent urgent; /* net/tcp_urgent.h */
+    uint64_t urgent_at;              /* the mark: so many bytes had come before it */
+    size_t unreported;               /* read, and lwIP's window does not know */
+    size_t window_excess;            /* what lwIP's window is still larger than SO_RCVBUF allows */
     struct tcp_queue out;
     struct tcp_port *port; /* of a listener (tcp_listen.c), on whose list port_link is */
     struct list port_link;
@@ -91,9 +96,12 @@ int tcp_socket_pcb(struct tcp_socket *t, struct tcp_pcb **out); /* new, with our
 void tcp_data_arrived(struct tcp_socket *t, struct tcp_pcb *pcb, struct pbuf *p);
 void tcp_data_sent(struct tcp_socket *t, size_t n);
 void tcp_data_drop(struct tcp_socket *t); /* frees what was received */
+/* The first n bytes of what was received count as read. */
+void tcp_data_skip(struct tcp_socket *t, size_t n);
 void tcp_wake(struct tcp_socket *t, uint32_t in, uint32_t out);
 void tcp_wake_all(struct tcp_socket *t);
 ssize_t tcp_data_send(struct socket *s, struct message *m);
+ssize_t tcp_data_send_pages(struct socket *s, struct file_pages *p);
 ssize_t tcp_data_receive(struct socket *s, struct message *m);
 uint32_t tcp_data_poll(struct socket *s, struct poll_table *pt);
 size_t tcp_data_queued(struct socket *s, bool out);

@@ -9,8 +9,10 @@
 #include "lwip/priv/tcp_priv.h"
 #include "lwip/prot/tcp.h"
 #include "net/link.h"
+#include "net/path_mtu.h"
 #include "net/tcp_check.h"
 #include "net/tcp_listen.h"
+#include "net/tcp_urgent.h"
 #include "sched/clock.h"
 
 #define BUCKETS 4096u /* a power of two */
@@ -18,8 +20,10 @@
 #define PERSIST_TICKS                                                                              \
     (500 / TCP_SLOW_INTERVAL) /* lwIP's table of window probes counts half seconds */
 #define SYN_TICKS        (1000 / TCP_SLOW_INTERVAL)
-#define SYN_DOUBLINGS    7 /* at most: 128 s */
-#define SYN_LINEAR       4 /* so many times the same time passes before it doubles */
+#define SYN_DOUBLINGS    7       /* at most: 128 s */
+#define SYN_LINEAR       4       /* so many times the same time passes before it doubles */
+#define FLAG_CLOSED      0x8000u /* a flag that lwIP has not: see lifetimes_hide() */
+#define HEADERS4         (IP_HLEN + TCP_HLEN)
 #define MSS_LEAST        48u /* whatever the peer says: segments of a few bytes cost us more than it */
 #define INITIAL_SEGMENTS 10    /* RFC 6928 */
 #define TIME_WAITS       16384 /* more connections in TIME_WAIT push the oldest of their bucket out */
@@ -135,6 +139,8 @@ static void segment_size(struct tcp_pcb *pcb)
     if (!mss) {
         const struct netif *netif = ip_route(&pcb->local_ip, &pcb->remote_ip);
         mss = MAX(pcb->mss, MSS_LEAST);
+        if (IP_IS_V4_VAL(pcb->remote_ip))
+            mss = path_mtu_of(ip_2_ip4(&pcb->remote_ip), mss + HEADERS4) - HEADERS4;
         pcb->ext_args[0].data = (void *)(uintptr_t)mss;
         pcb->ext_args[1].data =
             (void *)(uintptr_t)(netif ? link_segments(netif, IP_IS_V6_VAL(pcb->remote_ip), mss)
@@ -168,6 +174,16 @@ static void pcb_adjust(struct tcp_pcb *pcb)
     }
 }
 
+/* TIME_WAIT begins when the other end has closed too; lwIP would count from our close. */
+static void time_waits_begin(void)
+{
+    for (struct tcp_pcb *p = tcp_tw_pcbs; p; p = p->next)
+        if (p->flags & TF_RXCLOSED) {
+            tcp_clear_flags(p, TF_RXCLOSED);
+            p->tmr = tcp_ticks;
+        }
+}
+
 /* Too many in TIME_WAIT: the oldest of this bucket, which is the list's last, goes. */
 static void time_waits_limit(void)
 {
@@ -186,6 +202,7 @@ void tcp_table_leave(void)
     bool wants_tick = false;
     if (!b)
         return;
+    time_waits_begin();
     time_waits_limit();
     for (struct tcp_pcb *p = tcp_active_pcbs; p; p = p->next) {
         pcb_adjust(p);
@@ -231,6 +248,43 @@ static void persist_check(struct tcp_pcb *p)
         p->rtime = 0;
 }
 
+/*
+ * lwIP ends after 20 s, counted from its last segment, a connection that is half open, or that the
+ * program has closed and the other end has not. The first ends by net/tcp_listen.c. The second
+ * stays as long as tcp_lifetime_set() said, counted from the close, which is when lwIP stops its
+ * count; meanwhile lwIP does not see that it is closed.
+ */
+static void lifetimes_hide(void)
+{
+    for (struct tcp_pcb *p = tcp_active_pcbs, *next; p; p = next) {
+        next = p->next;
+        if (p->state == SYN_RCVD)
+            p->tmr = tcp_ticks;
+        if (p->state != FIN_WAIT_2 || !(p->flags & TF_RXCLOSED))
+            continue;
+        if (tcp_ticks - p->tmr >= p->keep_idle / TCP_SLOW_INTERVAL) {
+            tcp_abandon(p, 0);
+        } else {
+            tcp_clear_flags(p, TF_RXCLOSED);
+            tcp_set_flags(p, FLAG_CLOSED);
+        }
+    }
+}
+
+static void lifetimes_show(void)
+{
+    for (struct tcp_pcb *p = tcp_active_pcbs; p; p = p->next)
+        if (p->flags & FLAG_CLOSED) {
+            tcp_clear_flags(p, FLAG_CLOSED);
+            tcp_set_flags(p, TF_RXCLOSED);
+        }
+}
+
+void tcp_lifetime_set(struct tcp_pcb *pcb, uint32_t ms)
+{
+    pcb->keep_idle = ms;
+}
+
 static void bucket_tick(struct bucket *b)
 {
     enter(b);
@@ -241,7 +295,9 @@ static void bucket_tick(struct bucket *b)
             p->persist_cnt--;
     tcp_fasttmr();
     tcp_ticks--; /* tcp_slowtmr() counts it up again */
+    lifetimes_hide();
     tcp_slowtmr();
+    lifetimes_show();
     tcp_table_leave();
 }
 
@@ -369,6 +425,13 @@ static bool admit(struct pbuf *p, const struct netif *netif)
     return welcome; /* if not: as if the network had lost it */
 }
 
+static void urgent_look(struct pbuf *p, const struct netif *netif)
+{
+    struct tcp_pcb *pcb = find(tcp_active_pcbs, p->payload);
+    if (pcb && tcp_check_sum(p, netif))
+        tcp_urgent_arrived(pcb, p);
+}
+
 void tcp_table_input(struct pbuf *p, struct netif *netif)
 {
     const struct tcp_hdr *h = p->payload;
@@ -377,7 +440,10 @@ void tcp_table_input(struct pbuf *p, struct netif *netif)
         return;
     }
     tcp_table_enter_key(lwip_ntohs(h->dest), ip_current_src_addr(), lwip_ntohs(h->src));
-    if (admit(p, netif))
+    bool welcome = admit(p, netif);
+    if (UNLIKELY(TCPH_FLAGS(h) & TCP_URG) && welcome)
+        urgent_look(p, netif);
+    if (welcome)
         tcp_input(p, netif);
     else
         pbuf_free(p);

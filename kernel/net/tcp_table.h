@@ -37,6 +37,11 @@ void tcp_table_mss_lower(struct tcp_pcb *pcb, unsigned mss);
  * which tcp.c calls this, leaves them on the first too.
  */
 err_t tcp_table_split(struct tcp_pcb *pcb, u16_t split);
+/*
+ * The program has closed the connection: so long it may wait in FIN_WAIT_2 for the other end to do
+ * so (a closed connection sends no keep-alive: the time of that is free for it).
+ */
+void tcp_lifetime_set(struct tcp_pcb *pcb, uint32_t ms);
 /* Before a listening pcb is closed: half-open connections point to it. */
 void tcp_table_forget_listener(const struct tcp_pcb_listen *listener);
 /* Calls fn for every connection that lwIP has, in TIME_WAIT too. */

@@ -114,7 +114,8 @@ void unix_close(struct unix_socket *u, bool refused)
     unix_gc_moved();
     list_splice_tail(&unread, &u->inbox);
     mutex_unlock(&u->lock);
-    bool lost = !list_empty(&unread);
+    bool lost = unix_first_unread(&unread);
+    u->urgent = NULL;
     while (!list_empty(&unread))
         unix_packet_free(LIST_ENTRY(unread.next, struct packet, link));
     if (peer && !unix_is_datagram(u)) {
@@ -162,6 +163,8 @@ static uint32_t unix_poll(struct socket *s, struct poll_table *pt)
     } else {
         if (u->count || u->shut & UNIX_NO_READ)
             bits |= POLLIN | POLLRDNORM;
+        if (u->urgent)
+            bits |= POLLPRI;
         if (may_send(u, peer))
             bits |= POLLOUT | POLLWRNORM | POLLWRBAND;
     }
@@ -284,6 +287,8 @@ int unix_text(struct seq *s)
 static const struct socket_ops unix_ops = {
     .send = unix_send,
     .receive = unix_receive,
+    .receive_urgent = unix_receive_urgent,
+    .at_mark = unix_at_mark,
     .poll = unix_poll,
     .bind = unix_name_bind,
     .listen = unix_listen,

@@ -3,6 +3,7 @@
 #include <asm/socket.h>
 #include <linux/errno.h>
 #include <linux/poll.h>
+#include <asm/signal.h>
 
 #include "lib/string.h"
 #include "mem/kmalloc.h"
@@ -73,14 +74,16 @@ static struct packet *stream_tail(struct unix_socket *to, size_t want, struct pa
     return packet_add(to, MIN(MAX(want, (size_t)CHUNK_MIN), (size_t)CHUNK_MAX), parcel);
 }
 
-static int stream_write(struct unix_socket *to, struct uio *u, size_t limit, struct parcel *parcel)
+/* All but the last `keep` bytes, as far as there is room. */
+static int stream_write(struct unix_socket *to, struct uio *u, size_t keep, size_t limit,
+                        struct parcel *parcel)
 {
     int err = to->used >= limit ? -EAGAIN : 0;
-    while (!err && u->left && to->used < limit) {
-        struct packet *p = stream_tail(to, u->left, parcel);
+    while (!err && u->left > keep && to->used < limit) {
+        struct packet *p = stream_tail(to, u->left - keep, parcel);
         if (!p)
             return -ENOMEM;
-        size_t before = u->done, n = MIN(MIN(p->size - p->end, u->left), limit - to->used);
+        size_t before = u->done, n = MIN(MIN(p->size - p->end, u->left - keep), limit - to->used);
         err = uio_copy_in(u, p->data + p->end, n);
         p->end += u->done - before;
         to->used += u->done - before;
@@ -88,6 +91,29 @@ static int stream_write(struct unix_socket *to, struct uio *u, size_t limit, str
             packet_remove(to, p, &parcel->files);
     }
     return err;
+}
+
+/* MSG_OOB: the last byte is urgent, and one that was urgent before is so no more. */
+static int urgent_write(struct unix_socket *to, struct uio *u, size_t limit, struct parcel *parcel)
+{
+    int err = stream_write(to, u, 1, limit, parcel);
+    if (err || to->used >= limit)
+        return err ? err : -EAGAIN;
+    struct packet *p = packet_add(to, 1, parcel);
+    if (!p)
+        return -ENOMEM;
+    err = uio_copy_in(u, p->data, 1);
+    if (err) {
+        packet_remove(to, p, &parcel->files);
+        return err;
+    }
+    p->end = 1;
+    p->urgent = true;
+    to->used++;
+    to->urgent = p;
+    if (file_owner_signal && to->socket.file) /* it is not dead: its file waits for its lock */
+        file_owner_signal(to->socket.file, SIGURG);
+    return 0;
 }
 
 bool unix_full(const struct unix_socket *to, const struct unix_socket *from)
@@ -131,14 +157,16 @@ static int deliver(struct unix_socket *u, struct unix_socket *to, struct message
         err = unix_is_datagram(u) ? -ECONNREFUSED : -EPIPE;
     else if (to->shut & UNIX_NO_READ)
         err = -EPIPE;
+    else if (m->flags & MSG_OOB)
+        err = urgent_write(to, m->uio, u->socket.send_size, parcel);
     else if (unix_is_stream(u))
-        err = stream_write(to, m->uio, u->socket.send_size, parcel);
+        err = stream_write(to, m->uio, 0, u->socket.send_size, parcel);
     else
         err = message_write(to, u, m->uio, parcel);
     to->refused |= err == -EAGAIN;
     mutex_unlock(&to->lock);
     if (!err || m->uio->done > start)
-        waitq_wake(&to->wait, POLLIN | POLLRDNORM);
+        waitq_wake(&to->wait, POLLIN | POLLRDNORM | (to->urgent ? POLLPRI : 0));
     return err;
 }
 
@@ -182,6 +210,8 @@ ssize_t unix_send(struct socket *s, struct message *m)
     struct parcel parcel = {.who = {0, WHO_NOBODY, WHO_NOBODY}};
     size_t start = m->uio->done;
     int err = 0;
+    if (m->flags & MSG_OOB && (!unix_is_stream(u) || !m->uio->left))
+        return -EOPNOTSUPP;
     if (m->control_len && !start)
         err = unix_rights_take(m, &parcel.files, &parcel.who);
     if (parcel.files)
@@ -230,6 +260,37 @@ static void tell_files(struct message *m, struct packet *p, struct unix_files **
     }
 }
 
+/* The urgent byte ends a read, and is taken out by the next; so is the mark it left. */
+static enum urgent_step {
+    URGENT_READ,
+    URGENT_PASS,
+    URGENT_STOP
+} urgent_step(struct unix_socket *u, struct message *m, struct packet *p, struct unix_files **gone)
+{
+    bool peek = m->flags & MSG_PEEK, copied = m->uio->done;
+    if (p->start == p->end) {
+        if (copied && !u->urgent)
+            return URGENT_STOP;
+        if (!peek)
+            packet_remove(u, p, gone);
+        return URGENT_PASS;
+    }
+    if (p != u->urgent)
+        return URGENT_READ;
+    if (copied)
+        return URGENT_STOP;
+    bool in_line = socket_option_on(&u->socket, SO_OOBINLINE);
+    if (!peek)
+        u->urgent = NULL;
+    if (in_line)
+        return URGENT_READ;
+    if (!peek) {
+        u->used--;
+        packet_remove(u, p, gone);
+    }
+    return URGENT_PASS;
+}
+
 /* Bytes from the front, up to those of another sender or behind descriptors. */
 static int stream_read(struct unix_socket *u, struct message *m, struct unix_files **gone)
 {
@@ -243,6 +304,12 @@ static int stream_read(struct unix_socket *u, struct message *m, struct unix_fil
         size_t before = to->done;
         if (err || !to->left || m->enough)
             break;
+        if (p->urgent) {
+            enum urgent_step step = urgent_step(u, m, p, gone);
+            m->enough = step == URGENT_STOP;
+            if (step != URGENT_READ)
+                continue;
+        }
         if (told && socket_option_on(&u->socket, SO_PASSCRED) && !same_sender(&first, &p->who))
             break;
         err = uio_copy_out(to, p->data + p->start, MIN(p->end - p->start, to->left));
@@ -317,7 +384,9 @@ ssize_t unix_receive(struct socket *s, struct message *m)
         r = nothing(u);
     } else if (unix_is_stream(u)) {
         int err = stream_read(u, m, &gone);
-        r = m->uio->done > start ? (ssize_t)(m->uio->done - start) : err;
+        r = m->uio->done > start                ? (ssize_t)(m->uio->done - start)
+            : err || !m->uio->left || m->enough ? err
+                                                : nothing(u);
         if (u->peer->name)
             m->name_len = unix_name_copy(u->peer->name, &m->name);
     } else {
@@ -328,4 +397,56 @@ ssize_t unix_receive(struct socket *s, struct message *m)
     if (!empty && !(m->flags & MSG_PEEK))
         tell_room(u, refused);
     return r;
+}
+
+struct packet *unix_first_unread(const struct list *inbox)
+{
+    LIST_FOR_EACH(l, inbox)
+    {
+        struct packet *p = LIST_ENTRY(l, struct packet, link);
+        if (!p->urgent || p->start < p->end)
+            return p;
+    }
+    return NULL;
+}
+
+ssize_t unix_receive_urgent(struct socket *s, struct message *m)
+{
+    struct unix_socket *u = unix_of(s);
+    ssize_t r = -EINVAL;
+    m->name_len = 0;
+    if (!unix_is_stream(u))
+        return -EOPNOTSUPP;
+    mutex_lock(&u->lock);
+    struct packet *p = socket_option_on(s, SO_OOBINLINE) ? NULL : u->urgent;
+    if (p) {
+        char byte = p->data[p->start];
+        if (!(m->flags & MSG_PEEK)) {
+            u->urgent = NULL;
+            p->start++;
+            u->used--;
+        }
+        r = m->uio->left ? uio_copy_out(m->uio, &byte, 1) : -EFAULT;
+        m->out_flags |= r ? 0 : MSG_OOB;
+        r = r ? r : 1;
+    }
+    mutex_unlock(&u->lock);
+    if (r == 1 && u->peer)
+        tell_room(u, false);
+    return r;
+}
+
+int unix_at_mark(struct socket *s)
+{
+    struct unix_socket *u = unix_of(s);
+    if (!unix_is_stream(u))
+        return -EOPNOTSUPP;
+    mutex_lock(&u->lock);
+    struct list *l = u->inbox.next;
+    struct packet *p = l == &u->inbox ? NULL : LIST_ENTRY(l, struct packet, link);
+    bool here = p && p == u->urgent;
+    if (p && p->urgent && p->start == p->end) /* taken: the mark it left */
+        here = !u->urgent || l->next == &u->urgent->link;
+    mutex_unlock(&u->lock);
+    return here;
 }

@@ -43,6 +43,7 @@ struct packet {
     struct credentials who;
     struct unix_name *from; /* datagrams: the sender's, referenced, or NULL */
     struct unix_files *files;
+    bool urgent; /* one byte of MSG_OOB: taken, it stays as a mark */
     char data[];
 };
 
@@ -59,13 +60,14 @@ struct unix_socket {
     bool suspect, reached;
     struct mutex lock;
     struct list inbox;
-    volatile size_t used;    /* bytes there, for messages with what keeps them */
-    volatile unsigned count; /* packets there */
-    volatile unsigned shut;  /* UNIX_NO_*; changed under lock */
-    volatile bool dead;      /* its file is closed */
-    bool refused;            /* somebody waits for room in the inbox; under lock */
-    volatile int error;      /* SO_ERROR, a positive errno */
-    struct waitq wait;       /* everything that poll tells */
+    struct packet *volatile urgent; /* of the inbox: the byte that MSG_OOB would take; NULL: none */
+    volatile size_t used;           /* bytes there, for messages with what keeps them */
+    volatile unsigned count;        /* packets there */
+    volatile unsigned shut;         /* UNIX_NO_*; changed under lock */
+    volatile bool dead;             /* its file is closed */
+    bool refused;                   /* somebody waits for room in the inbox; under lock */
+    volatile int error;             /* SO_ERROR, a positive errno */
+    struct waitq wait;              /* everything that poll tells */
     /* Under unix_lock; a connection's peer never changes. */
     struct unix_socket *peer; /* referenced */
     struct unix_name *name;   /* referenced */
@@ -129,7 +131,11 @@ void unix_listener_close(struct unix_socket *u);
 /* unix_data.c */
 ssize_t unix_send(struct socket *s, struct message *m);
 ssize_t unix_receive(struct socket *s, struct message *m);
+ssize_t unix_receive_urgent(struct socket *s, struct message *m);
+int unix_at_mark(struct socket *s); /* -EOPNOTSUPP: no stream */
 void unix_packet_free(struct packet *p);
+/* The first that is not the mark of a byte taken by MSG_OOB; NULL. */
+struct packet *unix_first_unread(const struct list *inbox);
 /* No room for one more of that sender. */
 bool unix_full(const struct unix_socket *to, const struct unix_socket *from);
 

@@ -14,6 +14,7 @@
 #include "mem/page.h"
 #include "net/socket.h"
 #include "proc/exit.h"
+#include "proc/file_owner.h"
 #include "proc/futex.h"
 #include "proc/task.h"
 #include "vm/vma.h"
@@ -100,6 +101,7 @@ int process_init(const struct manifest *m)
     limits_init();
     process.manifest = m;
     file_broken_pipe = broken_pipe;
+    file_owner_signal = file_owner_notify;
     vnode_limit_exceeded = limit_exceeded;
     socket_process = (struct socket_process){.fds = &fd_table,
                                              .fs = &fs_context,

@@ -6,12 +6,15 @@
 #include <linux/errno.h>
 #include <linux/fcntl.h>
 #include <linux/memfd.h>
+#include <linux/sockios.h>
 
 #include "file/eventfd.h"
 #include "file/fdtable.h"
 #include "file/pipe.h"
 #include "fs/fs.h"
 #include "fs/tmpfs.h"
+#include "net/socket.h"
+#include "proc/file_owner.h"
 #include "proc/process.h"
 #include "syscall/args.h"
 #include "syscall/sys_lock.h"
@@ -97,11 +100,6 @@ static long fcntl_file(struct file *f, int fd, unsigned cmd, unsigned long arg)
     case F_OFD_SETLK:
     case F_OFD_SETLKW:
         return fcntl_lock(f, fd, cmd, (struct uptr){arg});
-    case F_SETOWN:
-    case F_SETSIG:
-    case F_GETOWN:
-    case F_GETSIG:
-        return 0;
     case F_SETPIPE_SZ:
         return pipe_resize(f, arg);
     case F_GETPIPE_SZ:
@@ -111,7 +109,7 @@ static long fcntl_file(struct file *f, int fd, unsigned cmd, unsigned long arg)
     case F_GET_SEALS:
         return f->vnode && f->vnode->flags & VNODE_SEALS ? (long)f->vnode->seals : -EINVAL;
     default:
-        return -EINVAL;
+        return file_owner_fcntl(f, cmd, arg);
     }
 }
 
@@ -143,6 +141,20 @@ static long file_rest(struct file *f, struct uptr arg)
     return copy_to_user(arg, &rest, sizeof rest);
 }
 
+/* The requests that do on a socket what F_SETOWN and F_GETOWN do on any file. */
+static bool owner_command(unsigned cmd)
+{
+    return cmd == FIOSETOWN || cmd == SIOCSPGRP || cmd == FIOGETOWN || cmd == SIOCGPGRP;
+}
+
+static long socket_owner(struct file *f, unsigned cmd, struct uptr arg)
+{
+    bool set = cmd == FIOSETOWN || cmd == SIOCSPGRP;
+    int id = set ? 0 : (int)file_owner_fcntl(f, F_GETOWN, 0);
+    int err = set ? copy_from_user(&id, arg, sizeof id) : copy_to_user(arg, &id, sizeof id);
+    return err || !set ? err : file_owner_fcntl(f, F_SETOWN, (unsigned long)id);
+}
+
 long sys_ioctl(int fd, unsigned cmd, struct uptr arg)
 {
     struct file *f;
@@ -153,6 +165,8 @@ long sys_ioctl(int fd, unsigned cmd, struct uptr arg)
         r = fd_cloexec_set(process.fds, fd, cmd == FIOCLEX);
     else if (cmd == FIOASYNC)
         r = 0;
+    else if (socket_of(f) && owner_command(cmd))
+        r = socket_owner(f, cmd, arg);
     else if (cmd == FIONREAD && f->vnode && vnode_is_regular(f->vnode))
         r = file_rest(f, arg);
     else if (cmd == FITRIM && process.fs->cred.uid)

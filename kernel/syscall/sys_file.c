@@ -6,6 +6,7 @@
 #include <linux/fcntl.h>
 #include <linux/fs.h>
 
+#include "file/sendfile.h"
 #include "fs/fs.h"
 #include "fs/mount.h"
 #include "fs/writeback.h"
@@ -14,8 +15,7 @@
 #include "syscall/args.h"
 #include "syscall/syscalls.h"
 
-#define SENDFILE_CHUNK 65536u
-#define RWF_KNOWN      (RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND) /* nothing polls */
+#define RWF_KNOWN (RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND) /* nothing polls */
 
 typedef ssize_t transfer_fn(struct file *f, struct uio *u, uint64_t *pos);
 
@@ -171,45 +171,6 @@ long sys_lseek(int fd, int64_t offset, unsigned whence)
     return r;
 }
 
-/* Moves one chunk through `buf`; bytes that reached `out` (at *to; NULL: at its own position), 0
- * at the end of `in`. */
-static ssize_t send_chunk(struct file *out, uint64_t *to, struct file *in, uint64_t *pos, char *buf,
-                          size_t n)
-{
-    struct uio_vec vec;
-    struct uio u;
-    uint64_t at = *pos;
-    uio_init_kernel(&u, &vec, buf, n);
-    ssize_t got = file_read(in, &u, &at);
-    if (got <= 0)
-        return got;
-    uio_init_kernel(&u, &vec, buf, (size_t)got);
-    ssize_t put = file_write(out, &u, to);
-    if (put > 0)
-        *pos += (uint64_t)put;
-    return put;
-}
-
-static long send_range(struct file *out, uint64_t *to, struct file *in, uint64_t *pos,
-                       unsigned long count)
-{
-    size_t size = MIN(count, (unsigned long)SENDFILE_CHUNK);
-    unsigned long done = 0;
-    ssize_t r = 0;
-    char *buf = kmalloc(MAX(size, (size_t)1));
-    if (!buf)
-        return -ENOMEM;
-    while (done < count) {
-        size_t n = MIN(count - done, size);
-        r = send_chunk(out, to, in, pos, buf, n);
-        if (r <= 0)
-            break;
-        done += (unsigned long)r;
-    }
-    kfree(buf);
-    return done ? (long)done : r;
-}
-
 long sys_sendfile(int out, int in, struct uptr offset, unsigned long count)
 {
     struct file *from, *to;
@@ -230,7 +191,7 @@ long sys_sendfile(int out, int in, struct uptr offset, unsigned long count)
     if (!r && (!from->ops->seek || to->flags & O_APPEND))
         r = -EINVAL;
     if (!r)
-        r = send_range(to, NULL, from, &pos, MIN(count, RW_MAX));
+        r = file_send(to, NULL, from, &pos, MIN(count, RW_MAX));
     if (r > 0 && uptr_null(offset))
         from->pos = pos;
     else if (r > 0 && copy_to_user(offset, &pos, sizeof pos))
@@ -274,7 +235,7 @@ static long copy_range(struct file *f[2], struct uptr user[2], unsigned long cou
         r = copy_check((const struct file **)f, pos, &count);
     if (r || !count)
         return r;
-    r = send_range(f[1], &pos[1], f[0], &pos[0], count);
+    r = file_send(f[1], &pos[1], f[0], &pos[0], count);
     for (unsigned i = 0; i < 2 && r > 0; i++) {
         if (uptr_null(user[i]))
             f[i]->pos = pos[i];

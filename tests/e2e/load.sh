@@ -55,7 +55,7 @@ serve_nginx() {
 daemon off; master_process off; pid /tmp/nginx.pid; error_log stderr crit;
 events { worker_connections 12000; }
 http {
-    access_log off; keepalive_timeout 600; client_header_timeout 600; client_body_temp_path /tmp/b; proxy_temp_path /tmp/p;
+    access_log off; sendfile on; keepalive_timeout 600; client_header_timeout 600; client_body_temp_path /tmp/b; proxy_temp_path /tmp/p;
     fastcgi_temp_path /tmp/f; uwsgi_temp_path /tmp/u; scgi_temp_path /tmp/s;
     server { listen 8080 backlog=4096; root $T/www; }
 }
@@ -172,6 +172,109 @@ after = memory()
 print(f"{n} connections, {before} KiB before, {after} KiB after")
 assert before - after < 256, f"{before - after} KiB lost"'
     sed 's/^/# /' clients-out
+}
+
+# Segments point to a file's pages: those a transfer needs stay, whatever becomes of the file.
+test_sendfile() {
+    cat >server.py <<'END'
+import os, socket
+l = socket.create_server(("0.0.0.0", 8080), backlog=128)
+content = bytes(i * 7 + i // 251 & 255 for i in range(1000003))
+path = "/var/tmp/content"
+print("ready", flush=True)
+while True:
+    c = l.accept()[0]
+    what = c.recv(1)
+    with open(path, "wb+") as f:
+        f.write(content)
+        f.flush()
+        sent, left = 0, 1000003 - 12345
+        if what == b"c": # cut off while nobody reads: what was sent stays as it was
+            c.setblocking(False)
+            try:
+                while sent < left:
+                    sent += os.sendfile(c.fileno(), f.fileno(), 12345 + sent, left - sent)
+            except BlockingIOError:
+                pass
+            f.truncate(0)
+            os.unlink(path)
+            f.write(b"\0" * 500000)
+            c.setblocking(True)
+            c.sendall(b"%012d" % sent)
+        elif what == b"w":
+            try:
+                while n := os.sendfile(c.fileno(), f.fileno(), 12345 + sent, 1 << 30):
+                    sent += n
+            except OSError: # the client has gone
+                pass
+        elif what == b"m":
+            c.sendall(open("/proc/meminfo", "rb").read())
+    c.close()
+END
+    serve /usr/bin/python3 "$T/server.py"
+    wait_for 60 grep -qs ready server-out || fail "no server: $(tail -n 3 server-err)"
+    clients '
+content = bytes(i * 7 + i // 251 & 255 for i in range(1000003))[12345:]
+def ask(what):
+    s = socket.create_connection(ADDRESS, 60)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 30000)
+    s.sendall(what)
+    text = b""
+    while piece := s.recv(65536):
+        text += piece
+    return text
+def memory():
+    return int(ask(b"m").split(b"MemAvailable:")[1].split()[0])
+def rude():
+    s = socket.create_connection(ADDRESS, 60)
+    s.sendall(b"w")
+    s.recv(1000)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    s.close()
+def round():
+    assert ask(b"w") == content, "another content"
+    cut = ask(b"c")
+    assert int(cut[-12:]) == len(cut) - 12 > 60000, f"{cut[-12:]} sent, {len(cut)} came"
+    assert cut[:-12] == content[:len(cut) - 12], "what was cut off has changed"
+    rude()
+for _ in range(3):
+    round()
+before = memory()
+for _ in range(10):
+    round()
+after = memory()
+assert before - after < 1024, f"{before - after} KiB lost"'
+}
+
+# Urgent data through a device that cuts segments: the mark stands where it belongs.
+test_urgent() {
+    cat >server.py <<'END'
+import socket
+l = socket.create_server(("0.0.0.0", 8080))
+print("ready", flush=True)
+c = l.accept()[0]
+c.sendall(b"q" * 200000)
+assert c.send(b"u" * 100000, socket.MSG_OOB) == 100000
+c.sendall(b"v" * 100000)
+c.recv(1)
+END
+    serve /usr/bin/python3 "$T/server.py"
+    wait_for 60 grep -qs ready server-out || fail "no server: $(tail -n 3 server-err)"
+    clients '
+import fcntl
+s = socket.create_connection(ADDRESS, 60)
+def mark():
+    return struct.unpack("i", fcntl.ioctl(s, 0x8905, b"\0" * 4))[0]
+before = 0
+while not mark():
+    before += len(s.recv(5000))
+assert before == 299999, f"the mark after {before} bytes"
+select.select([], [], [s], 30)
+assert s.recv(1, socket.MSG_OOB) == b"u", "another byte"
+rest = b""
+while len(rest) < 100000:
+    rest += s.recv(65536)
+assert rest == b"v" * 100000, "another rest"'
 }
 
 e2e_main "$@"

@@ -138,7 +138,8 @@
 #define SO_REUSE                   1
 #define SO_REUSE_RXTOALL           1
 #define LWIP_CALLBACK_API          1
-#define LWIP_TCP_PCB_NUM_EXT_ARGS  3 /* segment sizes: net/tcp_table.c; 2: net/tcp_listen.c */
+/* Segment sizes: net/tcp_table.c; 2: net/tcp_listen.c; 3: net/tcp_urgent.c. */
+#define LWIP_TCP_PCB_NUM_EXT_ARGS 4
 
 /* Checksums are left to the device where it computes them (net/link.h). */
 #define CHECKSUM_GEN_IP       1

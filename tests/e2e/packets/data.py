@@ -342,6 +342,53 @@ def test_urgent(m):
     c.reset()
 
 
+def test_urgent_in(m):
+    """A pointer to a byte that comes later, or comes again; a second one that is older."""
+    c = Peer(m, 8080)
+    c.open()
+    c.push(b"abc", flags=ACK | PSH | URG, urgent=5)
+    c.expect(ACK, ack=c.seq)
+    assert c.ask("oob") == "-EAGAIN"
+    c.push(b"de")
+    c.expect(ACK, ack=c.seq)
+    assert c.ask("oob") == f"{ord('e')} 0"
+    assert c.ask("oob") == "-EINVAL"
+    c.push(b"f", flags=ACK | URG, urgent=0)
+    c.expect(ACK, ack=c.seq)
+    assert c.ask("oob") == f"{ord('f')} 0"
+    c.seq -= 3
+    c.push(b"def", flags=ACK | URG, urgent=1)
+    c.expect(ACK, ack=c.seq)
+    assert c.ask("oob") == "-EINVAL"
+    want = 0
+    for byte in b"abcde":
+        want = (want * 31 + byte) & 0xFFFFFFFF
+    assert c.ask("recv", 5) == f"5 {want}"
+    c.reset()
+
+
+def test_urgent_out(m):
+    """URG in all segments up to the urgent byte, pointing behind it, sent again too; then no more."""
+    c = Peer(m, 8080)
+    c.open(b"\2\4" + struct.pack("!H", 1000))
+    assert c.ask("urgent", 2500) == 2500
+    seen = set()
+    while len(seen) < 3:
+        p = c.next()
+        at = (p.seq - c.ack) & 0xFFFFFFFF
+        assert p.flags & URG and p.urgent == 2500 - at, (str(p), p.urgent)
+        seen.add(at)
+    p = c.next()  # again
+    assert p.flags & URG and p.urgent == 2500 - (p.seq - c.ack & 0xFFFFFFFF), (str(p), p.urgent)
+    c.ack += 2500
+    c.send(ACK)
+    c.drain()
+    assert c.ask("send", 100) == 100
+    p = c.expect(ACK, seq=c.ack, size=100)
+    assert not p.flags & URG and not p.urgent, p
+    c.reset()
+
+
 def test_path_mtu(m):
     """"Fragmentation needed" for a segment of ours: it comes again, shorter, and so do all others."""
     c = Peer(m, 8080, src=FAR4)

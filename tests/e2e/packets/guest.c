@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <linux/sockios.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -135,6 +136,17 @@ static void do_receive(int fd, size_t n)
     printf("%zu %u\n", got, sum);
 }
 
+/* The byte that MSG_OOB takes, and where reading is: at the mark? */
+static void do_take_urgent(int fd)
+{
+    unsigned char byte = 0;
+    int mark = -1;
+    if (ioctl(fd, SIOCATMARK, &mark) || recv(fd, &byte, 1, MSG_OOB | MSG_DONTWAIT) < 0)
+        answer(-1);
+    else
+        printf("%d %d\n", byte, mark);
+}
+
 static void do_info(int fd)
 {
     struct tcp_info i = {0};
@@ -230,6 +242,10 @@ static void line_do(char *line)
         ready(a, POLLIN) ? answer(1) : 0;
     else if (!strcmp(verb, "send"))
         do_send(a, (size_t)b);
+    else if (!strcmp(verb, "urgent"))
+        answer(send(a, buffer, (size_t)b, MSG_OOB | MSG_DONTWAIT | MSG_NOSIGNAL));
+    else if (!strcmp(verb, "oob"))
+        do_take_urgent(a);
     else if (!strcmp(verb, "recv"))
         do_receive(a, (size_t)b);
     else if (!strcmp(verb, "shut"))

@@ -12,7 +12,9 @@
 #define LWIP_NO_UNISTD_H 1
 #define LWIP_NO_CTYPE_H  1
 #define SSIZE_MAX        INT64_MAX
-#define BYTE_ORDER       LITTLE_ENDIAN
+#ifndef BYTE_ORDER /* a C library's, in unit tests */
+#define BYTE_ORDER LITTLE_ENDIAN
+#endif
 
 #define LWIP_PLATFORM_DIAG(x)         (void)0
 #define LWIP_PLATFORM_ASSERT(message) panic("lwIP: %s", message)
