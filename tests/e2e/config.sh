@@ -106,7 +106,7 @@ test_check() {
     want_err '^hint: did you mean "Memory"'
     ops config check
     want_error 1 'cannot open ops.json'
-    echo '{"Uefi": false, "Klibs": [], "RunConfig": {"Vga": false, "GPUs": 0, "GdbPort": 0}}' >ops.json
+    echo '{"TargetRoot": "", "Klibs": [], "RunConfig": {"Vga": false, "GPUs": 0, "GdbPort": 0}}' >ops.json
     ops config check
     want_status 0
     want_out 'ops.json: no errors'
