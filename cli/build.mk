@@ -4,7 +4,7 @@ CLI_SRC := $(sort $(wildcard cli/*.c))
 CLI_OBJ := $(CLI_SRC:%.c=$(O)/%.o)
 CLI_CFLAGS := -std=gnu11 -O2 -g $(WARN) -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -Iinclude -Icli \
 	-DOPS_VERSION='"$(VERSION)"' -MMD -MP
-CLI_LIBS := -lelf -lcjson -lyaml -lext2fs -lcom_err -lsodium
+CLI_LIBS := -lelf -lcjson -lyaml -lext2fs -lcom_err -lsodium -lz
 
 $(O)/ops: $(CLI_OBJ)
 	$(call say,LD,$@)

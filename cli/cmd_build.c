@@ -3,14 +3,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "alloc.h"
 #include "command.h"
 #include "cmd_build.h"
 #include "disk.h"
+#include "disk_format.h"
 #include "hostpath.h"
 #include "image_store.h"
 #include "launch.h"
 #include "ops/exit.h"
+#include "outfile.h"
 #include "settings.h"
 
 #define OUTPUT_OPTION                                                                              \
@@ -18,6 +22,14 @@
         .name = "output", .letter = 'o', .type = OPTION_TEXT,                                      \
         .offset = offsetof(struct request, output), .argument = "FILE",                            \
         .help = "the disk to write"                                                                \
+    }
+
+#define FORMAT_OPTION                                                                              \
+    {                                                                                              \
+        .name = "format", .letter = 'f', .type = OPTION_TEXT,                                      \
+        .offset = offsetof(struct request, format),                                                \
+        .argument = "raw|qcow2|vmdk|vhd|vhdx|vdi|gcp|ova",                                         \
+        .help = "what the disk is written as (default: the suffix of FILE says)"                   \
     }
 
 #define BUILD_OPTIONS                                                                              \
@@ -37,7 +49,7 @@
         .offset = offsetof(struct request, verbose), .help = "let the kernel log everything"       \
     }
 
-static const struct option build_rows[] = {BUILD_OPTIONS, OUTPUT_OPTION};
+static const struct option build_rows[] = {BUILD_OPTIONS, OUTPUT_OPTION, FORMAT_OPTION};
 
 /* In the store of images instead of a file. */
 static const struct option create_rows[] = {
@@ -50,25 +62,70 @@ static const struct option create_rows[] = {
      .help = "name of the image (default: the program's)"},
 };
 
-static const struct option output_row = OUTPUT_OPTION;
+static const struct option output_rows[] = {OUTPUT_OPTION, FORMAT_OPTION};
 static const struct option_table build_options = {build_rows,
                                                   sizeof build_rows / sizeof build_rows[0]};
 const struct option_table image_create_options = {create_rows,
                                                   sizeof create_rows / sizeof create_rows[0]};
-static const struct option_table output_options = {&output_row, 1};
+static const struct option_table output_options = {output_rows,
+                                                   sizeof output_rows / sizeof output_rows[0]};
+
+/* The base of a name, without a known suffix: "web" of out/web.qcow2. */
+static char *output_name(const char *path)
+{
+    const char *base = path_basename(path);
+    size_t n = strcspn(base, ".");
+    return n ? alloc_bytes(base, n) : alloc_string(base);
+}
+
+/* The disk as it is first, then as it is wanted. */
+static bool disk_convert(enum disk_format format, const struct outfile *out,
+                         const struct disk_content *c, const struct plan *p, struct err *err)
+{
+    char *name = output_name(out->path);
+    struct appliance a = {.name = name,
+                          .memory = plan_memory(p),
+                          .cpus = p->config->cpus ? p->config->cpus : 1,
+                          .virtio = true};
+    int raw = outfile_scratch(out, err);
+    bool ok =
+        raw >= 0 && disk_write(raw, out->path, c, err) && format_write(format, raw, out, &a, err);
+    if (raw >= 0)
+        close(raw);
+    free(name);
+    return ok;
+}
+
+static bool disk_build(enum disk_format format, const char *path, const struct disk_content *c,
+                       const struct plan *p, struct err *err)
+{
+    struct outfile out;
+    if (!format_ready(format, err))
+        return false;
+    bool ok = outfile_begin(&out, path, err);
+    if (ok && format_flat(format))
+        ok = disk_write(out.fd, path, c, err) && format_finish(format, out.fd, path, err);
+    else if (ok)
+        ok = disk_convert(format, &out, c, p, err);
+    return outfile_end(&out, ok, err);
+}
 
 static bool plan_build(struct plan *p, const struct request *r, struct err *err)
 {
     struct buf manifest = {0};
     struct disk_content c = {.root = &p->tree, .root_size = p->config->volume_size};
+    enum disk_format format;
     if (!r->output)
         return err_set(err, OPS_EXIT_USAGE, "write `ops build PROGRAM -o FILE`",
                        "no output file is given");
+    if (!format_choose(r->format, r->output, &format, err))
+        return false;
     char *kernel = launch_kernel(r, err);
     c.kernel = kernel;
     c.manifest = &manifest;
-    bool ok =
-        kernel && manifest_write(&p->manifest, &manifest, err) && disk_write(r->output, &c, err);
+    c.align = format_align(format);
+    bool ok = kernel && manifest_write(&p->manifest, &manifest, err) &&
+              disk_build(format, r->output, &c, p, err);
     buf_free(&manifest);
     free(kernel);
     return ok;
@@ -156,9 +213,13 @@ const struct command cmd_build = {
     .name = "build",
     .usage = "build [OPTION...] PROGRAM -o FILE [ARGUMENT...]",
     .summary = "write a bootable disk that runs the program",
-    .text =
-        "The disk is raw, with a GPT, GRUB for BIOS machines and an ext4 root filesystem. Equal\n"
-        "inputs give equal bytes. The program's streams are the serial line.\n",
+    .text = "The disk has a GPT, GRUB for BIOS and UEFI machines and an ext4 root filesystem. "
+            "--format,\n"
+            "or else the suffix of FILE (.qcow2, .vmdk, .vhd, .vhdx, .vdi, .tar.gz for gcp, .ova), "
+            "says\n"
+            "what it is written as; else it is raw. Equal inputs give equal bytes in every format. "
+            "The\n"
+            "program's streams are the serial line.\n",
     .options = &build_options,
     .run = run,
 };

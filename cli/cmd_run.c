@@ -32,8 +32,7 @@
 #include "terminal.h"
 #include "watch.h"
 
-#define LEAST_MEMORY  (UINT64_C(2) << 20)   /* the kernel, its tables and a small program */
-#define RUN_MEMORY    (UINT64_C(256) << 20) /* the default: this, or more for large programs */
+#define LEAST_MEMORY  (UINT64_C(2) << 20) /* the kernel, its tables and a small program */
 #define Q35_VOLUMES   8 /* and shares: more slots a small PCI bus should not be asked for */
 #define MICROVM_SLOTS 5 /* for what is not always there */
 
@@ -56,15 +55,10 @@ static bool accel_choose(struct machine *m, const struct request *r, struct err 
 
 static bool size_choose(struct machine *m, const struct plan *p, struct err *err)
 {
-    m->memory = p->config->memory;
-    if (!m->memory) {
-        uint64_t need = (4 * p->program_bytes + (64 << 20) - 1) >> 26 << 26;
-        m->memory = need > RUN_MEMORY ? need : RUN_MEMORY;
-    }
+    m->memory = plan_memory(p);
     if (m->memory < LEAST_MEMORY)
         return err_set(err, OPS_EXIT_USAGE, "the least is 2M",
                        "%llu bytes are too little for a machine", (unsigned long long)m->memory);
-    m->memory = (m->memory + (1 << 20) - 1) >> 20 << 20;
     m->cpus = p->config->cpus ? (unsigned)p->config->cpus : 1;
     return true;
 }

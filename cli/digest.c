@@ -42,6 +42,11 @@ bool digest_of_file(const char *path, unsigned char digest[DIGEST_SIZE])
     return ok;
 }
 
+void digest_of_bytes(const void *bytes, unsigned long n, unsigned char digest[DIGEST_SIZE])
+{
+    crypto_hash_sha256(digest, bytes, n);
+}
+
 void digest_text(const unsigned char digest[DIGEST_SIZE], char text[DIGEST_TEXT])
 {
     sodium_bin2hex(text, DIGEST_TEXT, digest, DIGEST_SIZE);

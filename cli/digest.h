@@ -13,6 +13,8 @@ bool digest_of_fd(int fd, unsigned char digest[DIGEST_SIZE]);
 /* Of the file `path`. */
 bool digest_of_file(const char *path, unsigned char digest[DIGEST_SIZE]);
 
+void digest_of_bytes(const void *bytes, unsigned long n, unsigned char digest[DIGEST_SIZE]);
+
 void digest_text(const unsigned char digest[DIGEST_SIZE], char text[DIGEST_TEXT]);
 
 /* False: not 64 such digits with nothing behind them. */

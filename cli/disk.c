@@ -2,27 +2,26 @@
 /* The raw disk of `ops build`: see disk.h. */
 #include "disk.h"
 
-#include <errno.h>
 #include <ext2fs/ext2fs.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "alloc.h"
+#include "disk_stamp.h"
+#include "fat.h"
 #include "gpt_table.h"
 #include "grub.h"
 #include "hostpath.h"
 #include "ops/exit.h"
 #include "ops/image.h"
+#include "outfile.h"
 #include "rootfs.h"
-#include "tempfile.h"
 
 #define DISK_MIB ((uint64_t)1 << 20)
 
-enum { PART_BIOS, PART_BOOT, PART_ROOT, PART_COUNT };
+enum { PART_BIOS, PART_EFI, PART_BOOT, PART_ROOT, PART_COUNT };
 
 /* The boot partition's tree. The kernel's own time would make equal builds differ. */
 static bool boot_tree(struct tree *t, const struct disk_content *c, struct err *err)
@@ -74,12 +73,14 @@ static bool disk_layout(struct disk *d, const struct tree *boot, const struct di
     for (size_t i = 0; files[i]; i++)
         used += (uint64_t)files[i]->st.st_size;
     free(files);
-    d->boot = (struct rootfs_options){.label = OPS_BOOT_LABEL, .offset = 2 * DISK_MIB};
+    d->boot = (struct rootfs_options){.label = OPS_BOOT_LABEL, .offset = 2 * DISK_MIB + FAT_BYTES};
     d->boot.size = (used + used / 16 + 3 * DISK_MIB) / DISK_MIB * DISK_MIB;
     d->root = (struct rootfs_options){.label = OPS_ROOT_LABEL, .journal = true};
     d->root.offset = d->boot.offset + d->boot.size;
     d->root.size = c->root_size ? c->root_size : rootfs_size(c->root, true);
-    d->root.size = (d->root.size + DISK_MIB - 1) / DISK_MIB * DISK_MIB;
+    uint64_t around = d->root.offset + DISK_MIB; /* what is not the root's */
+    uint64_t align = c->align ? c->align : DISK_MIB;
+    d->root.size = (d->root.size + around + align - 1) / align * align - around;
     rootfs_digest(c->root, d->root.id);
     if (!boot_digest(c, d->root.id, d->boot.id, err))
         return false;
@@ -87,34 +88,47 @@ static bool disk_layout(struct disk *d, const struct tree *boot, const struct di
         uint64_t offset, size;
         const char *name;
     } places[] = {{DISK_MIB, DISK_MIB, "ops-grub"},
+                  {2 * DISK_MIB, FAT_BYTES, "ops-efi"},
                   {d->boot.offset, d->boot.size, OPS_BOOT_LABEL},
                   {d->root.offset, d->root.size, OPS_ROOT_LABEL}};
     for (int i = 0; i < PART_COUNT; i++) {
         struct gpt_partition *p = &d->parts[i];
-        p->type = i == PART_BIOS ? GPT_BIOS_BOOT : GPT_LINUX;
+        p->type = i == PART_BIOS ? GPT_BIOS_BOOT : i == PART_EFI ? GPT_EFI : GPT_LINUX;
         p->first = places[i].offset / GPT_SECTOR;
         p->last = (places[i].offset + places[i].size) / GPT_SECTOR - 1;
         p->name = places[i].name;
-        memcpy(p->id, d->boot.id + 16 * (i + 1), 16);
-        gpt_id_stamp(p->id);
+        stamp_id(d->boot.id, p->name, p->id);
     }
-    memcpy(d->id, d->root.id + 32, 16);
-    gpt_id_stamp(d->id);
+    stamp_id(d->boot.id, "disk", d->id);
     d->sectors = (d->root.offset + d->root.size + DISK_MIB) / GPT_SECTOR;
     return true;
 }
 
-static bool bytes_write(int fd, const char *path, const void *bytes, size_t n, uint64_t sector,
+static bool bytes_write(int fd, const char *shown, const void *bytes, size_t n, uint64_t sector,
                         struct err *err)
 {
-    ssize_t done = pwrite(fd, bytes, n, (off_t)(sector * GPT_SECTOR));
-    if (done >= 0 && (size_t)done < n)
-        errno = ENOSPC;
-    return done == (ssize_t)n || err_errno(err, "write", path);
+    return outfile_put(fd, shown, bytes, n, (off_t)(sector * GPT_SECTOR), err);
+}
+
+/* The EFI system partition; its serial number follows from the partition's identifier. */
+static bool efi_write(int fd, const char *shown, const struct disk *d, const struct buf *program,
+                      struct err *err)
+{
+    const struct gpt_partition *p = &d->parts[PART_EFI];
+    uint8_t *fat = alloc_zero(FAT_BYTES);
+    uint32_t serial = (uint32_t)p->id[0] << 24 | p->id[1] << 16 | p->id[2] << 8 | p->id[3];
+    bool ok = fat_fill(fat, p->first, serial, program->data, program->size) ||
+              err_set(err, OPS_EXIT_FAILED, NULL, "GRUB's program for UEFI machines is too large");
+    size_t used = FAT_BYTES; /* the rest stays a hole */
+    while (ok && used && !fat[used - 1])
+        used--;
+    ok = ok && bytes_write(fd, shown, fat, used, p->first, err);
+    free(fat);
+    return ok;
 }
 
 /* Boot sector, GRUB's core and both partition tables. */
-static bool frame_write(int fd, const char *path, const struct disk *d, struct err *err)
+static bool frame_write(int fd, const char *shown, const struct disk *d, struct err *err)
 {
     struct grub g;
     uint64_t core = d->parts[PART_BIOS].first;
@@ -124,9 +138,10 @@ static bool frame_write(int fd, const char *path, const struct disk *d, struct e
     if (ok) {
         memcpy(head, g.boot, GRUB_SECTOR);
         gpt_fill(head, tail, d->sectors, d->id, d->parts, PART_COUNT);
-        ok = bytes_write(fd, path, head, (size_t)GPT_HEAD_SECTORS * GPT_SECTOR, 0, err) &&
-             bytes_write(fd, path, g.core.data, g.core.size, core, err) &&
-             bytes_write(fd, path, tail, (size_t)GPT_TAIL_SECTORS * GPT_SECTOR,
+        ok = bytes_write(fd, shown, head, (size_t)GPT_HEAD_SECTORS * GPT_SECTOR, 0, err) &&
+             bytes_write(fd, shown, g.core.data, g.core.size, core, err) &&
+             efi_write(fd, shown, d, &g.efi, err) &&
+             bytes_write(fd, shown, tail, (size_t)GPT_TAIL_SECTORS * GPT_SECTOR,
                          d->sectors - GPT_TAIL_SECTORS, err);
     }
     grub_free(&g);
@@ -135,57 +150,18 @@ static bool frame_write(int fd, const char *path, const struct disk *d, struct e
     return ok;
 }
 
-static bool content_write(int fd, const char *path, const struct disk_content *c, struct err *err)
+bool disk_write(int fd, const char *shown, const struct disk_content *c, struct err *err)
 {
     struct disk d = {0};
     struct tree boot = {0};
+    char *path = alloc_printf("/proc/self/fd/%d", fd);
     bool ok = boot_tree(&boot, c, err) && disk_layout(&d, &boot, c, err);
+    d.boot.shown = d.root.shown = shown;
     if (ok && ftruncate(fd, (off_t)(d.sectors * GPT_SECTOR)) < 0)
-        ok = err_errno(err, "write", path);
-    ok = ok && frame_write(fd, path, &d, err) && rootfs_write(path, &boot, &d.boot, err) &&
+        ok = err_errno(err, "write", shown);
+    ok = ok && frame_write(fd, shown, &d, err) && rootfs_write(path, &boot, &d.boot, err) &&
          rootfs_write(path, c->root, &d.root, err);
-    if (ok && fsync(fd) < 0)
-        ok = err_errno(err, "write", path);
     tree_free(&boot);
-    return ok;
-}
-
-static bool output_check(const char *path, struct err *err)
-{
-    struct stat st;
-    if (lstat(path, &st) < 0 || S_ISREG(st.st_mode))
-        return true;
-    return err_set(err, OPS_EXIT_FAILED, "choose the name of a new file",
-                   "cannot write %s: it exists and is not a regular file", path);
-}
-
-bool disk_write(const char *path, const struct disk_content *content, struct err *err)
-{
-    if (!output_check(path, err))
-        return false;
-    char *dir = path_dirname(path), *name = alloc_printf(".%s.ops-unfinished", path_basename(path));
-    char *joined = path_join(dir, name), *temp = path_absolute(joined);
-    int fd = tempfile_open(temp, path, err);
-    bool ok = fd >= 0;
-    if (ok) {
-        tempfile_guard(temp);
-        ok = content_write(fd, temp, content, err);
-        if (ok && rename(temp, path) < 0)
-            ok = err_errno(err, "write", path);
-        if (ok)
-            tempfile_release();
-        else
-            tempfile_remove();
-        close(fd);
-    }
-    int dir_fd = ok ? open(dir, O_RDONLY | O_CLOEXEC) : -1;
-    if (dir_fd >= 0) {
-        fsync(dir_fd);
-        close(dir_fd);
-    }
-    free(temp);
-    free(joined);
-    free(name);
-    free(dir);
+    free(path);
     return ok;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The raw disk of `ops build` (include/ops/image.h): GPT, GRUB for BIOS, a boot
+ * The raw disk of `ops build` (include/ops/image.h): GPT, GRUB for BIOS and UEFI, a boot
  * partition with kernel and manifest, the root partition. Equal inputs give equal
  * bytes.
  */
@@ -16,10 +16,10 @@
 struct disk_content {
     const struct tree *root;
     uint64_t root_size; /* bytes; 0: by need */
+    uint64_t align;     /* the disk's size is a multiple of it, whole MiB; 0: one */
     const char *kernel; /* host file */
     const struct buf *manifest;
 };
 
-/* Writes the disk to `path`, whole or not at all: an existing file stays until the new one is
- * complete and on the medium. */
-bool disk_write(const char *path, const struct disk_content *content, struct err *err);
+/* Writes the disk into an empty file, which messages call `shown`. */
+bool disk_write(int fd, const char *shown, const struct disk_content *content, struct err *err);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * GRUB for BIOS machines: its boot sector and a core image with the modules and
- * commands that load our kernel, both ready for the disk. grub-mkimage makes the
+ * GRUB: for BIOS machines its boot sector and a core image with the modules and
+ * commands that load our kernel, both ready for the disk; for UEFI machines the same as one
+ * program. grub-mkimage makes the
  * core; nothing is installed and nothing runs as root.
  */
 #pragma once
@@ -18,6 +19,7 @@
 struct grub {
     uint8_t boot[GRUB_SECTOR]; /* bytes 0 to 439 are code, the rest is the partition table's */
     struct buf core;           /* whole sectors */
+    struct buf efi;            /* x86-64 */
 };
 
 /* For a core image at sector `first`, loading from partition `partition` (1, 2, ...) of the disk it

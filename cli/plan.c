@@ -17,6 +17,8 @@
 #include "script.h"
 #include "sysfiles.h"
 
+#define PLAN_MEMORY ((uint64_t)256 << 20) /* of a machine, where nothing needs more */
+
 static bool env_names(const char *entry, const char *name, size_t n)
 {
     return strncmp(entry, name, n) == 0 && entry[n] == '=';
@@ -259,6 +261,15 @@ bool plan_make(struct plan *p, const struct request *r, bool portable, struct er
         return false;
     p->program_bytes = deps_memory(&p->deps);
     return true;
+}
+
+uint64_t plan_memory(const struct plan *p)
+{
+    uint64_t need = (4 * p->program_bytes + (64 << 20) - 1) >> 26 << 26;
+    uint64_t memory = need > PLAN_MEMORY ? need : PLAN_MEMORY;
+    if (p->config->memory)
+        memory = p->config->memory;
+    return (memory + (1 << 20) - 1) >> 20 << 20;
 }
 
 void plan_print(const struct plan *p)

@@ -42,7 +42,7 @@ struct request {
     const char *machine;
     const char *kernel;
     const char *trace;
-    const char *output;
+    const char *output, *format; /* of `ops build` */
     const char *chart;
     const char *core;
     struct strlist nets;               /* --net */
@@ -83,6 +83,9 @@ struct plan {
 /* Settles everything. `portable`: for another machine, so nothing of this session (TERM, LANG)
  * goes in. Freed with plan_free(), also after a failure. */
 bool plan_make(struct plan *p, const struct request *r, bool portable, struct err *err);
+
+/* Bytes of memory its machine has, whole MiB: as configured, else by need. */
+uint64_t plan_memory(const struct plan *p);
 
 /* The file list on stdout: guest path, where from, why; tab-separated. */
 void plan_print(const struct plan *p);

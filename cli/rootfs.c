@@ -26,6 +26,7 @@ struct rootfs {
     const struct tree *tree;
     struct tree_entry **entries;
     const char *large_hint;
+    const char *shown;
     struct err *err;
 };
 
@@ -93,16 +94,16 @@ void rootfs_digest(const struct tree *t, unsigned char digest[64])
 }
 
 /* False with the library's reason; a full disk is named as such. */
-static bool format_fail(struct rootfs *r, errcode_t code, const char *what, const char *path)
+static bool format_fail(struct rootfs *r, errcode_t code, const char *what)
 {
     if (code == EXT2_ET_SHORT_WRITE)
         code = ENOSPC;
     if (code == ENOSPC || code == EDQUOT || code == EFBIG || code == EIO) {
         errno = (int)code;
-        return err_errno(r->err, "write", path);
+        return err_errno(r->err, "write", r->shown);
     }
     return err_set(r->err, OPS_EXIT_FAILED, r->large_hint, "cannot %s the filesystem in %s: %s",
-                   what, path, error_message(code));
+                   what, r->shown, error_message(code));
 }
 
 /* The newest time in the tree: the only clock of the image. 1 where there is none. */
@@ -186,7 +187,7 @@ static blk_t journal_blocks(const struct rootfs *r, const struct rootfs_options 
     return usual > (int)ROOTFS_JOURNAL ? (blk_t)usual : ROOTFS_JOURNAL;
 }
 
-static bool fs_fill(struct rootfs *r, const char *path, const struct rootfs_options *o)
+static bool fs_fill(struct rootfs *r, const struct rootfs_options *o)
 {
     const struct ext4tree_options write = {
         .base = EXT2_ROOT_INO, .large_hint = r->large_hint, .step = o->step, .context = o->context};
@@ -196,27 +197,28 @@ static bool fs_fill(struct rootfs *r, const char *path, const struct rootfs_opti
     if (!code && o->journal)
         code = ext2fs_add_journal_inode(r->fs, journal_blocks(r, o), EXT2_MKJOURNAL_LAZYINIT);
     if (code)
-        return format_fail(r, code, "format", path);
+        return format_fail(r, code, "format");
     if (!ext4tree_write(r->fs, r->tree, &write, r->err))
         return false;
     code = ext2fs_close_free(&r->fs);
-    return !code || format_fail(r, code, "write", path);
+    return !code || format_fail(r, code, "write");
 }
 
 bool rootfs_write(const char *path, const struct tree *t, const struct rootfs_options *options,
                   struct err *err)
 {
     struct rootfs r = {.tree = t, .err = err, .entries = tree_entries(t)};
+    r.shown = options->shown ? options->shown : path;
     r.large_hint = options->volume ? "give it a larger size" : "raise BaseVolumeSz";
     initialize_ext2_error_table();
     struct stat st;
     off_t end = (off_t)(options->offset + options->size);
     bool ok = false;
     if (stat(path, &st) < 0 || (st.st_size < end && truncate(path, end) < 0)) {
-        err_errno(err, "write", path);
+        err_errno(err, "write", r.shown);
     } else {
         errcode_t code = fs_initialize(&r, path, options);
-        ok = code ? format_fail(&r, code, "format", path) : fs_fill(&r, path, options);
+        ok = code ? format_fail(&r, code, "format") : fs_fill(&r, options);
     }
     if (r.fs)
         ext2fs_free(r.fs);

@@ -14,6 +14,7 @@
 
 struct rootfs_options {
     const char *label;
+    const char *shown;    /* what messages call the file; NULL: its path */
     uint64_t offset;      /* of the filesystem in the file, in bytes */
     uint64_t size;        /* bytes; 0: as large as needed, rootfs_size() */
     bool journal;         /* will be written to and must survive a power cut */

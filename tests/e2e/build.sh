@@ -32,14 +32,14 @@ test_partitions() {
 
 test_filesystems() {
     build disk /usr/bin/lua5.4 -e 'print(1)'
-    for n in 2 3; do
+    for n in 3 4; do
         partition $n part
         e2fsck -fn part >fsck 2>&1 || fail "partition $n: $(cat fsck)"
     done
     dumpe2fs -h part 2>/dev/null >super
     grep -q 'features:.*has_journal' super || fail "the root has no journal"
     grep -q 'volume name: *ops-root' super || fail "the root's label is wrong"
-    partition 2 part
+    partition 3 part
     debugfs -R 'dump /kernel.elf k' part 2>/dev/null && cmp k kernel.elf || fail "the kernel differs"
     debugfs -R 'cat /manifest' part 2>/dev/null >manifest
     head -1 manifest | grep -qx 'ops-manifest 1' && grep -qx 'arg=print(1)' manifest ||

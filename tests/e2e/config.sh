@@ -92,12 +92,12 @@ test_show_json_with_origin() {
 }
 
 test_check() {
-    printf '{\n "Agrs": 1,\n "Env": {"A": "$OPS_TEST_UNSET", "B": 2},\n "Files": ["nosuch"],\n "Uefi": true,\n "Klibs": ["firewall", "ntp"],\n "RunConfig": {"Memroy": "1G", "AtExit": "x"}\n}\n' >c.json
+    printf '{\n "Agrs": 1,\n "Env": {"A": "$OPS_TEST_UNSET", "B": 2},\n "Files": ["nosuch"],\n "TargetRoot": "/x",\n "Klibs": ["firewall", "ntp"],\n "RunConfig": {"Memroy": "1G", "AtExit": "x"}\n}\n' >c.json
     ops config check c.json
     want_status 2
     for line in 'c.json:2:2: unknown key "Agrs"' 'c.json:3:15: the variable OPS_TEST_UNSET is not set' \
         'c.json:3:39: Env must be an object of strings' 'c.json:4:12: there is no .*/nosuch' \
-        'c.json:5:2: Uefi cannot be used: disks boot by BIOS' 'c.json:6:12: "firewall" is a plugin' \
+        'c.json:5:2: TargetRoot cannot be used: libraries are looked up on this system' 'c.json:6:12: "firewall" is a plugin' \
         'c.json:7:16: unknown key "Memroy"' 'c.json:7:32: AtExit cannot be used: a shell command'; do
         want_err "^ops: $line"
     done
@@ -106,7 +106,7 @@ test_check() {
     want_err '^hint: did you mean "Memory"'
     ops config check
     want_error 1 'cannot open ops.json'
-    echo '{"Uefi": false, "Klibs": [], "RunConfig": {"Vga": false, "GPUs": 0, "GdbPort": 0}}' >ops.json
+    echo '{"TargetRoot": "", "Klibs": [], "RunConfig": {"Vga": false, "GPUs": 0, "GdbPort": 0}}' >ops.json
     ops config check
     want_status 0
     want_out 'ops.json: no errors'

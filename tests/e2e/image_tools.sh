@@ -15,7 +15,7 @@ sound() { # FILE
     local n first last
     sgdisk -v "$1" >verify 2>&1
     grep -q 'No problems found' verify || fail "$(cat verify)"
-    for n in 2 3; do
+    for n in 3 4; do
         first=$(sgdisk -i $n "$1" | awk '/First sector/ {print $3}')
         last=$(sgdisk -i $n "$1" | awk '/Last sector/ {print $3}')
         dd if="$1" of=part bs=512 skip="$first" count=$((last - first + 1)) conv=sparse status=none
