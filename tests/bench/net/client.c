@@ -5,8 +5,8 @@
  *   client ADDRESS PORT new CONNECTIONS 0 SECONDS PATH       a connection for each request
  *   client ADDRESS PORT get 1 0 0 PATH                       one answer; bytes and seconds
  *   client ADDRESS PORT set 1 0 BYTES -                      one value for a Redis server; likewise
- *   client ADDRESS PORT hold 0 IDLE 0 -                      until its input ends; prints `held IDLE`
- * IDLE connections are open besides. Prints `requests N seconds S p50 US p99 US` or `bytes N
+ *   client ADDRESS PORT hold 0 IDLE 0 -                      until its input ends; prints `held
+ * IDLE` IDLE connections are open besides. Prints `requests N seconds S p50 US p99 US` or `bytes N
  * seconds S`.
  */
 #define _GNU_SOURCE
