@@ -15,17 +15,33 @@
 
 #define CHILD_TICK 200 /* ms between two looks at whether to go on */
 
-/* In the child; only async-signal-safe calls. Writes errno to `report` when exec fails. */
+struct entry {
+    child_enter *enter; /* NULL: nothing is to be done first */
+    const void *arg;
+};
+
+/* Writes what kept it from starting to `report`. */
+static _Noreturn void child_refuse(int report, int number)
+{
+    if (write(report, &number, sizeof number) < 0)
+        _exit(OPS_EXIT_FAILED);
+    _exit(OPS_EXIT_FAILED);
+}
+
+/* In the child; with `enter` no signal-safe calls alone, but there is one thread only. */
 static void child_exec(const struct strlist *argv, const int *keep, size_t count, int messages,
-                       int report, pid_t parent)
+                       int report, pid_t parent, const struct entry *entry)
 {
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     signal(SIGPIPE, SIG_DFL);
     setpgid(0, 0);
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent) /* it died before the line above */
+    int number = entry->enter ? entry->enter(entry->arg) : 0;
+    if (number)
+        child_refuse(report, number);
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* which a change of the user takes back */
+    if (getppid() != parent)          /* it died before the line above */
         _exit(OPS_EXIT_FAILED);
     int null = open("/dev/null", O_RDONLY);
     if (null >= 0)
@@ -35,15 +51,13 @@ static void child_exec(const struct strlist *argv, const int *keep, size_t count
     for (size_t i = 0; i < count; i++)
         fcntl(keep[i], F_SETFD, 0);
     execv(argv->items[0], argv->items);
-    int number = errno;
-    if (write(report, &number, sizeof number) < 0)
-        _exit(OPS_EXIT_FAILED);
-    _exit(OPS_EXIT_FAILED);
+    child_refuse(report, errno);
 }
 
-bool child_start(struct child *c, const struct strlist *argv, const int *keep, size_t count,
-                 struct err *err)
+bool child_start_as(struct child *c, const struct strlist *argv, const int *keep, size_t count,
+                    child_enter *enter, const void *arg, struct err *err)
 {
+    const struct entry entry = {enter, arg};
     int messages[2], report[2], number = 0;
     if (pipe2(messages, O_CLOEXEC) < 0)
         return err_errno(err, "start", argv->items[0]);
@@ -54,7 +68,7 @@ bool child_start(struct child *c, const struct strlist *argv, const int *keep, s
     }
     pid_t self = getpid(), pid = fork();
     if (pid == 0)
-        child_exec(argv, keep, count, messages[1], report[1], self);
+        child_exec(argv, keep, count, messages[1], report[1], self, &entry);
     int fork_errno = errno;
     close(messages[1]);
     close(report[1]);
@@ -69,6 +83,12 @@ bool child_start(struct child *c, const struct strlist *argv, const int *keep, s
     }
     *c = (struct child){.pid = pid, .messages = messages[0]};
     return true;
+}
+
+bool child_start(struct child *c, const struct strlist *argv, const int *keep, size_t count,
+                 struct err *err)
+{
+    return child_start_as(c, argv, keep, count, NULL, NULL, err);
 }
 
 /* Waits for its end: its status. */

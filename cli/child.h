@@ -23,6 +23,11 @@ struct child {
 bool child_start(struct child *c, const struct strlist *argv, const int *keep, size_t count,
                  struct err *err);
 
+/* The same for one that first calls `enter` (0 or an errno), to become what it shall be. */
+typedef int child_enter(const void *arg);
+bool child_start_as(struct child *c, const struct strlist *argv, const int *keep, size_t count,
+                    child_enter *enter, const void *arg, struct err *err);
+
 /* Runs a short-lived tool to its end and adds what it prints to `said`. Errors: it does not start,
  * or ends with another status than 0 (the error quotes what it said). */
 bool child_collect(const struct strlist *argv, const int *keep, size_t count, struct buf *said,

@@ -301,7 +301,7 @@ static bool tail_start(struct tail *t, const struct verb_request *r, struct err 
         _exit(OPS_EXIT_FAILED);
     }
     close(ends[1]);
-    t->lines = (struct lines){.fd = ends[0], .whom = t->service->name};
+    t->lines = (struct lines){.fd = ends[0], .whom = t->service->name, .endless = true};
     return t->pid > 0 || err_errno(err, "start", "a process");
 }
 

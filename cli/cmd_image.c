@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "age.h"
 #include "alloc.h"
 #include "cmd_build.h"
 #include "command.h"
@@ -156,27 +157,29 @@ static void list_print(const cJSON *list)
     bool table = isatty(STDOUT_FILENO);
     const cJSON *o;
     if (table && cJSON_GetArraySize(list))
-        printf("%-24s %10s %10s  %s\n", "NAME", "SIZE", "ON DISK", "CREATED");
+        printf("%-24s %10s %10s  %-20s  %s\n", "NAME", "SIZE", "ON DISK", "CREATED", "USED");
     cJSON_ArrayForEach(o, list)
     {
         char *size = verb_size(cJSON_GetObjectItem(o, "sizeBytes")->valuedouble);
         char *disk = verb_size(cJSON_GetObjectItem(o, "diskBytes")->valuedouble);
-        printf(table ? "%-24s %10s %10s  %s\n" : "%s\t%s\t%s\t%s\n",
+        printf(table ? "%-24s %10s %10s  %s  %s\n" : "%s\t%s\t%s\t%s\t%s\n",
                cJSON_GetStringValue(cJSON_GetObjectItem(o, "name")), size, disk,
-               cJSON_GetStringValue(cJSON_GetObjectItem(o, "created")));
+               cJSON_GetStringValue(cJSON_GetObjectItem(o, "created")),
+               cJSON_GetStringValue(cJSON_GetObjectItem(o, "used")));
         free(size);
         free(disk);
     }
 }
 
-/* The images whose names match; NULL: all. */
-static bool images_list(const struct verb_request *r, const regex_t *match, struct err *err)
+/* The images that `match` takes; NULL: all. */
+static bool images_list(const struct verb_request *r, bool (*match)(const char *, const void *),
+                        const void *arg, struct err *err)
 {
     struct strlist names = {0};
     bool ok = image_store_names(&names, err);
     cJSON *list = cJSON_CreateArray();
     for (size_t i = 0; i < names.count; i++) {
-        bool wanted = !match || regexec(match, names.items[i], 0, NULL, 0) == 0;
+        bool wanted = !match || match(names.items[i], arg);
         cJSON *o = wanted ? image_store_describe(names.items[i]) : NULL;
         if (o)
             cJSON_AddItemToArray(list, o);
@@ -194,7 +197,12 @@ static bool list_run(const struct verb_request *r, char **operands, size_t count
                      struct err *err)
 {
     (void)operands, (void)count, (void)status;
-    return images_list(r, NULL, err);
+    return images_list(r, NULL, NULL, err);
+}
+
+static bool name_matches(const char *name, const void *regex)
+{
+    return regexec(regex, name, 0, NULL, 0) == 0;
 }
 
 static bool search_run(const struct verb_request *r, char **operands, size_t count, int *status,
@@ -209,8 +217,47 @@ static bool search_run(const struct verb_request *r, char **operands, size_t cou
         return err_set(err, OPS_EXIT_USAGE, NULL, "%s is no regular expression: %s", operands[0],
                        why);
     }
-    bool ok = images_list(r, &match, err);
+    bool ok = images_list(r, name_matches, &match, err);
     regfree(&match);
+    return ok;
+}
+
+static const struct option delete_rows[] = {
+    {.name = "lru",
+     .type = OPTION_TEXT,
+     .offset = offsetof(struct verb_request, lru),
+     .argument = "AGE",
+     .help = "those that nobody used for 3d, 2w, 6m, 1y: which, or with --yes"},
+    {.name = "yes",
+     .letter = 'y',
+     .type = OPTION_FLAG,
+     .offset = offsetof(struct verb_request, yes),
+     .help = "with --lru: really delete them"},
+};
+
+static bool image_unused(const char *name, const void *since)
+{
+    return image_store_unused(name, *(const time_t *)since);
+}
+
+static bool unused_delete(const struct verb_request *r, struct err *err)
+{
+    struct strlist names = {0};
+    time_t since;
+    if (!age_before(r->lru, time(NULL), &since, err))
+        return false;
+    if (!r->yes)
+        return images_list(r, image_unused, &since, err);
+    bool ok = image_store_names(&names, err);
+    for (size_t i = 0; i < names.count; i++) { /* one that cannot be deleted keeps no other */
+        if (!image_store_unused(names.items[i], since))
+            continue;
+        if (image_store_delete(names.items[i], err))
+            puts(names.items[i]);
+        else
+            ok = false;
+    }
+    strlist_free(&names);
     return ok;
 }
 
@@ -218,7 +265,15 @@ static bool delete_run(const struct verb_request *r, char **operands, size_t cou
                        struct err *err)
 {
     bool ok = true;
-    (void)r, (void)status;
+    (void)status;
+    if (r->lru && count)
+        return err_set(err, OPS_EXIT_USAGE, "leave out one of them",
+                       "--lru chooses images by itself: %s cannot be named", operands[0]);
+    if (r->lru)
+        return unused_delete(r, err);
+    if (!count)
+        return err_set(err, OPS_EXIT_USAGE, "write `ops image delete IMAGE...` or --lru AGE",
+                       "which images are to be deleted?");
     for (size_t i = 0; ok && i < count; i++)
         ok = image_store_delete(operands[i], err);
     return ok;
@@ -251,7 +306,8 @@ static const struct verb image_verbs[] = {
     {"list", "list [--json]", "list the store's images", &verb_json_row, 1, 0, 0, list_run},
     {"search", "search REGEX [--json]", "list those whose names match", &verb_json_row, 1, 1, 1,
      search_run},
-    {"delete", "delete IMAGE...", "delete them", NULL, 0, 1, SIZE_MAX, delete_run},
+    {"delete", "delete IMAGE... | --lru AGE [--yes]", "delete them", delete_rows, 2, 0, SIZE_MAX,
+     delete_run},
     {"sync", "sync IMAGE... DIR", "copy them to another directory", NULL, 0, 2, SIZE_MAX, sync_run},
     {"info", "info FILE [--json]", "show kernel, manifest, sizes, state", &verb_json_row, 1, 1, 1,
      info_run},

@@ -110,10 +110,11 @@ static bool create(char **words, struct err *err)
     bool ok = run_request(&r, words, NULL, &help, err);
     if (ok && help) {
         command_help(&cmd_create);
-    } else if (ok &&
-               (r.dry_run || r.explain || r.list_files || r.print_manifest || r.settings.debug)) {
+    } else if (ok && (r.chart || r.dry_run || r.explain || r.list_files || r.print_manifest ||
+                      r.settings.debug)) {
         ok = err_set(err, OPS_EXIT_USAGE, "say that to `ops run`", "an instance cannot have --%s",
-                     r.dry_run          ? "dry-run"
+                     r.chart            ? "boot-chart"
+                     : r.dry_run        ? "dry-run"
                      : r.explain        ? "explain"
                      : r.list_files     ? "list-files"
                      : r.print_manifest ? "print-manifest"

@@ -15,10 +15,12 @@
 #include <unistd.h>
 
 #include "alloc.h"
+#include "bootchart.h"
 #include "cache.h"
 #include "child.h"
 #include "debug.h"
 #include "explain.h"
+#include "handover.h"
 #include "hostpath.h"
 #include "kvm.h"
 #include "instance_store.h"
@@ -34,155 +36,6 @@
 #define RUN_MEMORY    (UINT64_C(256) << 20) /* the default: this, or more for large programs */
 #define Q35_VOLUMES   8 /* and shares: more slots a small PCI bus should not be asked for */
 #define MICROVM_SLOTS 5 /* for what is not always there */
-
-static const struct option run_rows[] = {
-    LAUNCH_OPTIONS,
-    {.name = "accel",
-     .type = OPTION_TEXT,
-     .offset = offsetof(struct request, accel),
-     .argument = "auto|kvm|tcg",
-     .help = "how the CPU is run; auto: KVM where it really works"},
-    {.name = "args",
-     .letter = 'a',
-     .type = OPTION_LIST,
-     .offset = offsetof(struct request, args),
-     .argument = "ARGUMENT",
-     .help = "an argument of the program, before those behind it"},
-    {.name = "core",
-     .type = OPTION_TEXT,
-     .offset = offsetof(struct request, core),
-     .argument = "FILE",
-     .help = "if the program crashes, write an ELF core for gdb"},
-    {.name = "debug",
-     .type = OPTION_FLAG,
-     .offset = offsetof(struct request, debug),
-     .help = "wait for gdb and print the command that attaches it"},
-    {.name = "detach",
-     .letter = 'd',
-     .type = OPTION_FLAG,
-     .offset = offsetof(struct request, detach),
-     .help = "leave it running and print its name (`ops instance`)"},
-    {.name = "dry-run",
-     .type = OPTION_FLAG,
-     .offset = offsetof(struct request, dry_run),
-     .help = "build the image and print QEMU's command line"},
-    {.name = "explain",
-     .type = OPTION_FLAG,
-     .offset = offsetof(struct request, explain),
-     .help = "print what the program could reach of this host"},
-    {.name = "log-size",
-     .type = OPTION_TEXT,
-     .offset = offsetof(struct request, log_size),
-     .argument = "SIZE",
-     .help = "with -d: size of the log, which has one older part (10M)"},
-    {.name = "machine",
-     .type = OPTION_TEXT,
-     .offset = offsetof(struct request, machine),
-     .argument = "microvm|q35",
-     .help = "virtio over mmio (default) or PCI"},
-    {.name = "memory",
-     .letter = 'm',
-     .type = OPTION_TEXT,
-     .offset = offsetof(struct request, memory),
-     .argument = "SIZE",
-     .help = "memory of the machine: 64M, 2G (default 256M or by need)"},
-    {.name = "name",
-     .type = OPTION_TEXT,
-     .offset = offsetof(struct request, name),
-     .argument = "NAME",
-     .help = "give the machine a name (`ops instance`, `ops volume attach`)"},
-    {.name = "net",
-     .type = OPTION_LIST,
-     .offset = offsetof(struct request, nets),
-     .argument = "NET[,KEY=...]",
-     .help = "user (default), tap[:IF], bridge:IF, a network's name, none"},
-    {.name = "ip",
-     .type = OPTION_LIST,
-     .offset = offsetof(struct request, ips),
-     .argument = "ADDRESS/BITS",
-     .help = "the first card's address, IPv4 or IPv6"},
-    {.name = "gateway",
-     .type = OPTION_LIST,
-     .offset = offsetof(struct request, gateways),
-     .argument = "ADDRESS",
-     .help = "its way out"},
-    {.name = "dns",
-     .type = OPTION_LIST,
-     .offset = offsetof(struct request, dns),
-     .argument = "ADDRESS",
-     .help = "a name server, up to three"},
-    {.name = "mac",
-     .type = OPTION_TEXT,
-     .offset = offsetof(struct request, mac),
-     .argument = "MAC",
-     .help = "its hardware address"},
-    {.name = "mtu",
-     .type = OPTION_TEXT,
-     .offset = offsetof(struct request, mtu),
-     .argument = "BYTES",
-     .help = "its largest packet"},
-    {.name = "port",
-     .letter = 'p',
-     .type = OPTION_LIST,
-     .offset = offsetof(struct request, ports),
-     .argument = "[ADDR:]PORT[:GUEST]",
-     .help = "forward a port of this host, or a range A-B"},
-    {.name = "udp",
-     .type = OPTION_LIST,
-     .offset = offsetof(struct request, udp_ports),
-     .argument = "[ADDR:]PORT[:GUEST]",
-     .help = "the same for UDP"},
-    {.name = "read-only",
-     .type = OPTION_FLAG,
-     .offset = offsetof(struct request, read_only),
-     .help = "the root filesystem cannot be written"},
-    {.name = "restart",
-     .type = OPTION_TEXT,
-     .offset = offsetof(struct request, restart),
-     .argument = "no|on-failure|always",
-     .help = "with -d: start it again when it has ended"},
-    {.name = "rm",
-     .type = OPTION_FLAG,
-     .offset = offsetof(struct request, rm),
-     .help = "with -d: forget it when it has ended"},
-    {.name = "secret",
-     .type = OPTION_LIST,
-     .offset = offsetof(struct request, secrets),
-     .argument = "NAME=FILE",
-     .help = "set a variable to a file's text, for this run alone"},
-    {.name = "share",
-     .type = OPTION_LIST,
-     .offset = offsetof(struct request, shares),
-     .argument = "DIR:/path[:ro]",
-     .help = "mount a directory of this host there, live"},
-    {.name = "smp",
-     .type = OPTION_TEXT,
-     .offset = offsetof(struct request, cpus),
-     .argument = "N",
-     .help = "number of CPUs (default 1)"},
-    {.name = "timeout",
-     .type = OPTION_TEXT,
-     .offset = offsetof(struct request, timeout),
-     .argument = "SECONDS",
-     .help = "end it after that time (status 124)"},
-    {.name = "trace",
-     .type = OPTION_MAYBE,
-     .offset = offsetof(struct request, trace),
-     .argument = "CALLS",
-     .bare = "all",
-     .help = "show system calls: all, or a comma list"},
-    {.name = "verbose",
-     .letter = 'v',
-     .type = OPTION_FLAG,
-     .offset = offsetof(struct request, verbose),
-     .help = "show the kernel's log, the accelerator and QEMU's line"},
-    {.name = "watch",
-     .type = OPTION_FLAG,
-     .offset = offsetof(struct request, watch),
-     .help = "start it again when the program or another file of it changes"},
-};
-
-const struct option_table run_options = {run_rows, sizeof run_rows / sizeof run_rows[0]};
 
 static bool accel_choose(struct machine *m, const struct request *r, struct err *err)
 {
@@ -228,10 +81,11 @@ static void secrets_add(struct plan *p, bool shown)
     }
 }
 
-static bool manifest_finish(struct plan *p, struct buf *text, struct err *err)
+static bool manifest_finish(struct plan *p, bool chart, struct buf *text, struct err *err)
 {
     struct manifest *m = &p->manifest;
     unsigned rows, columns;
+    m->phases = chart;
     m->stdin = terminal_kind(STDIN_FILENO);
     m->stdout = terminal_kind(STDOUT_FILENO);
     m->stderr = terminal_kind(STDERR_FILENO);
@@ -243,11 +97,11 @@ static bool manifest_finish(struct plan *p, struct buf *text, struct err *err)
 }
 
 /* In memory that QEMU opens by its number: nothing to remove later. */
-static bool manifest_place(struct plan *p, char **path, struct err *err)
+static bool manifest_place(struct plan *p, bool chart, char **path, struct err *err)
 {
     struct buf text = {0};
     secrets_add(p, false);
-    if (!manifest_finish(p, &text, err))
+    if (!manifest_finish(p, chart, &text, err))
         return false;
     int fd = memfd_create("manifest", 0);
     bool ok = fd >= 0 && write(fd, text.data, text.size) == (ssize_t)text.size;
@@ -263,7 +117,7 @@ static bool manifest_print(struct plan *p, struct err *err)
 {
     struct buf text = {0};
     secrets_add(p, true);
-    bool ok = manifest_finish(p, &text, err);
+    bool ok = manifest_finish(p, false, &text, err);
     if (ok)
         fwrite(text.data, 1, text.size, stdout);
     buf_free(&text);
@@ -282,20 +136,24 @@ static bool sockets_make(struct machine *m, int ours[STREAM_COUNT], struct err *
     return true;
 }
 
-/* QEMU inherits our ends of the streams, the tap devices, and the locks of the volumes, of
- * addresses and of the name. */
+/* QEMU inherits our ends of the streams, the tap devices, files it may not open itself, and the
+ * locks of the volumes, of addresses, of the name and of its user. */
 static bool machine_start(const struct machine *m, const struct instance *instance,
                           struct child *child, const struct strlist *argv, struct err *err)
 {
     size_t count = STREAM_COUNT + m->mounts->count;
-    int *keep = alloc_array(NULL, count + 2 * NETWORK_CARDS + 1, sizeof *keep);
+    size_t more = NETWORK_KEEP + HANDOVER_MOST + m->handover.volume_count + 2;
+    int *keep = alloc_array(NULL, count + more, sizeof *keep);
     memcpy(keep, m->fds, sizeof m->fds);
     for (size_t i = 0; i < m->mounts->count; i++)
         keep[STREAM_COUNT + i] = m->mounts->items[i].fd;
     count += network_keep(m->network, keep + count);
+    count += handover_keep(&m->handover, keep + count);
     if (instance->lock >= 0)
         keep[count++] = instance->lock;
-    bool ok = child_start(child, argv, keep, count, err);
+    if (m->confine.lock >= 0)
+        keep[count++] = m->confine.lock;
+    bool ok = child_start_as(child, argv, keep, count, confine_enter, &m->confine, err);
     free(keep);
     if (ok && instance->lock >= 0 && !instance_write_pid(instance, child->pid, err)) {
         kill(child->pid, SIGKILL);
@@ -304,22 +162,31 @@ static bool machine_start(const struct machine *m, const struct instance *instan
     return ok;
 }
 
+/* A user of its own for QEMU, where it gets one, and then what that user may not open. */
+static bool user_give(struct machine *m, struct err *err)
+{
+    return !m->confine.own_user || (confine_take(&m->confine, err) && handover_open(m, err));
+}
+
 static bool machine_run(struct machine *m, const struct instance *instance, const struct plan *p,
                         const struct request *r, struct relay_watch *watch, int *status,
                         struct err *err)
 {
-    struct relay_options o = {.verbose = r->settings.verbose,
-                              .trace = r->settings.trace != NULL,
-                              .limit = (unsigned)r->settings.timeout,
-                              .forwards = &m->network->forwards,
-                              .watch = watch,
-                              .tree = &p->tree};
+    struct relay_options o = {
+        .verbose = r->settings.verbose,
+        .trace = r->settings.trace != NULL,
+        .limit = (unsigned)r->settings.timeout,
+        .stop = r->settings.stop_signal ? settings_signal(r->settings.stop_signal) : 0,
+        .forwards = &m->network->forwards,
+        .watch = watch,
+        .tree = &p->tree};
     struct strlist argv = {0};
     struct child child;
     int ours[STREAM_COUNT];
-    if (!sockets_make(m, ours, err))
+    if (!sockets_make(m, ours, err) || (!r->dry_run && !user_give(m, err)))
         return false;
     qemu_command(m, &argv);
+    chart_step("manifest, files and sockets");
     char *line = qemu_shell_line(&argv);
     bool ok = true;
     if (r->settings.verbose && !r->dry_run)
@@ -331,6 +198,7 @@ static bool machine_run(struct machine *m, const struct instance *instance, cons
         ok = network_start(m->network, err) && machine_start(m, instance, &child, &argv, err);
         for (int s = 0; s < STREAM_COUNT; s++)
             close(m->fds[s]);
+        chart_machine();
         ok = ok && relay_run(&child, ours, &o, status, err);
     }
     free(line);
@@ -343,6 +211,7 @@ static bool image_take(struct plan *p, const struct request *r, struct cache_ima
 {
     if (!cache_root_image(&p->tree, p->config->volume_size, image, err))
         return false;
+    chart_step(image->built ? "building the image" : "image from the cache");
     for (size_t i = 0; r->settings.verbose && i < p->deps.missing.count; i++)
         fprintf(stderr, "ops: %s\n", p->deps.missing.items[i]);
     if (r->settings.verbose && image->note)
@@ -363,7 +232,7 @@ static bool debug_prepare(struct debug *d, const struct plan *p, const char *ker
     if (p->config->debug)
         debug_print(d, kernel, p->program, stderr);
     m->core = d->core;
-    m->debug = d->socket;
+    m->debug = d->directory;
     return true;
 }
 
@@ -407,15 +276,16 @@ static bool network_choose(struct network *n, struct plan *p, const struct reque
 }
 
 /* Its addresses, once the machine's name is settled (NULL: it has none). */
-static bool network_take(struct network *n, struct plan *p, const struct request *r,
+static bool network_take(struct machine *m, struct plan *p, const struct request *r,
                          const char *name, struct err *err)
 {
+    struct network *n = m->network;
     struct strlist names = {0};
     if (name)
         strlist_add(&names, name);
     if (strcmp(config_origin(p->config, "Hostname"), "default") != 0)
         strlist_add(&names, p->manifest.hostname);
-    bool ok = network_open(n, &names, !answers_only(r), err);
+    bool ok = network_open(n, &names, !answers_only(r), m->confine.own_user ? m->cpus : 0, err);
     if (ok)
         network_interfaces(n, &p->manifest.interface);
     strlist_free(&names);
@@ -467,6 +337,19 @@ struct parts {
     char *qemu, *kernel, *manifest;
 };
 
+static void user_choose(struct parts *s, const struct plan *p)
+{
+    const struct forwards *f = &s->network.forwards;
+    struct confine_needs needs = {.qemu = s->qemu,
+                                  .kvm = s->machine.kvm,
+                                  .shares = p->shares.count > 0,
+                                  .memory = s->machine.memory,
+                                  .cpus = s->machine.cpus};
+    for (size_t i = 0; i < f->count; i++)
+        needs.low_ports |= !f->items[i].v6 && !confine_port_free(f->items[i].host);
+    confine_choose(&s->machine.confine, &needs);
+}
+
 /* All that the manifest and QEMU's command line say, but for the image. */
 static bool parts_settle(struct parts *s, struct plan *p, const struct request *r, bool named,
                          struct err *err)
@@ -479,9 +362,12 @@ static bool parts_settle(struct parts *s, struct plan *p, const struct request *
         return false;
     if (r->print_manifest)
         return mounts_take(p, r, most, NULL, &s->machine.balloon, err);
-    return (s->kernel = launch_kernel(r, err)) && (s->qemu = qemu_find(err)) &&
-           accel_choose(&s->machine, r, err) &&
-           mounts_take(p, r, most, s->qemu, &s->machine.balloon, err);
+    bool ok = (s->kernel = launch_kernel(r, err)) && (s->qemu = qemu_find(err)) &&
+              accel_choose(&s->machine, r, err) &&
+              mounts_take(p, r, most, s->qemu, &s->machine.balloon, err);
+    if (ok)
+        user_choose(s, p);
+    return ok;
 }
 
 static bool parts_run(struct parts *s, struct plan *p, const struct request *r,
@@ -495,7 +381,6 @@ static bool parts_run(struct parts *s, struct plan *p, const struct request *r,
     m->root = s->image.path;
     m->root_read_only = p->manifest.readonly_rootfs;
     m->manifest = s->manifest;
-    m->network = &s->network;
     m->mounts = &p->mounts;
     m->shares = &p->shares;
     m->instance = instance->dir;
@@ -507,6 +392,8 @@ static bool parts_run(struct parts *s, struct plan *p, const struct request *r,
 
 static void parts_free(struct parts *s)
 {
+    handover_close(&s->machine.handover);
+    confine_free(&s->machine.confine);
     network_free(&s->network);
     free(s->image.path);
     free(s->image.note);
@@ -518,18 +405,21 @@ static void parts_free(struct parts *s)
 static bool plan_run(struct plan *p, const struct request *r, const struct instance *claimed,
                      struct relay_watch *watch, int *status, struct err *err)
 {
-    struct parts s = {0};
+    struct parts s = {.machine = {.handover = HANDOVER_NONE, .confine = {.lock = -1}}};
     struct instance own = {.lock = -1};
     bool ok = parts_settle(&s, p, r, claimed || p->config->name, err);
     const char *name = claimed ? claimed->name : p->config->name;
     s.machine.qemu = s.qemu;
+    s.machine.network = &s.network;
+    chart_step("kernel, QEMU and accelerator");
     if (ok && r->print_manifest)
-        ok = network_take(&s.network, p, r, name, err) && manifest_print(p, err);
+        ok = network_take(&s.machine, p, r, name, err) && manifest_print(p, err);
     else if (ok && r->explain)
         explain_print(&s.machine, p, &s.network);
     else if (ok)
         ok = image_take(p, r, &s.image, err) && (claimed || name_choose(&own, r, err)) &&
-             network_take(&s.network, p, r, name, err) && manifest_place(p, &s.manifest, err) &&
+             network_take(&s.machine, p, r, name, err) &&
+             manifest_place(p, r->chart != NULL, &s.manifest, err) &&
              parts_run(&s, p, r, claimed ? claimed : &own, watch, status, err);
     instance_free(&own);
     parts_free(&s);
@@ -540,13 +430,18 @@ bool run_machine(const struct request *r, const struct instance *claimed, struct
                  int *status, struct err *err)
 {
     struct plan p = {0};
-    bool ok = plan_make(&p, r, false, err);
+    bool ok =
+        (!r->chart || chart_open(r->chart, run_subject(r), err)) && plan_make(&p, r, false, err);
+    chart_step("settings, libraries and files");
     if (ok && r->list_files)
         plan_print(&p);
     if (ok && (r->print_manifest || r->explain || !r->list_files))
         ok = plan_run(&p, r, claimed, watch, status, err);
     plan_free(&p);
-    return ok;
+    struct err ignored = {0};
+    bool drawn = chart_close(ok ? err : &ignored);
+    err_free(&ignored);
+    return ok && drawn;
 }
 
 bool run_check(const struct request *r, struct err *err)
@@ -581,6 +476,9 @@ bool run_request(struct request *r, char **words, const char *dir, bool *help, s
 
 static bool request_run(const struct request *r, char **words, int *status, struct err *err)
 {
+    if (r->chart && (answers_only(r) || r->watch || r->detach))
+        return err_set(err, OPS_EXIT_USAGE, NULL,
+                       "--boot-chart is for a machine in the foreground that starts once");
     if (r->detach && r->settings.debug)
         return err_set(err, OPS_EXIT_USAGE, NULL, "--debug and --detach exclude each other");
     if (r->watch && (answers_only(r) || r->settings.debug || r->detach))

@@ -153,18 +153,38 @@ static bool service_lives(const struct service *s, struct err *err)
     return ok;
 }
 
+/* Somebody else, who may have been killed since, may have begun to start it. */
+static bool is_starting(const struct service *s)
+{
+    struct stored stored;
+    struct err none = {0};
+    cJSON *state = store_open(&stored, s->instance, &none) ? store_state(&stored) : NULL;
+    const char *word = cJSON_GetStringValue(cJSON_GetObjectItem(state, "state"));
+    bool starting = word && strcmp(word, STATE_STARTING) == 0;
+    cJSON_Delete(state);
+    store_close(&stored);
+    err_free(&none);
+    return starting;
+}
+
+static bool is_ready(const struct service *s, const struct lan *lan)
+{
+    if (s->ready.port)
+        return port_listens(s);
+    return s->ready.url ? url_answers(s, lan) : !is_starting(s);
+}
+
 bool service_wait(const struct service *s, const struct lan *lan, struct err *err)
 {
     const struct timespec pause = {.tv_nsec = PAUSE};
     struct timespec now, end;
-    if (!s->ready.port && !s->ready.url)
-        return true;
+    bool asked = s->ready.port || s->ready.url;
     clock_gettime(CLOCK_MONOTONIC, &end);
     end.tv_sec += (time_t)s->ready.within;
     for (;;) {
-        if (!service_lives(s, err))
+        if (asked && !service_lives(s, err))
             return false;
-        if (s->ready.port ? port_listens(s) : url_answers(s, lan))
+        if (is_ready(s, lan))
             return true;
         clock_gettime(CLOCK_MONOTONIC, &now);
         if (now.tv_sec > end.tv_sec || (now.tv_sec == end.tv_sec && now.tv_nsec >= end.tv_nsec))

@@ -31,7 +31,8 @@ struct config {
     struct strlist ports, udp_ports; /* as network_parse() reads them */
     char *hostname;
     char *cwd;
-    char *code_dir;      /* package_code.h */
+    char *code_dir; /* package_code.h */
+    char *stop_signal;
     struct strlist nets; /* of --net, alone or as Nics */
     char *network, *bridge_name, *tap_name, *ip_address, *net_mask, *ipv6_address, *gateway;
     char *accel, *machine, *restart, *trace; /* as the flags' words */

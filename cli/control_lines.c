@@ -2,6 +2,8 @@
 /* Lines of the control channel: see control_lines.h. */
 #include "control_lines.h"
 
+#include "bootchart.h"
+
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +14,8 @@
 #include "manifest_text.h"
 #include "ops/control.h"
 #include "terminal.h"
+
+#define UNSUPPORTED_MOST 64 /* that are told at the end */
 
 static void take_log(struct control *c, char *rest)
 {
@@ -45,7 +49,8 @@ static void take_unsupported(struct control *c, char *rest)
 {
     if (c->verbose)
         fprintf(stderr, "kernel: the system call %s is not there\n", rest);
-    if (!call_is_optional(rest) && !strlist_has(&c->unsupported, rest))
+    if (c->unsupported.count < UNSUPPORTED_MOST && !call_is_optional(rest) &&
+        !strlist_has(&c->unsupported, rest))
         strlist_add(&c->unsupported, rest);
 }
 
@@ -62,6 +67,7 @@ static void take_refused(struct control *c, char *rest)
 
 static void take_listening(struct control *c, char *rest)
 {
+    chart_listening((unsigned)strtoul(rest, NULL, 10));
     if (c->forwards && (c->verbose || c->announce || isatty(STDERR_FILENO)))
         forwards_announce(c->forwards, (unsigned)strtoul(rest, NULL, 10), stderr);
 }
@@ -103,11 +109,19 @@ static void take_panic(struct control *c, char *rest)
 static void take_started(struct control *c, char *rest)
 {
     (void)rest;
+    chart_started();
     c->started = true;
+}
+
+static void take_phase(struct control *c, char *rest)
+{
+    (void)c;
+    chart_phase(rest);
 }
 
 static void take_exit(struct control *c, char *rest)
 {
+    chart_ended();
     c->exited = true;
     c->status = (int)strtol(rest, NULL, 10) & 0xff;
 }
@@ -122,6 +136,7 @@ static void line_take(struct control *c, char *line)
         {"refused", take_refused}, {"termios", take_termios},     {"killed", take_killed},
         {"panic", take_panic},     {"exit", take_exit},           {"crash", take_crash},
         {"frame", take_frame},     {"listening", take_listening}, {"started", take_started},
+        {"phase", take_phase},
     };
     char *rest = strchr(line, ' ');
     if (!rest)

@@ -8,16 +8,20 @@
 
 #include "symbols.h"
 
+#define TEXT_MOST 65536 /* bytes, beside the last line */
+
 void crash_add_line(struct crash *c, const char *line)
 {
-    buf_addf(&c->text, "  %s\n", line);
+    if (c->text.size < TEXT_MOST)
+        buf_addf(&c->text, "  %s\n", line);
 }
 
-/* The host's file behind a path of the guest. */
+/* The host's file behind a path of the guest, which may say anything: only what went into the image
+ * is opened here. NULL: it did not. */
 static const char *host_file(const struct crash *c, const char *path)
 {
     const struct tree_entry *e = c->tree ? tree_find(c->tree, path) : NULL;
-    return e && e->source ? e->source : path;
+    return e && e->kind == TREE_FILE ? e->source : NULL;
 }
 
 void crash_add_frame(struct crash *c, const char *line)
@@ -29,11 +33,13 @@ void crash_add_frame(struct crash *c, const char *line)
         crash_add_line(c, line);
         return;
     }
-    const char *path = line + used;
+    const char *path = line + used, *file = host_file(c, path);
+    if (c->text.size >= TEXT_MOST)
+        return;
     bool pc = strcmp(how, "pc") == 0;
     /* A return address may lie behind its function: the call itself is one byte before. */
     uint64_t into;
-    char *name = *path ? symbols_find(host_file(c, path), pc ? offset : offset - 1, &into) : NULL;
+    char *name = file ? symbols_find(file, pc ? offset : offset - 1, &into) : NULL;
     buf_addf(&c->text, "  #%-2u %s 0x%012" PRIx64, c->frames++,
              strcmp(how, "scan") == 0 ? "?" : " ", address);
     if (name)

@@ -24,7 +24,7 @@ bool debug_socket_make(struct debug *d, struct err *err)
         d->directory = NULL;
         return err_errno(err, "make", "a directory for gdb's socket");
     }
-    d->socket = alloc_printf("%s/gdb", d->directory);
+    d->socket = alloc_printf("%s/" DEBUG_SOCKET, d->directory);
     return true;
 }
 

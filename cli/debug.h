@@ -10,6 +10,8 @@
 
 #include "err.h"
 
+#define DEBUG_SOCKET "gdb"
+
 struct debug {
     char *directory; /* made for the socket; NULL: no debugger */
     char *socket;

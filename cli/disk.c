@@ -150,25 +150,6 @@ static bool content_write(int fd, const char *path, const struct disk_content *c
     return ok;
 }
 
-/* The unfinished file beside the output; its name is fixed so that a killed build's is reused.
- * The lock says whether somebody is still writing it. -1: see err. */
-static int temp_open(const char *temp, const char *path, struct err *err)
-{
-    int fd = open(temp, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
-    if (fd < 0) {
-        err_errno(err, "write", path);
-    } else if (flock(fd, LOCK_EX | LOCK_NB) < 0 || ftruncate(fd, 0) < 0) {
-        if (errno == EWOULDBLOCK)
-            err_set(err, OPS_EXIT_FAILED, "wait for it, or choose another -o",
-                    "another `ops build` is writing %s", path);
-        else
-            err_errno(err, "write", path);
-        close(fd);
-        fd = -1;
-    }
-    return fd;
-}
-
 static bool output_check(const char *path, struct err *err)
 {
     struct stat st;
@@ -184,7 +165,7 @@ bool disk_write(const char *path, const struct disk_content *content, struct err
         return false;
     char *dir = path_dirname(path), *name = alloc_printf(".%s.ops-unfinished", path_basename(path));
     char *joined = path_join(dir, name), *temp = path_absolute(joined);
-    int fd = temp_open(temp, path, err);
+    int fd = tempfile_open(temp, path, err);
     bool ok = fd >= 0;
     if (ok) {
         tempfile_guard(temp);

@@ -118,4 +118,9 @@ void explain_print(const struct machine *m, const struct plan *p, const struct n
                    "or sound");
     row("emulator", "%s in its own seccomp sandbox: it cannot start programs or gain rights",
         m->qemu);
+    char *user = confine_user_text(&m->confine), *limits = confine_limits_text(&m->confine);
+    row("user", "the emulator's: %s", user);
+    row("limits", "the emulator's: %s", limits);
+    free(limits);
+    free(user);
 }

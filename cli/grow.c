@@ -130,11 +130,11 @@ static int root_grow(const struct ext4file *f, const char *dir, uint64_t size, s
 static bool disk_grow(const struct ext4file *f, uint64_t size, struct err *err)
 {
     char *real = realpath(f->path, NULL), *dir = path_dirname(real ? real : f->path);
-    char *temp = alloc_printf("%s/.ops-XXXXXX", dir);
+    char *temp = alloc_printf("%s/.%s.ops-unfinished", dir, path_basename(real ? real : f->path));
     int root = root_grow(f, dir, size, err), to = -1;
     bool ok = root >= 0;
-    if (ok && (to = mkostemp(temp, O_CLOEXEC)) < 0)
-        ok = err_errno(err, "write", dir);
+    if (ok)
+        ok = (to = tempfile_open(temp, f->path, err)) >= 0;
     if (ok) {
         tempfile_guard(temp);
         ok = disk_write_grown(f, root, size, to, err) &&

@@ -110,6 +110,7 @@ static void calls_take(struct lines *l, unsigned long seconds, guest_call_fn *ca
     char *line;
     if (seconds)
         clock_gettime(CLOCK_MONOTONIC, &end), end.tv_sec += (time_t)seconds;
+    l->endless = true;
     while (line_waited(l, &end) && (line = lines_next(l, &over)) != NULL) {
         manifest_unescape(line);
         if (line[0] == ' ')

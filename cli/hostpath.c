@@ -124,6 +124,19 @@ bool path_make_dirs(const char *path)
     return ok;
 }
 
+bool path_private_dir(const char *path, struct err *err)
+{
+    struct stat st;
+    if (mkdir(path, 0700) < 0 && errno != EEXIST)
+        return err_errno(err, "make", path);
+    if (lstat(path, &st) < 0)
+        return err_errno(err, "open", path);
+    if (!S_ISDIR(st.st_mode) || st.st_uid != getuid() || st.st_mode & 077)
+        return err_set(err, OPS_EXIT_FAILED, NULL, "%s is not a directory that only you may enter",
+                       path);
+    return true;
+}
+
 char *path_user(const char *variable, const char *in_home, const char *rest, struct err *err)
 {
     const char *base = getenv(variable), *home = getenv("HOME");

@@ -38,6 +38,9 @@ bool path_names(const char *dir, const char *suffix, struct strlist *names, stru
 /* Creates the directory and what is missing above it, mode 0700. False: errno says why. */
 bool path_make_dirs(const char *path);
 
+/* Creates the directory (not what is above it), which must then be one that only we may enter. */
+bool path_private_dir(const char *path, struct err *err);
+
 /* The directory, made if need be, and locked (flock) until it is closed; waits. -1: see err. */
 int path_lock(const char *path, struct err *err);
 

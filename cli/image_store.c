@@ -67,8 +67,11 @@ char *image_store_find(const char *word, struct err *err)
     char *path = name ? file_of(word, &none) : NULL;
     (void)err;
     err_free(&none);
-    if (path && access(path, F_OK) == 0)
+    const struct timespec now[] = {{.tv_nsec = UTIME_NOW}, {.tv_nsec = UTIME_OMIT}};
+    if (path && access(path, F_OK) == 0) {
+        utimensat(AT_FDCWD, path, now, 0); /* it is used; a store that is only read may not know */
         return path;
+    }
     free(path);
     return alloc_string(word);
 }
@@ -81,22 +84,46 @@ bool image_store_names(struct strlist *names, struct err *err)
     return ok;
 }
 
+static void time_add(cJSON *o, const char *name, time_t at)
+{
+    struct tm tm;
+    char text[32];
+    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&at, &tm));
+    cJSON_AddStringToObject(o, name, text);
+}
+
+/* Who reads it without ops, QEMU for one, leaves the time of access, if its filesystem keeps one.
+ */
+static time_t used(const struct stat *st)
+{
+    return st->st_atime > st->st_mtime ? st->st_atime : st->st_mtime;
+}
+
+bool image_store_unused(const char *name, time_t since)
+{
+    struct err none = {0};
+    struct stat st;
+    char *path = file_of(name, &none);
+    bool unused = path && stat(path, &st) == 0 && used(&st) < since;
+    err_free(&none);
+    free(path);
+    return unused;
+}
+
 cJSON *image_store_describe(const char *name)
 {
     struct err none = {0};
     struct stat st;
-    struct tm tm;
-    char time[32];
     char *path = file_of(name, &none);
     bool there = path && stat(path, &st) == 0;
     cJSON *o = there ? cJSON_CreateObject() : NULL;
     if (there) {
-        strftime(time, sizeof time, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&st.st_mtime, &tm));
         cJSON_AddStringToObject(o, "name", name);
         cJSON_AddStringToObject(o, "file", path);
         cJSON_AddNumberToObject(o, "sizeBytes", (double)st.st_size);
         cJSON_AddNumberToObject(o, "diskBytes", (double)st.st_blocks * 512);
-        cJSON_AddStringToObject(o, "created", time);
+        time_add(o, "created", st.st_mtime);
+        time_add(o, "used", used(&st));
     }
     err_free(&none);
     free(path);
@@ -176,8 +203,8 @@ static bool image_copy(int from, const struct stat *st, const char *dir, const c
     const struct timespec times[] = {st->st_atim, st->st_mtim};
     char *name = alloc_printf(".%s.ops-unfinished", path_basename(path));
     char *temp = path_join(dir, name);
-    int to = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    bool ok = to >= 0 || err_errno(err, "write", temp);
+    int to = tempfile_open(temp, path, err);
+    bool ok = to >= 0;
     if (to >= 0) {
         tempfile_guard(temp);
         ok = content_copy(from, to, st->st_size, path, err);

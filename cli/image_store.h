@@ -6,6 +6,8 @@
 #pragma once
 
 #include <cjson/cJSON.h>
+#include <stdbool.h>
+#include <time.h>
 
 #include "err.h"
 #include "strlist.h"
@@ -23,8 +25,12 @@ char *image_store_find(const char *word, struct err *err);
 /* The names there are, sorted. */
 bool image_store_names(struct strlist *names, struct err *err);
 
-/* An object with name, file, sizes and time; NULL: it is gone. */
+/* An object with name, file, sizes and times; NULL: it is gone. */
 cJSON *image_store_describe(const char *name);
+
+/* Has nobody used it since then? By the commands of ops, which note it, or by its time of access.
+ */
+bool image_store_unused(const char *name, time_t since);
 
 /* Errors: unknown, with the nearest name; in use. */
 bool image_store_delete(const char *name, struct err *err);

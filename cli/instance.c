@@ -38,20 +38,6 @@ static char *base_dir(void)
                                 : alloc_printf("/tmp/ops-%u", (unsigned)getuid());
 }
 
-/* The directory of all machines: made, and nobody else's. */
-static bool base_make(const char *base, struct err *err)
-{
-    struct stat st;
-    if (mkdir(base, 0700) < 0 && errno != EEXIST)
-        return err_errno(err, "make", base);
-    if (lstat(base, &st) < 0)
-        return err_errno(err, "open", base);
-    if (!S_ISDIR(st.st_mode) || st.st_uid != getuid() || st.st_mode & 077)
-        return err_set(err, OPS_EXIT_FAILED, "remove it, or set XDG_RUNTIME_DIR",
-                       "%s is not a directory that only you may enter", base);
-    return true;
-}
-
 bool instance_place(struct instance *i, const char *name, struct err *err)
 {
     struct sockaddr_un address;
@@ -97,7 +83,9 @@ static void dir_clear(int fd)
 bool instance_claim(struct instance *i, struct err *err)
 {
     char *base = path_dirname(i->dir);
-    bool ok = base_make(base, err);
+    bool ok = path_private_dir(base, err);
+    if (!ok && !err->hint)
+        err_hint(err, "remove it, or set XDG_RUNTIME_DIR");
     free(base);
     while (ok && i->lock < 0) {
         if (mkdir(i->dir, 0700) < 0 && errno != EEXIST)
@@ -163,8 +151,11 @@ int instance_listen(const struct instance *i, const char *socket_name, struct er
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     snprintf(address.sun_path, sizeof address.sun_path, "%s/%s", i->dir, socket_name);
-    if (fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0 &&
-        listen(fd, SOMAXCONN) == 0)
+    unlink(address.sun_path);  /* of the machine's last run: the directory is ours */
+    mode_t mask = umask(0177); /* the socket is its user's alone, wherever it is */
+    bool bound = fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0;
+    umask(mask);
+    if (bound && listen(fd, SOMAXCONN) == 0)
         return fd;
     err_errno(err, "listen on", address.sun_path);
     if (fd >= 0)

@@ -12,7 +12,9 @@
 #include "alloc.h"
 #include "ops/exit.h"
 
-#define SILENCE 60000 /* ms; a machine may be slow under emulation */
+#define SILENCE    60000             /* ms; a machine may be slow under emulation */
+#define LINE_MOST  ((size_t)4 << 20) /* bytes: who is asked may be anybody's */
+#define TOTAL_MOST ((size_t)64 << 20)
 
 bool lines_send(struct lines *l, const char *text, int fd, struct err *err)
 {
@@ -54,6 +56,10 @@ char *lines_next(struct lines *l, struct err *err)
             buf_drop(&l->in, n + 1);
             return line;
         }
+        if (l->in.size > LINE_MOST || (!l->endless && l->total > TOTAL_MOST)) {
+            err_set(err, OPS_EXIT_FAILED, NULL, "%s says more than anybody asked for", l->whom);
+            return NULL;
+        }
         char bytes[4096];
         struct pollfd p = {.fd = l->fd, .events = POLLIN};
         int ready = poll(&p, 1, l->silence ? l->silence : SILENCE);
@@ -61,6 +67,7 @@ char *lines_next(struct lines *l, struct err *err)
         l->ended = n == 0 || (n < 0 && ready > 0 && errno == ECONNRESET);
         if (n > 0) {
             buf_add(&l->in, bytes, (size_t)n);
+            l->total += (size_t)n;
         } else if (ready == 0 || n == 0 || errno != EINTR) {
             err_set(err, OPS_EXIT_FAILED, NULL, ready ? "%s has ended" : "%s does not answer",
                     l->whom);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bootchart.h"
 #include "command.h"
 #include "nearest.h"
 #include "ops/exit.h"
@@ -90,6 +91,7 @@ int main(int argc, char **argv)
     struct err err = {0};
     int status = OPS_EXIT_OK;
     (void)argc;
+    chart_begin();
     streams_open();
     bool ok = dispatch(argv, &status, &err);
     if (ok && (fflush(stdout) != 0 || ferror(stdout)))

@@ -66,11 +66,12 @@ bool network_check(struct network *n, struct err *err)
     return forwards_check(&n->forwards, err);
 }
 
-bool network_open(struct network *n, const struct strlist *names, bool started, struct err *err)
+bool network_open(struct network *n, const struct strlist *names, bool started, unsigned cpus,
+                  struct err *err)
 {
     bool ok = true;
     for (size_t i = 0; ok && i < n->nic_count; i++)
-        ok = nic_open(&n->nics[i], i, names, started, err);
+        ok = nic_open(&n->nics[i], i, names, started, cpus, err);
     return ok;
 }
 
@@ -92,8 +93,8 @@ size_t network_keep(const struct network *n, int *fds)
 {
     size_t count = 0;
     for (size_t i = 0; i < n->nic_count; i++) {
-        if (n->nics[i].tap >= 0)
-            fds[count++] = n->nics[i].tap;
+        for (unsigned t = 0; t < n->nics[i].tap_count; t++)
+            fds[count++] = n->nics[i].taps[t];
         if (n->nics[i].lease.fd >= 0)
             fds[count++] = n->nics[i].lease.fd;
     }

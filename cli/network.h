@@ -33,15 +33,18 @@ struct network_wish {
 bool network_parse(struct network *n, const struct network_wish *w, struct err *err);
 /* Tries every forwarded port; says who has it. Chooses the free ports asked for with 0. */
 bool network_check(struct network *n, struct err *err);
-/* Takes addresses, and if the machine is really `started` makes devices. `names`: the machine's. */
-bool network_open(struct network *n, const struct strlist *names, bool started, struct err *err);
+/* Takes addresses, and if the machine is really `started` makes devices. As nic_open(). */
+bool network_open(struct network *n, const struct strlist *names, bool started, unsigned cpus,
+                  struct err *err);
 /* Starts what runs beside the machine. */
 bool network_start(struct network *n, struct err *err);
 
 /* QEMU's words for it; `bus`: "device" or "pci". */
 void network_arguments(const struct network *n, const char *bus, unsigned cpus,
                        struct strlist *argv);
-/* Descriptors that QEMU inherits, at most two a card: how many. */
+#define NETWORK_KEEP (NETWORK_CARDS * (NIC_QUEUES + 1))
+
+/* Descriptors that QEMU inherits, at most NETWORK_KEEP: how many. */
 size_t network_keep(const struct network *n, int *fds);
 /* The manifest's `interface` lines. */
 void network_interfaces(const struct network *n, struct strlist *lines);

@@ -18,9 +18,8 @@
 #include "ops/exit.h"
 #include "tap.h"
 
-#define QUEUES_MAX 8 /* of a tap device, each with a file */
-#define MTU_LEAST  576
-#define MTU_MOST   65000
+#define MTU_LEAST 576
+#define MTU_MOST  65000
 
 static bool interface_ok(const char *name)
 {
@@ -52,7 +51,7 @@ static bool kind_take(struct nic *n, const char *word, struct err *err)
 bool nic_parse(struct nic *n, const char *text, struct err *err)
 {
     struct strlist words = {0};
-    *n = (struct nic){.tap = -1, .lease = {.fd = -1}};
+    *n = (struct nic){.lease = {.fd = -1}};
     strlist_split(&words, text, ",");
     bool ok = words.count && kind_take(n, words.items[0], err);
     if (!words.count)
@@ -217,19 +216,52 @@ static bool lan_open(struct nic *n, const struct strlist *names, bool taps, stru
     return reached(&n->ip, &n->gateway, err);
 }
 
-bool nic_open(struct nic *n, size_t index, const struct strlist *names, bool taps, struct err *err)
+/* 1: the tap device has one queue, and QEMU must not ask for more; it also must ask for several of
+ * one that was made for them. */
+static unsigned tap_queues(const char *tap, unsigned cpus)
+{
+    unsigned flags = 0;
+    char *path = alloc_printf("/sys/class/net/%s/tun_flags", tap);
+    FILE *f = fopen(path, "re");
+    free(path);
+    if (f && fscanf(f, "%x", &flags) != 1)
+        flags = 0;
+    if (f)
+        fclose(f);
+    if (!(flags & IFF_MULTI_QUEUE))
+        return 1;
+    return cpus < 2 ? 2 : cpus < NIC_QUEUES ? cpus : NIC_QUEUES;
+}
+
+static bool tap_take(struct nic *n, unsigned cpus, struct err *err)
+{
+    unsigned queues = tap_queues(n->target, cpus);
+    while (n->tap_count < queues) {
+        int fd = tap_open(n->target, queues > 1, err);
+        if (fd < 0)
+            return false;
+        n->taps[n->tap_count++] = fd;
+    }
+    return true;
+}
+
+bool nic_open(struct nic *n, size_t index, const struct strlist *names, bool taps, unsigned cpus,
+              struct err *err)
 {
     if (n->kind == NIC_LAN && !lan_open(n, names, taps, err))
         return false;
     if (!n->mac && n->kind != NIC_USER)
         n->mac = mac_make(n, index, names);
-    if (!taps || n->kind == NIC_USER || n->kind == NIC_TAP)
+    if (!taps || n->kind == NIC_USER)
         return true;
+    if (n->kind == NIC_TAP)
+        return !cpus || tap_take(n, cpus, err);
     const char *bridge = n->kind == NIC_LAN      ? n->lan.bridge
                          : n->kind == NIC_BRIDGE ? n->target
                                                  : NULL;
-    n->tap = tap_make(n->ifname, bridge, n->mtu, err);
-    return n->tap >= 0;
+    n->taps[0] = tap_make(n->ifname, bridge, n->mtu, err);
+    n->tap_count = n->taps[0] >= 0;
+    return n->tap_count;
 }
 
 /* The user network: 10.0.2.0/24 for the first card, 10.0.3.0/24 for the next. */
@@ -295,21 +327,22 @@ static char *user_argument(const struct nic *n, size_t index, const struct forwa
     return line;
 }
 
-/* 1: the tap device has one queue, and QEMU must not ask for more; it also must ask for several of
- * one that was made for them. */
-static unsigned tap_queues(const char *tap, unsigned cpus)
+/* Without open files QEMU opens the interface by its name. */
+static char *tap_argument(const struct nic *n, size_t index, const char *several)
 {
-    unsigned flags = 0;
-    char *path = alloc_printf("/sys/class/net/%s/tun_flags", tap);
-    FILE *f = fopen(path, "re");
-    free(path);
-    if (f && fscanf(f, "%x", &flags) != 1)
-        flags = 0;
-    if (f)
-        fclose(f);
-    if (!(flags & IFF_MULTI_QUEUE))
-        return 1;
-    return cpus < 2 ? 2 : cpus < QUEUES_MAX ? cpus : QUEUES_MAX;
+    struct buf b = {0};
+    buf_addf(&b, "tap,id=net%zu,", index);
+    if (n->tap_count > 1)
+        buf_addf(&b, "fds=");
+    else if (n->tap_count)
+        buf_addf(&b, "fd=");
+    else if (n->kind == NIC_TAP)
+        buf_addf(&b, "ifname=%s,script=no,downscript=no%s", n->target, several);
+    else
+        buf_addf(&b, "fd=-1");
+    for (unsigned i = 0; i < n->tap_count; i++)
+        buf_addf(&b, "%s%d", i ? ":" : "", n->taps[i]);
+    return b.data;
 }
 
 void nic_arguments(const struct nic *n, size_t index, const char *bus, unsigned cpus,
@@ -322,11 +355,8 @@ void nic_arguments(const struct nic *n, size_t index, const char *bus, unsigned 
         snprintf(several, sizeof several, ",queues=%u", queues);
     if (queues > 1 && pci) /* one for each queue, for the control queue and for changes */
         snprintf(vectors, sizeof vectors, ",vectors=%u", 2 * queues + 2);
-    char *line = n->kind == NIC_USER ? user_argument(n, index, forwards)
-                 : n->kind == NIC_TAP
-                     ? alloc_printf("tap,id=net%zu,ifname=%s,script=no,downscript=no%s", index,
-                                    n->target, several)
-                     : alloc_printf("tap,id=net%zu,fd=%d", index, n->tap);
+    char *line =
+        n->kind == NIC_USER ? user_argument(n, index, forwards) : tap_argument(n, index, several);
     if (n->mtu)
         snprintf(mtu, sizeof mtu, ",host_mtu=%u", n->mtu);
     strlist_add(argv, "-netdev");
@@ -342,10 +372,10 @@ void nic_arguments(const struct nic *n, size_t index, const char *bus, unsigned 
 void nic_free(struct nic *n)
 {
     lease_free(&n->lease);
-    if (n->tap >= 0)
-        close(n->tap);
+    for (unsigned i = 0; i < n->tap_count; i++)
+        close(n->taps[i]);
     free(n->target);
     free(n->ifname);
     free(n->mac);
-    *n = (struct nic){.tap = -1, .lease = {.fd = -1}};
+    *n = (struct nic){.lease = {.fd = -1}};
 }

@@ -20,6 +20,7 @@
 #include "lease.h"
 #include "strlist.h"
 
+#define NIC_QUEUES  8 /* of a tap device, each with a file */
 #define NIC_SERVERS 3 /* as resolv.conf(5) */
 
 struct nic {
@@ -30,7 +31,8 @@ struct nic {
     struct cidr ip, ip6, gateway, gateway6; /* family 0: not given */
     struct cidr dns[NIC_SERVERS];
     unsigned dns_count, mtu;
-    int tap; /* descriptor, -1 */
+    int taps[NIC_QUEUES]; /* descriptors of its tap device, one for each queue */
+    unsigned tap_count;
     struct lan lan;
     struct lease lease;
 };
@@ -43,8 +45,10 @@ bool nic_option(struct nic *n, const char *option, struct err *err);
 bool nic_check(const struct nic *n, struct err *err);
 
 /* Takes an address of the network, and with `taps` makes the tap device. `names`: the machine's;
- * `index` among its cards. */
-bool nic_open(struct nic *n, size_t index, const struct strlist *names, bool taps, struct err *err);
+ * `index` among its cards; `cpus`: of a machine whose QEMU may not open a tap device that is there,
+ * which is opened here then, else 0. */
+bool nic_open(struct nic *n, size_t index, const struct strlist *names, bool taps, unsigned cpus,
+              struct err *err);
 
 /* The manifest's line; freed with free(). */
 char *nic_line(const struct nic *n, size_t index);

@@ -43,6 +43,7 @@ struct request {
     const char *kernel;
     const char *trace;
     const char *output;
+    const char *chart;
     const char *core;
     struct strlist nets;               /* --net */
     struct strlist ips, gateways, dns; /* of the first card */

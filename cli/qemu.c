@@ -2,6 +2,7 @@
 /* The one QEMU command line: see qemu.h. */
 #include "qemu.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,6 +10,7 @@
 #include "alloc.h"
 #include "buf.h"
 #include "child.h"
+#include "debug.h"
 #include "instance.h"
 #include "ops/control.h"
 #include "ops/exit.h"
@@ -55,6 +57,19 @@ static char *comma_escape(const char *name)
     return b.data;
 }
 
+/* The value of `file=`: its name, or the one of a set that holds the open file. Freed with free().
+ */
+static char *file_word(const char *name, int fd, struct strlist *argv)
+{
+    if (fd < 0)
+        return comma_escape(name);
+    char *escaped = comma_escape(name);
+    strlist_add(argv, "-add-fd");
+    strlist_addf(argv, "fd=%d,set=%d,opaque=%s", fd, fd, escaped);
+    free(escaped);
+    return alloc_printf("/dev/fdset/%d", fd);
+}
+
 static void arguments(struct strlist *argv, const char *text)
 {
     strlist_split(argv, text, " ");
@@ -71,7 +86,8 @@ static void machine_arguments(const struct machine *m, struct strlist *argv)
         arguments(argv, "-M microvm,acpi=off,pic=on,pit=on,rtc=on,isa-serial=on "
                         "-global virtio-mmio.force-legacy=false");
     arguments(argv, "-nodefaults -no-user-config -display none -no-reboot");
-    arguments(argv, "-sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny");
+    arguments(argv, "-sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,"
+                    "resourcecontrol=deny");
     /* TCG's `rep movsb` is far slower than vector loops; without erms libraries do not use it. */
     arguments(argv, m->kvm ? "-accel kvm -cpu host" : "-accel tcg -cpu max,-erms");
     strlist_add(argv, "-m");
@@ -80,14 +96,17 @@ static void machine_arguments(const struct machine *m, struct strlist *argv)
     strlist_addf(argv, "%u", m->cpus);
 }
 
-/* One of the sockets in the directory of a machine with a name. */
-static void socket_argument(const struct machine *m, const char *id, const char *name,
+/* A socket where QEMU listens: one that does so already, or the name of one to make. */
+static void socket_argument(const char *id, int fd, const char *dir, const char *name,
                             struct strlist *argv)
 {
-    char *dir = comma_escape(m->instance);
+    char *escaped = comma_escape(dir);
     strlist_add(argv, "-chardev");
-    strlist_addf(argv, "socket,id=%s,path=%s/%s,server=on,wait=off", id, dir, name);
-    free(dir);
+    if (fd >= 0)
+        strlist_addf(argv, "socket,id=%s,fd=%d,server=on,wait=off", id, fd);
+    else
+        strlist_addf(argv, "socket,id=%s,path=%s/%s,server=on,wait=off", id, escaped, name);
+    free(escaped);
 }
 
 /* The monitor, and requests to the kernel: their port stands before the control channel's. */
@@ -95,9 +114,9 @@ static void instance_arguments(const struct machine *m, struct strlist *argv)
 {
     if (!m->instance)
         return;
-    socket_argument(m, "qmp", INSTANCE_QMP, argv);
+    socket_argument("qmp", m->handover.qmp, m->instance, INSTANCE_QMP, argv);
     arguments(argv, "-mon chardev=qmp,mode=control");
-    socket_argument(m, OPS_PORT_INSTANCE, INSTANCE_GUEST, argv);
+    socket_argument(OPS_PORT_INSTANCE, m->handover.guest, m->instance, INSTANCE_GUEST, argv);
     arguments(argv, "-device virtserialport,chardev=" OPS_PORT_INSTANCE ",name=" OPS_PORT_INSTANCE);
 }
 
@@ -126,30 +145,29 @@ static void stream_arguments(const struct machine *m, struct strlist *argv)
 /* What only a developer asks for: a core file, a debugger. */
 static void debug_arguments(const struct machine *m, struct strlist *argv)
 {
-    char *core = m->core ? comma_escape(m->core) : NULL;
-    char *socket = m->debug ? comma_escape(m->debug) : NULL;
+    char *core = m->core ? file_word(m->core, m->handover.core, argv) : NULL;
     if (core) {
         strlist_add(argv, "-chardev");
         strlist_addf(argv, "file,id=core,path=%s", core);
         arguments(argv, "-device virtserialport,chardev=core,name=" OPS_PORT_CORE);
     }
-    if (socket) {
-        strlist_add(argv, "-chardev");
-        strlist_addf(argv, "socket,id=gdb,path=%s,server=on,wait=off", socket);
+    if (m->debug) {
+        socket_argument("gdb", m->handover.gdb, m->debug, DEBUG_SOCKET, argv);
         arguments(argv, "-gdb chardev:gdb -S");
     }
     free(core);
-    free(socket);
 }
 
 static void volume_arguments(const struct machine *m, const char *bus, struct strlist *argv)
 {
     for (size_t i = 0; i < m->mounts->count; i++) {
         const struct mount *v = &m->mounts->items[i];
-        char *file = comma_escape(v->file);
+        char *file = file_word(v->file, m->handover.all ? m->handover.volumes[i] : -1, argv);
         strlist_add(argv, "-drive");
-        strlist_addf(argv, "id=volume%zu,if=none,format=raw,%sfile=%s", i,
-                     v->read_only ? "readonly=on," : "discard=unmap,", file);
+        /* An open file can be written from the start: QEMU must not try to read it only first. */
+        strlist_addf(argv, "id=volume%zu,if=none,format=raw,%s%sfile=%s", i,
+                     v->read_only ? "readonly=on," : "discard=unmap,",
+                     m->handover.all && !v->read_only ? "auto-read-only=off," : "", file);
         strlist_add(argv, "-device");
         strlist_addf(argv, "virtio-blk-%s,drive=volume%zu", bus, i);
         free(file);
@@ -193,13 +211,15 @@ bool qemu_can_share(const char *qemu, struct err *err)
 void qemu_command(const struct machine *m, struct strlist *argv)
 {
     const char *bus = m->q35 ? "pci" : "device";
+    char kernel[40];
+    snprintf(kernel, sizeof kernel, "/proc/self/fd/%d", m->handover.kernel);
     strlist_add(argv, m->qemu);
     machine_arguments(m, argv);
     strlist_add(argv, "-kernel");
-    strlist_add(argv, m->kernel);
+    strlist_add(argv, m->handover.all ? kernel : m->kernel);
     strlist_add(argv, "-initrd");
     strlist_add(argv, m->manifest);
-    char *root = comma_escape(m->root);
+    char *root = file_word(m->root, m->handover.root, argv);
     strlist_add(argv, "-drive");
     /* The image is shared by all runs: what one writes goes to a file without a name. */
     strlist_addf(argv, "id=root,if=none,format=raw,%s,file=%s",

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "confine.h"
 #include "err.h"
 #include "mounts.h"
 #include "network.h"
@@ -27,6 +28,14 @@ enum stream {
     STREAM_COUNT
 };
 
+/* What ops opened for a QEMU that may not (confine.h), which inherits it. -1: nothing. */
+struct handover {
+    bool all; /* else QEMU opens files by their names */
+    int kernel, root, core, qmp, guest, gdb;
+    int *volumes; /* one for each mount */
+    size_t volume_count;
+};
+
 struct machine {
     const char *qemu;
     const char *kernel;
@@ -34,7 +43,7 @@ struct machine {
     const char *manifest; /* file */
     const char *core;     /* file for a core; NULL: none */
     const char *instance; /* directory of a machine with a name; NULL: it has none */
-    const char *debug;    /* socket for gdb, the machine starts stopped; NULL: none */
+    const char *debug;    /* directory of gdb's socket, the machine starts stopped; NULL: none */
     bool root_read_only;  /* else writes go to an overlay that ends with the machine */
     bool q35;             /* PCI instead of microvm's virtio-mmio */
     bool kvm;
@@ -44,6 +53,8 @@ struct machine {
     struct network *network;
     const struct mounts *mounts;
     const struct shares *shares;
+    struct confine confine;
+    struct handover handover;
     int fds[STREAM_COUNT];
 };
 

@@ -4,9 +4,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/if.h>
 #include <linux/if_tun.h>
 #include <linux/sockios.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -59,14 +59,44 @@ static bool set_up(int s, struct ifreq *r, const char *bridge, unsigned mtu, str
     return ioctl(s, SIOCSIFFLAGS, r) == 0 || failed("bringing up a tap device", err);
 }
 
+static int tun_open(struct err *err)
+{
+    int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        failed("opening /dev/net/tun", err);
+    return fd;
+}
+
+int tap_open(const char *name, bool several, struct err *err)
+{
+    struct ifreq r = {.ifr_flags = (short)(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR)};
+    if (several)
+        r.ifr_flags |= IFF_MULTI_QUEUE;
+    snprintf(r.ifr_name, IFNAMSIZ, "%s", name);
+    if (!if_nametoindex(name)) {
+        err_set(err, OPS_EXIT_FAILED, "`ip tuntap add IF mode tap` makes one",
+                "there is no interface %s", name);
+        return -1;
+    }
+    int fd = tun_open(err);
+    if (fd < 0 || ioctl(fd, TUNSETIFF, &r) == 0)
+        return fd;
+    if (errno == EBUSY)
+        err_set(err, OPS_EXIT_FAILED, "choose another", "the tap device %s is in use", name);
+    else if (errno == EINVAL)
+        err_set(err, OPS_EXIT_FAILED, "`ip tuntap` lists them", "%s is no tap device", name);
+    else
+        failed("opening a tap device", err);
+    close(fd);
+    return -1;
+}
+
 int tap_make(const char *name, const char *bridge, unsigned mtu, struct err *err)
 {
     struct ifreq r = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_TUN_EXCL};
-    int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0) {
-        failed("opening /dev/net/tun", err);
+    int fd = tun_open(err);
+    if (fd < 0)
         return -1;
-    }
     snprintf(r.ifr_name, IFNAMSIZ, "%s", name ? name : NAME_PATTERN);
     int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     bool ok = s >= 0 || failed("making a socket", err);

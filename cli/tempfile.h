@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include "err.h"
+
 /* From now on `path` is unlinked at the end of the process. One file at a time. */
 void tempfile_guard(const char *path);
 
@@ -14,3 +16,8 @@ void tempfile_release(void);
 
 /* Unlinks the guarded file now. */
 void tempfile_remove(void);
+
+/* Opens, empties and locks `temp`, which will be renamed to `path`. Its name is fixed, so that one
+ * of a killed ops is used again; the lock says whether somebody is still writing it. -1: see err.
+ */
+int tempfile_open(const char *temp, const char *path, struct err *err);

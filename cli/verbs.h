@@ -15,11 +15,13 @@
 struct verb_request {
     bool json, details, recursive, repair;
     bool follow, timestamps, force, watch, origin, count;
-    bool dry_run, no_nat;
+    bool dry_run, no_nat, yes;
+    const char *lru;
     const char *size, *dir, *lines, *time, *calls, *file;
     const char *subnet, *ipv6;
     const char *name, *version; /* of a package */
     const char *key, *days;     /* of a repository */
+    const char *owner;          /* of a volume */
     struct strlist unset;
     const struct verb_family *family;
 };

@@ -279,44 +279,69 @@ bool verb_cp(const struct verb_request *r, char **operands, size_t count, int *s
     return ok;
 }
 
-/* What e2fsck said first, for a person who wants one sentence. */
-static void check_print(const char *name, bool found, bool repaired, const struct buf *said)
+/* What e2fsck said goes to standard error. */
+static void check_print(const char *name, const char *what, bool found, bool repaired,
+                        const struct buf *said)
 {
     if (!found) {
-        printf("%s: the filesystem is sound\n", name);
+        printf("%s: the %s is sound\n", name, what);
         return;
     }
-    printf("%s: the filesystem %s damaged\n", name, repaired ? "was repaired; it was" : "is");
+    printf("%s: the %s %s damaged\n", name, what, repaired ? "was repaired; it was" : "is");
     fwrite(said->data, 1, strlen(said->data), stderr);
+}
+
+/* Was somebody killed who changed it? Replays a journal first. */
+static bool is_marked(struct ext4file *f)
+{
+    struct err unread = {0};
+    bool marked = false;
+    if (ext4file_attach(f, &unread)) {
+        marked = !(f->fs->super->s_state & EXT2_VALID_FS) || f->fs->super->s_state & EXT2_ERROR_FS;
+        ext2fs_free(f->fs);
+        f->fs = NULL;
+    }
+    err_free(&unread);
+    return marked;
+}
+
+/* *disk: the filesystem is a partition. */
+static bool filesystem_check(const struct verb_request *r, const char *name, const char *file,
+                             const char *partition, bool *disk, int *status, struct err *err)
+{
+    struct ext4file f;
+    struct buf said = {0};
+    bool found = false;
+    bool ok = ext4file_locate(&f, file, partition, r->repair ? EXT4FILE_WRITE : EXT4FILE_READ, err);
+    *disk = ok && f.disk;
+    if (ok && f.busy)
+        ok = err_set(err, OPS_EXIT_FAILED, "wait until that has ended",
+                     "%s is in use by a running machine or another ops", file);
+    bool marked = ok && !r->repair && is_marked(&f);
+    ok = ok && ext4tools_check(&f, r->repair, &found, &said, err);
+    if (ok && marked && !found) { /* e2fsck sees no damage, but nobody knows what was to be there */
+        buf_addf(&said, "It was being changed when ops or a machine was killed.\n");
+        found = true;
+    }
+    bool boot = strcmp(partition, OPS_BOOT_LABEL) == 0;
+    if (ok && (!boot || found))
+        check_print(name, boot ? "boot filesystem" : "filesystem", found, r->repair, &said);
+    if (ok && found && !r->repair)
+        *status = OPS_EXIT_FAILED;
+    ext4file_abandon(&f);
+    buf_free(&said);
+    return ok;
 }
 
 bool verb_check(const struct verb_request *r, char **operands, size_t count, int *status,
                 struct err *err)
 {
-    struct ext4file f;
-    struct buf said = {0};
-    struct err unread = {0};
-    bool found = false;
+    bool disk = false, partition;
     (void)count;
     char *file = r->family->place(operands[0], err);
-    bool ok = file && ext4file_locate(&f, file, OPS_ROOT_LABEL,
-                                      r->repair ? EXT4FILE_WRITE : EXT4FILE_READ, err);
-    if (ok && f.busy)
-        ok = err_set(err, OPS_EXIT_FAILED, "wait until that has ended",
-                     "%s is in use by a running machine or another ops", file);
-    if (ok && !r->repair && ext4file_attach(&f, &unread)) { /* replays a journal */
-        ext2fs_free(f.fs);
-        f.fs = NULL;
-    }
-    err_free(&unread);
-    ok = ok && ext4tools_check(&f, r->repair, &found, &said, err);
-    if (ok) {
-        check_print(operands[0], found, r->repair, &said);
-        *status = found && !r->repair ? OPS_EXIT_FAILED : OPS_EXIT_OK;
-    }
-    if (file)
-        ext4file_abandon(&f);
-    buf_free(&said);
+    bool ok = file && filesystem_check(r, operands[0], file, OPS_ROOT_LABEL, &disk, status, err);
+    if (ok && disk)
+        ok = filesystem_check(r, operands[0], file, OPS_BOOT_LABEL, &partition, status, err);
     free(file);
     return ok;
 }

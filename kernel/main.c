@@ -13,6 +13,7 @@
 #include "core/log.h"
 #include "core/manifest.h"
 #include "core/panic.h"
+#include "core/phase.h"
 #include "core/random.h"
 #include "dev/acpi.h"
 #include "dev/device.h"
@@ -25,6 +26,7 @@
 #include "fs/procfs.h"
 #include "fs/share.h"
 #include "fs/volume.h"
+#include "lib/fmt.h"
 #include "lib/string.h"
 #include "mem/kmalloc.h"
 #include "mem/page.h"
@@ -176,6 +178,16 @@ static void shares_mount(void)
     }
 }
 
+/* For `ops run --boot-chart`. */
+static void phases_tell(void)
+{
+    char text[48];
+    for (enum phase p = 0; p < PHASE_COUNT; p++) {
+        snprintf(text, sizeof text, "%s %lu", phase_name(p), phase_ns(p, clock_tsc_hz()));
+        control_send("phase", text);
+    }
+}
+
 static void terminate(void)
 {
     signal_kernel(SIGTERM);
@@ -191,6 +203,7 @@ static void kernel_init(void *arg)
     wall_clock_init();  /* time of day */
     if (!random_ready())
         panic("no entropy: the machine has neither virtio-rng nor RDRAND");
+    phase_mark(PHASE_DEVICES);
     __stack_chk_guard = random_u64() << 8;
     if (procinfo_init()) /* files of /proc */
         panic("no memory for /proc");
@@ -200,21 +213,27 @@ static void kernel_init(void *arg)
         fs_init(manifest.root, manifest.readonly_rootfs); /* ext4 root, tmpfs, devfs, procfs */
     if (err)
         panic("no root filesystem labelled %s (error %d)", manifest.root, -err);
+    phase_mark(PHASE_ROOT);
     if (process_init(&manifest)) /* descriptor table, limits, ids */
         panic("no memory for the process");
     interface_configure(&manifest.interface);
     procfs_set_process(process.fds, process.fs, PROCESS_PID);
     control_init();               /* the channel to ops, and the log over it */
     power_button_init(terminate); /* SIGTERM from a cloud's stop */
-    clock_rate_init();            /* TSC rate; timers run from here on */
-    cpus_start();                 /* the other CPUs */
-    if (cpuinfo_init())           /* their files in /proc and /sys */
+    phase_mark(PHASE_PROCESS);
+    clock_rate_init(); /* TSC rate; timers run from here on */
+    cpus_start();      /* the other CPUs */
+    phase_mark(PHASE_CPUS);
+    if (cpuinfo_init()) /* their files in /proc and /sys */
         panic("no memory for /sys");
     trace_init(manifest.trace);
     volumes_mount();      /* the manifest's `mount` */
     shares_mount();       /* and `share` */
     attend_init(&tracer); /* what ops asks of it later */
-    exec_program();       /* load it and start its first thread */
+    phase_mark(PHASE_MOUNTS);
+    if (manifest.phases)
+        phases_tell();
+    exec_program(); /* load it and start its first thread */
     thread_exit();
 }
 
@@ -228,6 +247,7 @@ static void panic_power_off(const char *reason)
 /* On a stack with a guard page, which becomes the idle thread's. */
 static _Noreturn void kernel_main_guarded(void)
 {
+    phase_mark(PHASE_MEMORY);
     lapic_setup();
     clock_init();
     manifest_load();
@@ -236,12 +256,14 @@ static _Noreturn void kernel_main_guarded(void)
     struct thread *t;
     if (thread_create(&t, "init", kernel_init, NULL))
         panic("no memory for the first thread");
+    phase_mark(PHASE_CORE);
     thread_start(t);
     thread_idle();
 }
 
 void kernel_main(void)
 {
+    phase_mark(PHASE_ENTRY);
     serial_init(); /* panics can be read from here on */
     panic_set_output(serial_write);
     panic_set_hook(panic_power_off);

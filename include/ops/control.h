@@ -29,7 +29,9 @@
  * Guest to host:
  *   log LEVEL TEXT        one kernel log line; LEVEL as in the manifest's `log`
  *   trace TEXT            one decoded system call
- *   started PATH          the program is loaded and about to run; before it only `log` lines
+ *   phase NAME NS         with the manifest's `phases`: a part of the boot was done that long
+ *                         after power-on (kernel/core/phase.h, in this order)
+ *   started PATH          the program is loaded and about to run; before it only `log` and `phase`
  *   unsupported NAME      the program made a system call nobody implements (once a call)
  *   refused NAME ADDRESS  the program asked for a second process (the first time): the call, and
  *                         where in the program, in hexadecimal

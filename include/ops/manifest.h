@@ -47,4 +47,5 @@
     X(NUM, columns, 80)    /* likewise */                                                          \
     X(STR, trace, "")      /* comma list of system calls to decode, or `all` */                    \
     X(BOOL, core, false)   /* a crash writes a core file to the stream ops.core */                 \
+    X(BOOL, phases, false) /* tell how long the parts of the boot took: `phase` lines */           \
     X(STR, log, "warn")    /* lowest level that leaves the kernel: debug, info, warn, error */

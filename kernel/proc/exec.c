@@ -28,6 +28,7 @@
 #include "proc/elf.h"
 #include "proc/exit.h"
 #include "proc/process.h"
+#include "proc/signal.h"
 #include "proc/task.h"
 #include "proc/vdso.h"
 #include "vm/map.h"
@@ -300,5 +301,6 @@ void exec_program(void)
     if (err)
         fail(path, error_text(err));
     control_send("started", path);
+    signal_recheck(t); /* the host may have sent one while there was nobody to take it */
     task_start(t);
 }

@@ -107,7 +107,7 @@ test_two_builds_of_one_file() {
     exec 9>.disk.ops-unfinished
     flock 9
     ops build --kernel kernel.elf -o disk /bin/true
-    want_error 1 'another .ops build. is writing disk'
+    want_error 1 'another ops is writing disk'
 }
 
 test_leftover_is_reused() {

@@ -47,6 +47,56 @@ test_image_store() {
     want_out_lacks '^true'
 }
 
+# By last use: what would go is listed, and goes with --yes.
+test_image_delete_unused() {
+    local name store=$XDG_DATA_HOME/ops/images
+    for name in young old older known; do ops image create --name $name /bin/true; done
+    touch -d '13 days ago' "$store/old.img"
+    touch -d '14 months ago' "$store/older.img" "$store/known.img"
+    ops image info known # is a use
+    ops image delete --lru 2w
+    want_status 0
+    want_no_err
+    [ "$(cut -f 1 out)" = older ] || fail "2w lists: $(cat out)"
+    ops image delete --lru 14d
+    [ "$(cut -f 1 out)" = older ] || fail "14d lists: $(cat out)"
+    ops image delete --lru 12d
+    [ "$(cut -f 1 out | tr '\n' ' ')" = 'old older ' ] || fail "12d lists: $(cat out)"
+    ops image delete --lru 13m
+    [ "$(cut -f 1 out)" = older ] || fail "13m lists: $(cat out)"
+    ops image delete --lru 1y
+    [ "$(cut -f 1 out)" = older ] || fail "1y lists: $(cat out)"
+    ops image delete --lru 15m
+    want_out ''
+    for name in young old older known; do want_file "$store/$name.img"; done
+    # One that is in use stays, and is in nobody's way.
+    exec 9<"$store/old.img"
+    flock 9
+    ops image delete --lru 1d -y
+    exec 9<&-
+    want_error 1 'the image old is in use'
+    want_out older
+    want_no_file "$store/older.img"
+    ops image delete --lru 1d --yes
+    want_status 0
+    want_out old
+    ops image list
+    [ "$(cut -f 1 out | tr '\n' ' ')" = 'known young ' ] || fail "left: $(cat out)"
+    # A filesystem that keeps the time of access says who read it without ops.
+    touch -d '3 years ago' "$store/young.img"
+    touch -a -d '1 hour ago' "$store/young.img"
+    ops image delete --lru 1d
+    want_out ''
+    for name in w 3 3x 3ww -3d 0d 3.5d '' 99999d; do
+        ops image delete --lru "$name"
+        want_error 2 "is no age" 'write 3d, 2w, 6m or 1y'
+    done
+    ops image delete --lru 1d known
+    want_error 2 '--lru chooses images by itself: known cannot be named' 'leave out one'
+    ops image delete
+    want_error 2 'which images are to be deleted' 'ops image delete IMAGE'
+}
+
 test_image_sync() {
     ops image create --name a /bin/true
     mkdir store

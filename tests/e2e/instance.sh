@@ -405,6 +405,25 @@ test_restart_policies() {
     nothing_left
 }
 
+# A signal that comes while the machine boots waits for the program: at several moments of it.
+test_end_before_the_program() {
+    prepare
+    local try
+    for try in 1 2 3 4 5 6; do
+        "$OPS" run --name early ./app >out 2>err </dev/null &
+        machine=$!
+        wait_for 20 test -s "$RUN/early/pid" || fail "no QEMU: $(cat err)"
+        qemu=$(cat "$RUN/early/pid")
+        # so far into the boot: ticks of QEMU's CPU time
+        wait_for 20 eval '[ "$(awk "{print \$14 + \$15}" /proc/$qemu/stat 2>/dev/null || echo 99)" -ge $((try * 2)) ]'
+        kill -TERM $machine
+        wait_for 30 eval '! kill -0 $machine 2>/dev/null' || { kill -9 $machine; fail "try $try: it did not hear of it"; }
+        wait $machine
+        STATUS=$?
+        case $STATUS in 9 | 143) ;; *) fail "status $STATUS: $(cat err)" ;; esac
+    done
+}
+
 test_killed_parts() {
     prepare
     ops run -d --name m ./app
@@ -790,7 +809,7 @@ test_chosen_port() {
 test_readme() {
     local background=() pid
     prepare
-    grep -E '^ops (run|instance) .*\bweb\b' "$E2E_TREE/README.md" | sed 's/ *#.*//; s/-p 8080/-p 0:8080/' >commands
+    grep -E '^ops (run|instance) .*\bweb\b' "$E2E_TREE/docs/guide.md" | sed 's/ *#.*//; s/-p 8080/-p 0:8080/' >commands
     [ "$(wc -l <commands)" = 5 ] || fail "$(cat commands)"
     while read -r command; do
         case $command in

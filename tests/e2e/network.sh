@@ -41,6 +41,11 @@ want_no_network() { # NAME
     [ -z "$(ls -A "$XDG_DATA_HOME/ops/networks" 2>/dev/null)" ] || fail "files: $(ls -A "$XDG_DATA_HOME/ops/networks")"
 }
 
+# What was printed is as its schema says.
+schema() { # NAME
+    "$E2E_TREE/tests/schema/check" "$E2E_TREE/tests/schema/$1.json" <out || fail "not as $1.json says: $(cat out)"
+}
+
 json() { python3 -c "import json, sys; print(json.load(open('out'))$1)"; }
 
 test_create_list_delete() {
@@ -49,6 +54,7 @@ test_create_list_delete() {
     ops network list
     want_out ''
     ops network list --json
+    schema network-list
     want_out '[]'
     ops network create lab --subnet 192.168.7.0/24 --ipv6 fd00:7::/64
     want_status 0
@@ -65,6 +71,7 @@ test_create_list_delete() {
 lab          192.168.7.0/24     fd00:7::/64          nftables   up         0
 second       10.77.0.0/24       -                    nftables   up         0"
     ops network list --json
+    schema network-list
     [ "$(json '[1]["gateway"]')" = 10.77.0.1/24 ] || fail "list --json: $(cat out)"
     ops network inspect lab
     want_out "name         lab
@@ -78,6 +85,7 @@ firewall     nftables
 state        up
 machines     "
     ops network inspect lab --json
+    schema network-inspect
     [ "$(json '["machines"]')" = '[]' ] && [ "$(json '["nat"]')" = True ] || fail "inspect --json: $(cat out)"
     ops network delete lab second
     want_status 0
@@ -95,6 +103,7 @@ test_no_nat() {
     [ "$(cat /proc/sys/net/ipv4/ip_forward)" = 0 ] || fail "forwarding was switched on"
     ip -o address show dev ops-quiet | grep -q 'inet 10.1.2.200/24 ' || fail "no address"
     ops network inspect quiet --json
+    schema network-inspect
     [ "$(json '["firewall"]')" = none ] || fail "a firewall"
     ops network delete quiet
     want_no_network quiet
@@ -221,6 +230,7 @@ test_failure_and_kill() {
     PATH=$T/bin:$PATH ops network create lab
     want_status 137
     ops network list --json
+    schema network-list
     [ "$(json '[0]["state"]')" = incomplete ] || fail "state: $(cat out)"
     ops run --net lab /bin/true
     want_error 1 'the network lab was not finished' 'delete it'
@@ -282,6 +292,7 @@ END
     local web=$!
     wait_for 60 grep -q ready web-out || fail "no server: $(cat web-err)"
     ops network inspect lab --json
+    schema network-inspect
     [ "$(json '["machines"]')" = "[{'name': 'web', 'address': '10.77.0.20', 'address6': 'fd00:7::14'}]" ] || fail "machines: $(cat out)"
     ops network delete lab
     want_error 1 'the network lab is in use by web' 'stop its machines'
@@ -306,6 +317,7 @@ web web asker
 
 gone() { # NETWORK
     ops network inspect "$1" --json
+    schema network-inspect
     [ "$(json '["machines"]')" = '[]' ]
 }
 
@@ -446,11 +458,13 @@ test_down() {
     ip link delete dev ops-lab
     nft delete table inet ops-lab
     ops network list --json
+    schema network-list
     [ "$(json '[0]["state"]')" = down ] || fail "state: $(cat out)"
     ops run --net lab /bin/true
     want_status 0
     nft list table inet ops-lab >/dev/null || fail "no table"
     ops network inspect lab --json
+    schema network-inspect
     [ "$(json '["state"]')" = up ] || fail "state: $(cat out)"
     ip link delete dev ops-lab
     ops network delete lab

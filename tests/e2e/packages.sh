@@ -49,6 +49,43 @@ talk() { # BYTES (as printf has them): sends them and prints what comes until th
     exec 3>&-
 }
 
+# Another user, place, time zone and mask make the same bytes, without root.
+test_reproducible() {
+    kept
+    run_package lua -- -e 'print(1)'
+    first=$XDG_DATA_HOME/ops/packages/$(ls "$XDG_DATA_HOME/ops/packages" | grep '^lua_')
+    mkdir -p other/data other/cache/ops
+    cp -r "$XDG_CACHE_HOME/ops/apt" other/cache/ops/
+    as=
+    chmod 755 . ..
+    [ "$(id -u)" != 0 ] || { chown -R 65534:65534 other && as='setpriv --reuid=65534 --regid=65534 --clear-groups'; }
+    $as env HOME="$PWD/other" XDG_DATA_HOME="$PWD/other/data" XDG_CACHE_HOME="$PWD/other/cache" TZ=Asia/Tokyo LC_ALL=C \
+        sh -c 'umask 077; "$1" pkg get lua' sh "$OPS" >got 2>&1 || fail "$(cat got)"
+    diff -r "$first" other/data/ops/packages/lua_* >why || fail "they differ: $(head -n 3 why)"
+    [ -z "$(find other/data -newermt '1971-01-01' -name '.new-*')" ] || fail "a draft is left"
+}
+
+test_outdated() {
+    kept
+    export XDG_DATA_HOME=$PWD/data # the others take their time, each
+    run_package lua -- -e 'print(1)'
+    ops pkg outdated
+    want_status 0
+    origin=$(ls "$XDG_DATA_HOME"/ops/packages/lua_*/package.origin)
+    cp "$origin" saved
+    sed -i 's/"Version":\t"[^"]*"/"Version":\t"0"/' "$origin"
+    ops pkg outdated
+    cp saved "$origin"
+    want_status 1
+    want_out_has '^lua	'
+}
+
+test_other_version() {
+    kept
+    ops pkg get nginx:0.1
+    want_error 1 "this distribution's nginx is [0-9.]+, not 0.1" 'write nginx, or nginx:'
+}
+
 for smoke in "$E2E_TREE"/pkg/*/smoke; do
     name=$(basename "$(dirname "$smoke")")
     eval "test_smoke_${name//-/_}() { kept; . '$smoke'; }"

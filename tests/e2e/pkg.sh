@@ -101,6 +101,26 @@ you"
     want_out_lacks '^hello '
 }
 
+# As OPS' users write it: options also behind the name, arguments by -a.
+test_where_options_stand() {
+    make_hello
+    ops pkg load hello -e WHO=behind word
+    want_out "hello ./hello word 2
+behind"
+    ops pkg load hello -a one -e WHO=me -a two
+    want_status 7
+    want_out "hello ./hello one 3
+me"
+    ops pkg load hello -- -e two
+    want_out 'hello ./hello -e 3'
+    ops run -a zero pkg:hello -e
+    want_out 'hello ./hello zero 3'
+    ops pkg load hello --nonsense
+    want_error 2 'nonsense'
+    ops pkg load --help
+    want_out_has '^usage: ops pkg load'
+}
+
 test_settings_over_a_package() {
     make_hello
     ops pkg from-pkg --name two -e WHO=package hello
@@ -342,6 +362,46 @@ test_container_images() {
     rm -rf layout "$XDG_CACHE_HOME"
     ops pkg load made more
     want_out 'kept more'
+}
+
+# The image's own signal ends it, and its directory is made where the image lacks it.
+test_stop_signal() {
+    command -v umoci >/dev/null || skip "no umoci"
+    cc_program waits -static <<'END'
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+static void quit(int number)
+{
+    char line[] = "signal 00\n";
+    line[7] += (char)(number / 10);
+    line[8] += (char)(number % 10);
+    _exit(write(1, line, sizeof line - 1) < 0);
+}
+int main(void)
+{
+    char cwd[64];
+    signal(SIGQUIT, quit);
+    signal(SIGTERM, quit);
+    puts(getcwd(cwd, sizeof cwd));
+    fflush(stdout);
+    for (;;)
+        pause();
+}
+END
+    umoci init --layout layout && umoci new --image layout:one && umoci unpack --rootless --image layout:one b >/dev/null 2>&1 || fail "umoci"
+    cp waits b/rootfs/waits
+    umoci repack --image layout:one b >/dev/null 2>&1
+    umoci config --image layout:one --config.entrypoint /waits --config.stopsignal SIGQUIT --config.workingdir /not/there
+    "$OPS" run oci:layout:one >seen 2>err </dev/null &
+    pid=$!
+    wait_for 30 grep -q /not/there seen || fail "it did not start: $(cat err)"
+    kill -TERM $pid
+    wait $pid || fail "status $?: $(cat err)"
+    grep -q 'signal 03' seen || fail "it got another signal: $(cat seen)"
+    echo '{"StopSignal": "NONE"}' >ops.json
+    ops run oci:layout:one
+    want_error 2 'NONE is no signal' 'write SIGQUIT, or 3'
 }
 
 # A registry on the loopback, filled by skopeo.

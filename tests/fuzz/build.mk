@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Fuzzers: tests/fuzz/fuzz_<name>.c with the unchanged sources FUZZ_<name> lists, by
-# clang's libFuzzer with ASan and UBSan. Corpora and findings are in $(O)/fuzz.
+# clang's libFuzzer with ASan and UBSan. First inputs are in tests/fuzz/seeds/<name>, corpora and
+# findings in $(O)/fuzz.
 # `make check-fuzz` is bounded (FUZZ_SECONDS each); `make fuzz FUZZ_SECONDS=3600` is not CI's.
 FUZZ_SECONDS ?= 10
 FUZZ_TESTS := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
@@ -39,6 +40,20 @@ FUZZ_kelf := kernel/proc/elf.c tests/unit/fake_core.c
 FUZZ_INC_kelf := -Itests/unit/fake -Itests/unit -Ikernel
 FUZZ_ext4 := $(FS_ALL) $(O)/fuzz/ext4-image.o
 FUZZ_INC_ext4 := -Itests/unit/fake -Itests/unit -Ikernel
+
+FUZZ_options := cli/options.c cli/run_options.c cli/nearest.c cli/size.c cli/cidr.c cli/age.c cli/forward.c cli/portowner.c $(FUZZ_CLI)
+FUZZ_INC_options := -Icli
+FUZZ_qmp := cli/qmp.c cli/lines.c cli/guest.c cli/manifest_text.c $(FUZZ_CLI)
+FUZZ_INC_qmp := -Icli
+FUZZ_LIBS_qmp := -lcjson
+FUZZ_control := cli/control_lines.c cli/bootchart.c cli/forward.c cli/portowner.c cli/crash.c cli/symbols.c cli/tree.c \
+	cli/manifest_text.c cli/terminal.c $(FUZZ_CLI)
+FUZZ_INC_control := -Icli
+FUZZ_LIBS_control := -lelf
+FUZZ_envfile := cli/envfile.c cli/config.c cli/config_keys.c cli/config_origin.c cli/config_canonical.c cli/config_card.c \
+	cli/interpolate.c cli/json.c cli/nearest.c cli/size.c $(FUZZ_CLI)
+FUZZ_INC_envfile := -Icli
+FUZZ_LIBS_envfile := -lcjson -lm
 
 define fuzz_rule
 $(O)/fuzz/$(1): tests/fuzz/fuzz_$(1).c $(FUZZ_$(1)) $(wildcard cli/*.h cli/import/*.h)

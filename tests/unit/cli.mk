@@ -10,11 +10,12 @@ UNIT_cli_manifest := cli/manifest_text.c $(CLI_BASE)
 UNIT_cli_options := cli/options.c cli/nearest.c cli/size.c $(CLI_BASE)
 UNIT_cli_tree := cli/tree.c $(CLI_BASE)
 UNIT_cli_paths := cli/ldpath.c $(CLI_BASE)
-UNIT_cli_control := cli/control_lines.c cli/forward.c cli/portowner.c cli/crash.c cli/symbols.c cli/tree.c cli/manifest_text.c \
+UNIT_cli_control := cli/control_lines.c cli/bootchart.c cli/forward.c cli/portowner.c cli/crash.c cli/symbols.c cli/tree.c cli/manifest_text.c \
 	cli/terminal.c $(CLI_BASE)
 UNIT_LIBS_cli_control := -lelf
 CLI_EXT4 := cli/ext4file.c cli/ext4tools.c cli/ext4tree.c cli/ext4copy.c cli/ext4diff.c cli/rootfs.c cli/tree.c \
-	cli/gpt_table.c cli/child.c cli/script.c cli/hold.c cli/rootdir.c cli/mtree.c cli/mtree_read.c cli/digest.c cli/tempfile.c cli/nearest.c cli/volume_store.c $(CLI_BASE)
+	cli/gpt_table.c cli/child.c cli/script.c cli/rootdir.c cli/mtree.c cli/mtree_read.c cli/digest.c cli/hold.c cli/tempfile.c \
+	cli/nearest.c cli/volume_store.c $(CLI_BASE)
 UNIT_cli_ext4 := $(CLI_EXT4)
 UNIT_LIBS_cli_ext4 := -lext2fs -lcom_err -lsodium
 UNIT_cli_mounts := cli/mounts.c cli/shares.c cli/verbs.c cli/options.c $(CLI_EXT4)
