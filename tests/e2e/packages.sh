@@ -3,6 +3,7 @@
 # Packages: each recipe is made of the distribution's packages, booted, and asked what its `smoke`
 # says. What is fetched stays in $O/packages.
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/serve.sh"
 
 E2E_LIMIT=120
 
@@ -12,34 +13,15 @@ kept() {
     mkdir -p "$XDG_DATA_HOME" "$XDG_CACHE_HOME"
 }
 
-# serve_package GUEST-PORT NAME WORD...: starts it; PORT is the host's.
-serve_package() {
+serve_package() { # GUEST-PORT NAME WORD...
     local guest=$1
     shift
-    : >server-err
-    timeout --foreground -k 5 $E2E_LIMIT "$OPS" pkg load -v --no-config -p "0:$guest" "$@" \
-        >server-out 2>server-err </dev/null &
-    SERVER=$!
-    wait_for 90 grep -q '^ops: listening on ' server-err || fail "no server: $(tail -n 5 server-err) $(tail -n 3 server-out)"
-    PORT=$(sed -n 's/^ops: listening on .*:\([0-9]*\)$/\1/p' server-err | head -n 1)
-}
-
-stop() { # STATUS...
-    kill -TERM "$SERVER"
-    wait "$SERVER"
-    local status=$?
-    [[ " $* " == *" $status "* ]] || fail "the server ended with $status: $(tail -n 5 server-err)"
+    serve_ops pkg load -v --no-config -p "0:$guest" "$@"
 }
 
 run_package() { # NAME WORD...
     ops pkg load --no-config "$@"
     want_status 0
-}
-
-get() { # PATH [CURL OPTION...]
-    local path=$1
-    shift
-    curl -sS --max-time 60 "$@" "http://127.0.0.1:$PORT$path" || fail "curl $path: $? $(tail -n 3 server-err)"
 }
 
 talk() { # BYTES (as printf has them): sends them and prints what comes until the other side closes
@@ -78,6 +60,22 @@ test_outdated() {
     cp saved "$origin"
     want_status 1
     want_out_has '^lua	'
+}
+
+# What was fetched once is enough to make a package again, and one that is there needs nothing.
+test_offline() {
+    [ "$(id -u)" = 0 ] || skip "needs root to take the network away"
+    kept
+    export XDG_DATA_HOME=$PWD/data
+    run_package lua -- -e 'print(1)'
+    ops pkg delete lua
+    unshare -n "$OPS" pkg get lua >got 2>&1 || fail "not made without a network: $(cat got)"
+    grep -q '^lua_.*made' got || fail "$(cat got)"
+    unshare -n "$OPS" pkg load lua -- -e 'print(2)' >got 2>&1 </dev/null || fail "does not run without a network: $(cat got)"
+    touch -d '3 days ago' "$XDG_CACHE_HOME/ops/apt/fetched"
+    ops pkg delete lua
+    unshare -n "$OPS" pkg get lua >got 2>&1 || fail "not made of an older index: $(cat got)"
+    grep -q 'going on with the index of 3 days ago' got || fail "nothing is said: $(cat got)"
 }
 
 test_other_version() {

@@ -255,6 +255,39 @@ test_repository() {
     want_error 1 'there is no package hello'
 }
 
+# A slow download shows a bar on a terminal, and nothing in a pipe.
+test_progress() {
+    publish_hello
+    cat >slow.py <<'END'
+import http.server, time
+class Slow(http.server.SimpleHTTPRequestHandler):
+    def copyfile(self, source, out):
+        data = source.read()
+        for i in range(0, len(data), len(data) // 20 + 1):
+            out.write(data[i : i + len(data) // 20 + 1])
+            time.sleep(0.12 if len(data) > 10000 else 0)
+    def __init__(self, *a): super().__init__(*a, directory="tree")
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow)
+print("port", server.server_address[1], flush=True)
+server.serve_forever()
+END
+    python3 slow.py >slow.log 2>/dev/null &
+    slow=$!
+    wait_for 10 grep -q port slow.log
+    ops pkg repo add slow "http://127.0.0.1:$(cut -d' ' -f2 slow.log)" "$KEY"
+    want_status 0
+    script -qec "$OPS pkg get hello" /dev/null >shown </dev/null
+    grep -qE 'hello_1.tar.gz \[#+ +\] +[0-9]+ %' shown || fail "no bar: $(head -c 300 shown)"
+    grep -q 'hello_1.*made' shown || fail "no package: $(head -c 300 shown)"
+    ops pkg delete hello
+    rm -rf "$XDG_CACHE_HOME"/ops/repos/slow/hello*
+    ops pkg get hello
+    kill $slow
+    want_status 0
+    want_out 'hello_1	made'
+    want_no_err
+}
+
 test_repository_not_to_be_trusted() {
     publish_hello
     cp -r tree old
