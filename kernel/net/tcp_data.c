@@ -244,20 +244,32 @@ static ssize_t send_room(struct tcp_socket *t)
     return (ssize_t)MIN(limit - t->out.bytes, (size_t)tcp_sndbuf(t->pcb));
 }
 
-/* So many bytes have been queued: what may leave does. Inside the bucket. */
+void tcp_data_push(struct tcp_socket *t, bool all)
+{
+    if (all)
+        tcp_nagle_disable(t->pcb);
+    else
+        tcp_nagle_enable(t->pcb);
+    tcp_output(t->pcb);
+    if (t->no_delay)
+        tcp_nagle_disable(t->pcb);
+    else
+        tcp_nagle_enable(t->pcb);
+}
+
+/*
+ * So many bytes have been queued: what may leave does. Inside the bucket. Only a small piece
+ * behind another small one waits for an acknowledgement (Minshall), and the last one for what the
+ * program says is to follow, so that the device gets long frames.
+ */
 static void send_push(struct tcp_socket *t, size_t n, bool more, bool urgent)
 {
     t->pcb->polltmr = 0;
     if (UNLIKELY(urgent) && n)
         tcp_urgent_send(t->pcb);
-    /* Only a small piece behind another small one waits for an acknowledgement (Minshall). */
-    bool whole = n >= tcp_table_mss(t->pcb) || urgent;
-    if (whole)
-        tcp_nagle_disable(t->pcb);
+    bool whole = n >= tcp_table_mss(t->pcb);
     if (n && (!more || (t->pcb->unsent && t->pcb->unsent->next)))
-        tcp_output(t->pcb);
-    if (whole && !t->no_delay)
-        tcp_nagle_enable(t->pcb);
+        tcp_data_push(t, urgent || (!more && (whole || t->no_delay)));
 }
 
 static ssize_t send_locked(struct tcp_socket *t, struct message *m)

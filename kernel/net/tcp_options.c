@@ -166,7 +166,7 @@ static void cork_set(struct tcp_socket *t, bool on)
     if (on || !t->pcb || t->phase != OPEN)
         return;
     tcp_table_enter(t->pcb);
-    tcp_output(t->pcb);
+    tcp_data_push(t, true);
     tcp_table_leave();
 }
 

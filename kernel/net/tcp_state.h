@@ -95,6 +95,9 @@ int tcp_socket_pcb(struct tcp_socket *t, struct tcp_pcb **out); /* new, with our
 /* tcp_data.c: a pbuf that lwIP hands over, the acknowledgement of n bytes. */
 void tcp_data_arrived(struct tcp_socket *t, struct tcp_pcb *pcb, struct pbuf *p);
 void tcp_data_sent(struct tcp_socket *t, size_t n);
+/* What is queued leaves as far as the windows let it; not `all`: but for a last piece that may
+ * grow. Inside the bucket. */
+void tcp_data_push(struct tcp_socket *t, bool all);
 void tcp_data_drop(struct tcp_socket *t); /* frees what was received */
 /* The first n bytes of what was received count as read. */
 void tcp_data_skip(struct tcp_socket *t, size_t n);

@@ -15,8 +15,10 @@
 #include "net/tcp_urgent.h"
 #include "sched/clock.h"
 
-#define BUCKETS 4096u /* a power of two */
-#define RTO_MIN (200 / TCP_SLOW_INTERVAL)
+#define BUCKETS_FIRST 512u /* powers of two */
+#define BUCKETS_MAX   65536u
+#define BUCKETS_TIMES 4u /* as many, when there are more connections than buckets */
+#define RTO_MIN       (200 / TCP_SLOW_INTERVAL)
 #define PERSIST_TICKS                                                                              \
     (500 / TCP_SLOW_INTERVAL) /* lwIP's table of window probes counts half seconds */
 #define SYN_TICKS        (1000 / TCP_SLOW_INTERVAL)
@@ -35,7 +37,8 @@ struct bucket {
 };
 
 static struct bucket *buckets; /* allocated when the stack starts */
-static struct bucket *inside;  /* hung into lwIP's lists; NULL: none */
+static unsigned bucket_count;
+static struct bucket *inside; /* hung into lwIP's lists; NULL: none */
 static struct bucket *busy;
 static size_t connections, time_waits; /* in the buckets that are not hung in */
 static uint64_t secret;
@@ -77,7 +80,8 @@ u32_t net_tcp_isn(const ip_addr_t *local_ip, u16_t local_port, const ip_addr_t *
 int tcp_table_init(void)
 {
     secret = random_u64();
-    buckets = kzalloc(BUCKETS * sizeof *buckets);
+    bucket_count = BUCKETS_FIRST;
+    buckets = kzalloc(bucket_count * sizeof *buckets);
     return buckets ? 0 : -ENOMEM;
 }
 
@@ -106,9 +110,15 @@ static void enter(struct bucket *b)
     time_waits -= list_count(tcp_tw_pcbs);
 }
 
+static struct bucket *bucket_of(u16_t local_port, const ip_addr_t *remote_ip, u16_t remote_port)
+{
+    uint64_t h = key_hash(secret, local_port, remote_ip, remote_port);
+    return &buckets[h >> 32 & (bucket_count - 1)];
+}
+
 void tcp_table_enter_key(u16_t local_port, const ip_addr_t *remote_ip, u16_t remote_port)
 {
-    enter(&buckets[key_hash(secret, local_port, remote_ip, remote_port) >> 32 & (BUCKETS - 1)]);
+    enter(bucket_of(local_port, remote_ip, remote_port));
 }
 
 void tcp_table_enter(const struct tcp_pcb *pcb)
@@ -196,6 +206,15 @@ static void time_waits_limit(void)
     }
 }
 
+static void busy_add(struct bucket *b)
+{
+    if (b->busy)
+        return;
+    b->busy = true;
+    b->next = busy;
+    busy = b;
+}
+
 void tcp_table_leave(void)
 {
     struct bucket *b = inside;
@@ -215,11 +234,8 @@ void tcp_table_leave(void)
     tcp_active_pcbs = NULL;
     tcp_tw_pcbs = NULL;
     inside = NULL;
-    if (wants_tick && !b->busy) {
-        b->busy = true;
-        b->next = busy;
-        busy = b;
-    }
+    if (wants_tick)
+        busy_add(b);
 }
 
 bool tcp_table_busy(void)
@@ -318,11 +334,51 @@ void tcp_table_tick(void)
     }
 }
 
+/* To the ends of their new lists: those of TIME_WAIT are in order of age. */
+static void spread(struct tcp_pcb *list, bool waiting, bool was_busy)
+{
+    for (struct tcp_pcb *p = list, *next; p; p = next) {
+        struct bucket *b = bucket_of(p->local_port, &p->remote_ip, p->remote_port);
+        struct tcp_pcb **end = waiting ? &b->waiting : &b->active;
+        while (*end)
+            end = &(*end)->next;
+        next = p->next;
+        p->next = NULL;
+        *end = p;
+        if (was_busy)
+            busy_add(b);
+    }
+}
+
+/*
+ * More connections than buckets: when others let a connection in, each second for our own. Without
+ * memory for it the buckets get longer, until there is some.
+ */
+static void table_grow(void)
+{
+    struct bucket *old = buckets, *more = NULL;
+    unsigned count = bucket_count;
+    if (connections + time_waits > count && count < BUCKETS_MAX)
+        more = kzalloc(count * BUCKETS_TIMES * sizeof *more);
+    if (!more)
+        return;
+    ASSERT(!inside);
+    buckets = more;
+    bucket_count = count * BUCKETS_TIMES;
+    busy = NULL;
+    for (unsigned i = 0; i < count; i++) {
+        spread(old[i].active, false, old[i].busy);
+        spread(old[i].waiting, true, old[i].busy);
+    }
+    kfree(old);
+}
+
 void tcp_table_sweep(void)
 {
     if (!tcp_table_any())
         return;
-    for (unsigned i = 0; i < BUCKETS; i++)
+    table_grow();
+    for (unsigned i = 0; i < bucket_count; i++)
         if (!buckets[i].busy && (buckets[i].active || buckets[i].waiting))
             bucket_tick(&buckets[i]);
 }
@@ -354,7 +410,7 @@ unsigned tcp_table_mss(const struct tcp_pcb *pcb)
 
 void tcp_table_each(void (*fn)(const struct tcp_pcb *pcb, void *arg), void *arg)
 {
-    for (unsigned i = 0; buckets && i < BUCKETS; i++) {
+    for (unsigned i = 0; buckets && i < bucket_count; i++) {
         for (const struct tcp_pcb *p = buckets[i].active; p; p = p->next)
             fn(p, arg);
         for (const struct tcp_pcb *p = buckets[i].waiting; p; p = p->next)
@@ -364,7 +420,7 @@ void tcp_table_each(void (*fn)(const struct tcp_pcb *pcb, void *arg), void *arg)
 
 void tcp_table_forget_listener(const struct tcp_pcb_listen *listener)
 {
-    for (unsigned i = 0; i < BUCKETS; i++)
+    for (unsigned i = 0; i < bucket_count; i++)
         for (struct tcp_pcb *p = buckets[i].active; p; p = p->next)
             if (p->listener == listener)
                 p->listener = NULL;
@@ -420,6 +476,7 @@ static bool admit(struct pbuf *p, const struct netif *netif)
     if (!tcp_check_sum(p, netif) || !time_wait_check(h))
         return false;
     tcp_table_leave();
+    table_grow();
     bool welcome = tcp_listen_admit(ip_current_dest_addr(), lwip_ntohs(h->dest));
     tcp_table_enter_key(lwip_ntohs(h->dest), ip_current_src_addr(), lwip_ntohs(h->src));
     return welcome; /* if not: as if the network had lost it */

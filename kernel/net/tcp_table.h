@@ -3,7 +3,8 @@
  * lwIP keeps its connections in two lists that it walks for every segment and at
  * every tick. Here they are cut into buckets, by a hash of ports and peer, and
  * only the bucket of one connection is hung into lwIP's lists while lwIP works on
- * it: look-up and timers cost the same with ten connections and with ten thousand.
+ * it: look-up and timers cost the same with ten connections and with ten thousand (the buckets
+ * become more with the connections).
  * Every call into TCP is made between enter and leave; calls do not nest. Under
  * the stack lock.
  */

@@ -11,6 +11,8 @@ PROGRAMS=$O/programs
 export PATH=$PATH:/usr/sbin:$PROGRAMS/usr/sbin
 export LD_LIBRARY_PATH=$PROGRAMS/usr/lib/x86_64-linux-gnu:$PROGRAMS/lib/x86_64-linux-gnu
 
+QEMU_MORE= # options of QEMU besides
+
 # serve WORD...: `ops run WORD...` behind a tap device; the machine is 10.0.2.15.
 serve() {
     [ "$(id -u)" = 0 ] && command -v ip >/dev/null || skip "needs root and ip"
@@ -26,7 +28,7 @@ for word in "\$@"; do
     case \$word in user,id=net0*) word=tap,id=net0,ifname=cable,script=no,downscript=no ;; esac
     words+=("\$word")
 done
-exec ip netns exec $NS qemu-system-x86_64 "\${words[@]}"
+exec ip netns exec $NS qemu-system-x86_64 "\${words[@]}" $QEMU_MORE
 END
     chmod +x qemu
     printf '{"MapDirs": {"%s": "%s"}}' "$T" "$T" >map.json
@@ -171,6 +173,74 @@ many(n)
 after = memory()
 print(f"{n} connections, {before} KiB before, {after} KiB after")
 assert before - after < 256, f"{before - after} KiB lost"'
+    sed 's/^/# /' clients-out
+}
+
+# What a packet costs does not grow with the connections that are open besides.
+test_packet_instructions() {
+    cat >server.c <<'END'
+#include <netinet/in.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+int main(void)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(8080)};
+    struct rlimit files = {20000, 20000};
+    struct epoll_event e = {.events = EPOLLIN};
+    int l = socket(AF_INET, SOCK_STREAM, 0), ep = epoll_create1(0);
+    setrlimit(RLIMIT_NOFILE, &files);
+    e.data.fd = l;
+    if (bind(l, (void *)&a, sizeof a) || listen(l, 4096) || epoll_ctl(ep, EPOLL_CTL_ADD, l, &e))
+        return 1;
+    puts("ready");
+    fflush(stdout);
+    for (char c; epoll_wait(ep, &e, 1, -1) == 1;) {
+        if (e.data.fd == l) {
+            e.data.fd = accept(l, NULL, NULL);
+            if (e.data.fd < 0 || epoll_ctl(ep, EPOLL_CTL_ADD, e.data.fd, &e))
+                return 2;
+        } else if (read(e.data.fd, &c, 1) != 1 || write(e.data.fd, &c, 1) != 1) {
+            close(e.data.fd);
+        }
+    }
+    return 3;
+}
+END
+    musl-gcc -O2 -static -no-pie -o server server.c || fail "cannot compile"
+    export PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$E2E_TREE/tests/bench/net
+    QEMU_MORE=$(python3 -c 'import monitor, sys; print(*monitor.options(sys.argv[1]))' "$T")
+    serve --accel tcg -m 512M ./server
+    wait_for 60 grep -qs ready server-out || fail "no server: $(tail -n 3 server-err)"
+    clients '
+import monitor
+counter = monitor.Monitor(".")
+def connect(n):
+    return [socket.create_connection(ADDRESS, 30) for _ in range(n)]
+def turn():
+    for s in few:
+        s.sendall(b"x")
+        assert s.recv(1) == b"x", "no answer"
+def packets():
+    return sum(int(open(f"/sys/class/net/cable/statistics/{way}_packets").read()) for way in ("rx", "tx"))
+def each():
+    """The least of a few measurements: timers add to it."""
+    costs = []
+    for _ in range(5):
+        packets_before, before = packets(), counter.instructions()
+        for _ in range(40):
+            turn()
+        costs.append((counter.instructions() - before) / (packets() - packets_before))
+    return min(costs)
+few = connect(10)
+each()
+alone = each()
+many = connect(10000)
+crowded = each()
+print(f"{alone:.0f} instructions a packet with 10 connections, {crowded:.0f} with 10,000 besides")
+assert crowded < alone * 1.05, f"{crowded:.0f} instructions a packet, not {alone:.0f}"'
     sed 's/^/# /' clients-out
 }
 

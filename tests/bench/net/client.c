@@ -5,7 +5,8 @@
  *   client ADDRESS PORT new CONNECTIONS 0 SECONDS PATH       a connection for each request
  *   client ADDRESS PORT get 1 0 0 PATH                       one answer; bytes and seconds
  *   client ADDRESS PORT set 1 0 BYTES -                      one value for a Redis server; likewise
- * IDLE connections are open besides. Prints `requests N seconds S p50 US p99 US` or `bytes N
+ *   client ADDRESS PORT hold 0 IDLE 0 -                      until its input ends; prints `held
+ * IDLE` IDLE connections are open besides. Prints `requests N seconds S p50 US p99 US` or `bytes N
  * seconds S`.
  */
 #define _GNU_SOURCE
@@ -187,6 +188,13 @@ int main(int argc, char **argv)
     }
     for (int i = atoi(argv[5]); i > 0; i--)
         connection();
+    if (strcmp(argv[3], "hold") == 0) {
+        printf("held %s\n", argv[5]);
+        fflush(stdout);
+        while (read(0, buf, sizeof buf) > 0)
+            ;
+        return 0;
+    }
     snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: bench\r\n%s\r\n", argv[7],
              strcmp(argv[3], "new") ? "" : "Connection: close\r\n");
     int fd = connection();
