@@ -76,11 +76,8 @@ struct talk {
 static void progress_take(struct talk *t, const char *line)
 {
     const char *percent = strchr(line + strlen("dlstatus:"), ':');
-    char text[64];
-    if (!percent)
-        return;
-    snprintf(text, sizeof text, "downloading: %.0f %%", strtod(percent + 1, NULL));
-    hold_note(t->hold, text);
+    if (percent)
+        hold_bar(t->hold, "downloading", strtod(percent + 1, NULL) / 100);
 }
 
 static bool line_take(void *context, char *line)

@@ -172,12 +172,14 @@ static bool machine_run(struct machine *m, const struct instance *instance, cons
                         const struct request *r, struct relay_watch *watch, int *status,
                         struct err *err)
 {
-    struct relay_options o = {.verbose = r->settings.verbose,
-                              .trace = r->settings.trace != NULL,
-                              .limit = (unsigned)r->settings.timeout,
-                              .forwards = &m->network->forwards,
-                              .watch = watch,
-                              .tree = &p->tree};
+    struct relay_options o = {
+        .verbose = r->settings.verbose,
+        .trace = r->settings.trace != NULL,
+        .limit = (unsigned)r->settings.timeout,
+        .stop = r->settings.stop_signal ? settings_signal(r->settings.stop_signal) : 0,
+        .forwards = &m->network->forwards,
+        .watch = watch,
+        .tree = &p->tree};
     struct strlist argv = {0};
     struct child child;
     int ours[STREAM_COUNT];

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `ops volume`: filesystems that outlive the machines they are mounted in. */
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,11 @@ static const struct option create_rows[] = {
      .offset = offsetof(struct verb_request, dir),
      .argument = "DIR",
      .help = "copy what is in this directory into it"},
+    {.name = "owner",
+     .type = OPTION_TEXT,
+     .offset = offsetof(struct verb_request, owner),
+     .argument = "UID[:GID]",
+     .help = "who owns all of it in the guest (default 0:0)"},
     {.name = "size",
      .letter = 's',
      .type = OPTION_TEXT,
@@ -29,14 +35,33 @@ static const struct option create_rows[] = {
      .help = "64M, 2G (default 64M or by need); takes no room until used"},
 };
 
+/* "999" or "999:999" */
+static bool owner_parse(const char *text, struct volume_wish *w, struct err *err)
+{
+    char *end, *rest;
+    unsigned long uid = strtoul(text, &end, 10), gid = uid;
+    bool ok = end > text && isdigit((unsigned char)*text);
+    if (ok && *end == ':') {
+        gid = strtoul(end + 1, &rest, 10);
+        ok = rest > end + 1 && isdigit((unsigned char)end[1]);
+        end = rest;
+    }
+    if (!ok || *end || uid >= UINT32_MAX || gid >= UINT32_MAX)
+        return err_set(err, OPS_EXIT_USAGE, "numbers, as in --owner 999:999",
+                       "--owner %s is no owner", text);
+    w->uid = (uint32_t)uid;
+    w->gid = (uint32_t)gid;
+    return true;
+}
+
 static bool create_run(const struct verb_request *r, char **operands, size_t count, int *status,
                        struct err *err)
 {
-    uint64_t size = 0;
+    struct volume_wish w = {.dir = r->dir};
     (void)count, (void)status;
-    if (r->size && !size_parse(r->size, &size))
+    if (r->size && !size_parse(r->size, &w.size))
         return err_set(err, OPS_EXIT_USAGE, "write -s 64M or -s 2G", "%s is not a size", r->size);
-    return volume_create(operands[0], size, r->dir, err);
+    return (!r->owner || owner_parse(r->owner, &w, err)) && volume_create(operands[0], &w, err);
 }
 
 static void info_fill(const char *name, const struct ext4file *f, cJSON *o)
@@ -134,7 +159,7 @@ static bool info_run(const struct verb_request *r, char **operands, size_t count
 }
 
 static const struct verb volume_verbs[] = {
-    {"create", "create NAME [-s SIZE] [-d DIR]", "make a volume", create_rows, 2, 1, 1, create_run},
+    {"create", "create NAME [-s SIZE] [-d DIR]", "make a volume", create_rows, 3, 1, 1, create_run},
     {"list", "list [--json]", "list the volumes", &verb_json_row, 1, 0, 0, list_run},
     {"info", "info NAME [--json]", "show size, state, UUID", &verb_json_row, 1, 1, 1, info_run},
     {"ls", "ls [-l] NAME[:/path]", "list a directory", &verb_ls_row, 1, 1, 1, verb_ls},

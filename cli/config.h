@@ -31,7 +31,8 @@ struct config {
     struct strlist ports, udp_ports; /* as network_parse() reads them */
     char *hostname;
     char *cwd;
-    char *code_dir;      /* package_code.h */
+    char *code_dir; /* package_code.h */
+    char *stop_signal;
     struct strlist nets; /* further cards, as words of --net */
     struct strlist card; /* KEY=VALUE of the first card, from flags */
     char *network, *bridge_name, *tap_name, *ip_address, *net_mask, *ipv6_address, *gateway;

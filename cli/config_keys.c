@@ -186,6 +186,8 @@ const struct key config_keys[] = {
      "the same as RunConfig.Restart \"always\": of an instance (`ops run -d`)"},
     {"RunConfig", KEY_TABLE, 0, run_keys, NULL, MARK_YES, "key by key below"},
     {"Shares", KEY_SHARES, AT(shares), NULL, NULL, MARK_OURS, "as --share"},
+    {"StopSignal", KEY_TEXT, AT(stop_signal), NULL, NULL, MARK_OURS,
+     "what asks the program to end: a signal's name or number (SIGTERM)"},
     NOTED("TFSv4", "the filesystem is ext4"),
     NOTED("TargetConfig", CLOUD),
     REFUSED("TargetRoot", "libraries are looked up on this system"),

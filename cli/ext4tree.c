@@ -56,13 +56,10 @@ static bool step(struct writer *w, const struct tree_entry *e, uint64_t bytes)
 static void inode_fill(struct ext2_inode *inode, const struct tree_entry *e)
 {
     inode->i_mode = (uint16_t)e->st.st_mode;
-    inode->i_uid = inode->i_gid = inode->i_uid_high = inode->i_gid_high = 0;
-    if (e->listed) {
-        inode->i_uid = (uint16_t)e->listed->uid;
-        inode->i_uid_high = (uint16_t)(e->listed->uid >> 16);
-        inode->i_gid = (uint16_t)e->listed->gid;
-        inode->i_gid_high = (uint16_t)(e->listed->gid >> 16);
-    }
+    inode->i_uid = (uint16_t)e->uid;
+    inode->i_uid_high = (uint16_t)(e->uid >> 16);
+    inode->i_gid = (uint16_t)e->gid;
+    inode->i_gid_high = (uint16_t)(e->gid >> 16);
     inode->i_mtime = inode->i_ctime = inode->i_atime = (uint32_t)e->st.st_mtim.tv_sec;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Writes the entries of a tree into an open ext4 filesystem, new or with files in it:
- * directories that are there are entered, files and links are replaced. Owners are
- * root unless a list says others; modes, times, holes, symlinks and hard links stay.
+ * directories that are there are entered, files and links are replaced. Owners,
+ * modes, times, holes, symlinks and hard links stay.
  */
 #pragma once
 

@@ -51,11 +51,17 @@ static bool progress_due(struct hold *h)
     return true;
 }
 
-void hold_note(struct hold *h, const char *text)
+void hold_bar(struct hold *h, const char *what, double part)
 {
+    static const char full[] = "##############################";
+    int width = (int)sizeof full - 1, done = (int)(part * width);
     if (!progress_due(h))
         return;
-    fprintf(stderr, "%s", text);
+    if (part < 0)
+        fprintf(stderr, "%s", what);
+    else
+        fprintf(stderr, "%s [%-*.*s] %3.0f %%", what, width, done < width ? done : width, full,
+                part < 1 ? part * 100 : 100);
     fflush(stderr);
 }
 

@@ -23,8 +23,9 @@ void hold_begin(struct hold *h);
 /* Counts what was done; false, with err filled, when a signal is waiting. */
 bool hold_step(struct hold *h, uint64_t files, uint64_t bytes, struct err *err);
 
-/* Says on a terminal how far work is that is not files; hold_step() counts nothing then. */
-void hold_note(struct hold *h, const char *text);
+/* Shows on a terminal how far `what` is, from 0 to 1; below 0: only `what`. hold_step() counts
+ * nothing then. */
+void hold_bar(struct hold *h, const char *what, double part);
 
 /* Takes the progress line away and lets the signals through: one that waited ends ops here. */
 void hold_end(struct hold *h);

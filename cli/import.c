@@ -25,11 +25,8 @@ static void progress_take(struct talk *t, const char *line)
     char text[128], name[80] = "";
     if (sscanf(line, "progress %llu %llu %79[^\n]", &bytes, &total, name) < 2)
         return;
-    if (total)
-        snprintf(text, sizeof text, "%s: %llu %%", name, bytes * 100 / total);
-    else
-        snprintf(text, sizeof text, "%s: %llu MiB", name, bytes >> 20);
-    hold_note(t->hold, text);
+    snprintf(text, sizeof text, "%s: %llu MiB", name, bytes >> 20);
+    hold_bar(t->hold, total ? name : text, total ? (double)bytes / (double)total : -1);
 }
 
 static void text_replace(char **to, const char *text)

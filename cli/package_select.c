@@ -213,18 +213,29 @@ static bool patterns_take(struct selection *s, struct deps *d)
     return ok;
 }
 
-/* The program may be a pattern, since its path has a version in it: the manifest gets the path. */
-static void program_settle(struct selection *s)
+/* The file that a pattern means; NULL: none. */
+static const char *pattern_find(const struct mtree *m, const char *pattern)
 {
-    const char *pattern = recipe_text(s->recipe, "Program");
-    const struct mtree *m = &s->root.files;
     for (size_t i = 0; i < m->count; i++)
         if (m->entries[i].kind != TREE_DIR &&
-            fnmatch(pattern, m->entries[i].path, FNM_PATHNAME) == 0) {
-            cJSON *path = cJSON_CreateString(m->entries[i].path);
-            cJSON_ReplaceItemInObjectCaseSensitive(s->recipe->manifest, "Program", path);
-            return;
-        }
+            fnmatch(pattern, m->entries[i].path, FNM_PATHNAME) == 0)
+            return m->entries[i].path;
+    return NULL;
+}
+
+/* The program may be a pattern, since its path has a version in it: the manifest gets the path,
+ * also as argv[0] where that is the same. */
+static void program_settle(struct selection *s)
+{
+    cJSON *manifest = s->recipe->manifest;
+    cJSON *args = cJSON_GetObjectItemCaseSensitive(manifest, "Args");
+    const char *first = cJSON_GetStringValue(cJSON_GetArrayItem(args, 0));
+    const char *pattern = recipe_text(s->recipe, "Program");
+    const char *path = pattern_find(&s->root.files, pattern);
+    if (path && first && strcmp(first, pattern) == 0)
+        cJSON_ReplaceItemInArray(args, 0, cJSON_CreateString(path));
+    if (path)
+        cJSON_ReplaceItemInObjectCaseSensitive(manifest, "Program", cJSON_CreateString(path));
 }
 
 static bool needed_take(struct selection *s)

@@ -128,11 +128,11 @@ static bool tree_put(struct writer *w, size_t count)
                                   .kind = e->kind,
                                   .mode = e->st.st_mode & 07777,
                                   .nlink = 1,
+                                  .uid = e->uid,
+                                  .gid = e->gid,
                                   .mtime = e->st.st_mtim,
                                   .link = e->kind == TREE_LINK ? e->text : NULL};
         if (e->listed) {
-            m->uid = e->listed->uid;
-            m->gid = e->listed->gid;
             m->xattrs = e->listed->xattrs;
             m->xattr_count = e->listed->xattr_count;
         }

@@ -180,6 +180,9 @@ static bool files_add(struct plan *p, const struct request *r, struct err *err)
         return false;
     if (p->package && !rootdir_add(&p->package->root, &p->tree, p->package->label, err))
         return false;
+    if (p->package && !tree_find(&p->tree, p->config->cwd) &&
+        !tree_add_dir(&p->tree, p->config->cwd, 0755, "the program starts there", err))
+        return false;
     if (p->package && p->config->code_dir && !code_add(p, err))
         return false;
     p->tree.exclude = &p->config->exclude;

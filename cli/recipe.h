@@ -16,7 +16,7 @@
  *   Links     {"/path": "target"}: symlinks that a maintainer's script would have made
  *   Ports     what it listens on
  *   Manifest  the configuration (config.h) of the package, its Args from argv[0]; its Program may
- *             be a pattern
+ *             be a pattern, and argv[0] the same
  */
 #pragma once
 

@@ -103,6 +103,8 @@ static void tail_add(struct buf *tail, const char *bytes, size_t n)
 
 static void guest_signal(struct relay *r, int number)
 {
+    if (number == SIGTERM && r->options->stop)
+        number = r->options->stop;
     buf_addf(&r->out[STREAM_CONTROL], "signal %d\n", number);
     r->sent = number;
 }

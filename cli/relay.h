@@ -28,6 +28,7 @@ struct relay_options {
     bool verbose;   /* kernel log and serial line to stderr */
     bool trace;     /* system calls to stderr */
     unsigned limit; /* seconds until the machine is ended; 0: none */
+    int stop;       /* the signal that the program gets for SIGTERM; 0: that one */
     const struct forwards *forwards;
     struct relay_watch *watch; /* NULL: nobody */
     const struct tree *tree;   /* where the guest's files come from, for names; NULL */

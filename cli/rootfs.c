@@ -64,7 +64,6 @@ uint64_t rootfs_size(const struct tree *t, bool journal)
 /* What only a list says of an entry. */
 static void listed_add(struct buf *b, const struct mtree_entry *e)
 {
-    buf_addf(b, "%u %u\n", e->uid, e->gid);
     buf_add(b, e->sha256, sizeof e->sha256);
     for (size_t i = 0; i < e->xattr_count; i++) {
         buf_addf(b, "%s %zu\n", e->xattrs[i].name, e->xattrs[i].size);
@@ -80,7 +79,7 @@ void rootfs_digest(const struct tree *t, unsigned char digest[64])
         const struct tree_entry *e = all[i];
         bool own = e->text != NULL;
         buf_add(&b, e->path, strlen(e->path) + 1);
-        buf_addf(&b, "%o %lld %lld %zu\n", e->st.st_mode,
+        buf_addf(&b, "%o %u %u %lld %lld %zu\n", e->st.st_mode, e->uid, e->gid,
                  (long long)(e->kind == TREE_DIR ? 0 : e->st.st_size),
                  (long long)e->st.st_mtim.tv_sec, own ? strlen(e->text) : 0);
         if (own)

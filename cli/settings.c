@@ -2,6 +2,7 @@
 /* All layers of settings: see settings.h. */
 #include "settings.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -316,9 +317,28 @@ static bool flags_load(struct config *c, const struct request *r, const char *di
     return !r->package || package_arguments(c, r->package, err);
 }
 
+int settings_signal(const char *text)
+{
+    char *end;
+    long number = strtol(text, &end, 10);
+    if (end > text && !*end)
+        return number > 0 && number < NSIG ? (int)number : 0;
+    if (strncmp(text, "SIG", 3) == 0)
+        text += 3;
+    for (int i = 1; i < NSIG; i++) {
+        const char *name = sigabbrev_np(i);
+        if (name && strcmp(name, text) == 0)
+            return i;
+    }
+    return 0;
+}
+
 /* What no single layer could judge. */
 static bool settings_check(const struct config *c, struct err *err)
 {
+    if (c->stop_signal && !settings_signal(c->stop_signal))
+        return err_set(err, OPS_EXIT_USAGE, "write SIGQUIT, or 3", "%s: %s is no signal",
+                       config_origin(c, "StopSignal"), c->stop_signal);
     if (c->cpus > SETTINGS_CPUS)
         return err_set(err, OPS_EXIT_USAGE, NULL, "%s: CPUs must be a number from 1 to %d",
                        config_origin(c, "RunConfig.CPUs"), SETTINGS_CPUS);

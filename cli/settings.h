@@ -29,6 +29,9 @@ bool settings_load(struct request *r, const char *dir, struct err *err);
 /* Frees the settings and lists; the operands and texts were borrowed. */
 void request_free(struct request *r);
 
+/* The number of a signal by name (SIGQUIT, QUIT) or number; 0: none. */
+int settings_signal(const char *text);
+
 /* The index of `given` among the words (NULL: the first). Errors (OPS_EXIT_USAGE) name --`option`.
  */
 bool settings_choice(const char *option, const char *given, const char *const *words, size_t count,

@@ -74,6 +74,8 @@ static struct tree_entry *entry_put(struct tree *t, const char *path, enum tree_
     entry_clear(e);
     memset(&e->st, 0, sizeof e->st);
     e->listed = NULL;
+    e->uid = t->uid;
+    e->gid = t->gid;
     e->kind = kind;
     e->why = alloc_string(why);
     e->implied = false;
@@ -264,6 +266,8 @@ bool tree_add_listed(struct tree *t, const struct mtree_entry *listed, const cha
     e->text = listed->link ? alloc_string(listed->link) : NULL;
     e->source = alloc_string(source);
     e->st = *st;
+    e->uid = listed->uid;
+    e->gid = listed->gid;
     e->listed = listed;
     return true;
 }

@@ -3,8 +3,8 @@
  * The files of an image before it is written: guest path -> what stands there,
  * where it came from and why. Parents of an entry are made as needed, and a path
  * that runs through a symlink of the tree lands where the link leads. A later
- * file or link replaces an earlier one. The owner is root: the numbers of the machine
- * that builds mean nothing in the guest. Only a package's own list (mtree.h) says others.
+ * file or link replaces an earlier one. The owner is root unless somebody says otherwise: the
+ * numbers of the machine that builds mean nothing in the guest.
  */
 #pragma once
 
@@ -27,7 +27,8 @@ struct tree_entry {
     char *text;     /* TREE_LINK: the target; TREE_FILE without source: the content */
     char *why;      /* for people: "the program", "needed by /bin/sh", ... */
     struct stat st; /* mode, size, times, dev and ino of the source; zero times where made by ops */
-    const struct mtree_entry *listed; /* owner and extended attributes; NULL: root's, none */
+    uint32_t uid, gid;
+    const struct mtree_entry *listed; /* extended attributes; NULL: none */
     bool implied;                     /* a directory that only exists because something is in it */
     uint32_t inode;                   /* for the filesystem writer */
 };
@@ -36,6 +37,7 @@ struct tree {
     void *root; /* of tsearch(3) */
     size_t count;
     const struct strlist *exclude; /* guest path patterns that are never added; NULL: none */
+    uint32_t uid, gid; /* who owns what is added from now on, unless a list says otherwise */
     bool data; /* not a root filesystem: no directory is mounted over or linked as the host's */
 };
 

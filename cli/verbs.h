@@ -21,6 +21,7 @@ struct verb_request {
     const char *subnet, *ipv6;
     const char *name, *version; /* of a package */
     const char *key, *days;     /* of a repository */
+    const char *owner;          /* of a volume */
     struct strlist unset;
     const struct verb_family *family;
 };

@@ -161,11 +161,13 @@ static bool step(void *context, const struct tree_entry *e, uint64_t bytes, stru
     return hold_step(context, bytes == 0, bytes, err);
 }
 
-static bool volume_write(int fd, const char *temp, const char *name, uint64_t size, const char *dir,
+static bool volume_write(int fd, const char *temp, const char *name, const struct volume_wish *wish,
                          struct err *err)
 {
+    const char *dir = wish->dir;
+    uint64_t size = wish->size & ~UINT64_C(4095);
     struct hold hold;
-    struct tree t = {.data = true};
+    struct tree t = {.data = true, .uid = wish->uid, .gid = wish->gid};
     struct rootfs_options o = {
         .label = name, .journal = true, .volume = true, .step = step, .context = &hold};
     char *real = dir ? realpath(dir, NULL) : NULL;
@@ -213,13 +215,13 @@ static bool volume_place(const char *dir, const char *temp, const char *path, co
     return true;
 }
 
-bool volume_create(const char *name, uint64_t size, const char *source, struct err *err)
+bool volume_create(const char *name, const struct volume_wish *wish, struct err *err)
 {
     if (!volume_name_check(name, err))
         return false;
-    if (size && size < VOLUME_LEAST)
+    if (wish->size && wish->size < VOLUME_LEAST)
         return err_set(err, OPS_EXIT_USAGE, "the least is 8M",
-                       "%llu bytes are too little for a volume", (unsigned long long)size);
+                       "%llu bytes are too little for a volume", (unsigned long long)wish->size);
     char *dir = volume_dir(err);
     if (!dir)
         return false;
@@ -233,8 +235,8 @@ bool volume_create(const char *name, uint64_t size, const char *source, struct e
         ok = fd >= 0;
         if (ok) {
             tempfile_guard(temp);
-            ok = volume_write(fd, temp, name, size & ~UINT64_C(4095), source, err) &&
-                 volume_place(dir, temp, path, name, err);
+            ok =
+                volume_write(fd, temp, name, wish, err) && volume_place(dir, temp, path, name, err);
             tempfile_remove();
             close(fd);
         }

@@ -27,8 +27,13 @@ bool volume_names(struct strlist *names, struct err *err);
  * slash in it, a file. NULL: see err, with the nearest name. */
 char *volume_path(const char *name, struct err *err);
 
-/* `size`: bytes, 0: by need. `dir`: what is copied into it, NULL: nothing. */
-bool volume_create(const char *name, uint64_t size, const char *dir, struct err *err);
+struct volume_wish {
+    uint64_t size;     /* bytes; 0: by need */
+    const char *dir;   /* what is copied into it; NULL: nothing */
+    uint32_t uid, gid; /* who owns all of it */
+};
+
+bool volume_create(const char *name, const struct volume_wish *wish, struct err *err);
 
 bool volume_delete(const char *name, struct err *err);
 

@@ -157,6 +157,8 @@ static char *manifest_text(const struct start *s, uint32_t uid, uint32_t gid)
     words_add(json, s);
     cJSON_AddItemToObject(json, "Env", env_json(s->p->config));
     cJSON_AddStringToObject(json, "Cwd", s->cwd);
+    if (s->p->config->stop_signal)
+        cJSON_AddStringToObject(json, "StopSignal", s->p->config->stop_signal);
     if (uid || gid) {
         cJSON_AddNumberToObject(json, "Uid", uid);
         cJSON_AddNumberToObject(json, "Gid", gid);
@@ -201,7 +203,7 @@ static void readme_make(const struct start *s, struct buf *b)
     if (c->stop_signal) {
         buf_addf(b, "\nIt wants to be stopped by `");
         plain_add(b, c->stop_signal);
-        buf_addf(b, "`; what `ops` sends is SIGTERM.\n");
+        buf_addf(b, "`.\n");
     }
 }
 

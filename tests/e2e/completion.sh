@@ -38,7 +38,7 @@ test_options() {
     completes 'ops run --mem'
     want_out --memory
     completes 'ops volume create --'
-    want_out "$(printf -- '--dir\n--help\n--size')"
+    want_out "$(printf -- '--dir\n--help\n--owner\n--size')"
     completes 'ops run -v --accel '
     want_out "$(printf 'auto\nkvm\ntcg')"
     completes 'ops run --accel=k'

@@ -97,7 +97,7 @@ test_package() {
 import json
 m = json.load(open("o/package.manifest"))
 assert m == {"Program": "/bin/echo", "Args": ["/bin/echo"], "DefaultArgs": ["hello", "$HOME"], "Env": {"PATH": "/bin", "A": "b=c", "E": ""},
-             "Cwd": "/srv", "Uid": 33, "Gid": 50}, m
+             "Cwd": "/srv", "Uid": 33, "Gid": 50, "StopSignal": "SIGQUIT"}, m
 END
     grep -q '`80/tcp`' o/README.md && grep -q 'SIGQUIT' o/README.md || fail "$(cat o/README.md)"
     import oci o oci:img --entrypoint busybox

@@ -873,7 +873,7 @@ test_chosen_port() {
 test_readme() {
     local background=() pid
     prepare
-    grep -E '^ops (run|instance) .*\bweb\b' "$E2E_TREE/README.md" | sed 's/ *#.*//; s/-p 8080/-p 0:8080/' >commands
+    grep -E '^ops (run|instance) .*\bweb\b' "$E2E_TREE/docs/guide.md" | sed 's/ *#.*//; s/-p 8080/-p 0:8080/' >commands
     [ "$(wc -l <commands)" = 5 ] || fail "$(cat commands)"
     while read -r command; do
         case $command in

@@ -255,6 +255,39 @@ test_repository() {
     want_error 1 'there is no package hello'
 }
 
+# A slow download shows a bar on a terminal, and nothing in a pipe.
+test_progress() {
+    publish_hello
+    cat >slow.py <<'END'
+import http.server, time
+class Slow(http.server.SimpleHTTPRequestHandler):
+    def copyfile(self, source, out):
+        data = source.read()
+        for i in range(0, len(data), len(data) // 20 + 1):
+            out.write(data[i : i + len(data) // 20 + 1])
+            time.sleep(0.12 if len(data) > 10000 else 0)
+    def __init__(self, *a): super().__init__(*a, directory="tree")
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow)
+print("port", server.server_address[1], flush=True)
+server.serve_forever()
+END
+    python3 slow.py >slow.log 2>/dev/null &
+    slow=$!
+    wait_for 10 grep -q port slow.log
+    ops pkg repo add slow "http://127.0.0.1:$(cut -d' ' -f2 slow.log)" "$KEY"
+    want_status 0
+    script -qec "$OPS pkg get hello" /dev/null >shown </dev/null
+    grep -qE 'hello_1.tar.gz \[#+ +\] +[0-9]+ %' shown || fail "no bar: $(head -c 300 shown)"
+    grep -q 'hello_1.*made' shown || fail "no package: $(head -c 300 shown)"
+    ops pkg delete hello
+    rm -rf "$XDG_CACHE_HOME"/ops/repos/slow/hello*
+    ops pkg get hello
+    kill $slow
+    want_status 0
+    want_out 'hello_1	made'
+    want_no_err
+}
+
 test_repository_not_to_be_trusted() {
     publish_hello
     cp -r tree old
@@ -362,6 +395,46 @@ test_container_images() {
     rm -rf layout "$XDG_CACHE_HOME"
     ops pkg load made more
     want_out 'kept more'
+}
+
+# The image's own signal ends it, and its directory is made where the image lacks it.
+test_stop_signal() {
+    command -v umoci >/dev/null || skip "no umoci"
+    cc_program waits -static <<'END'
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+static void quit(int number)
+{
+    char line[] = "signal 00\n";
+    line[7] += (char)(number / 10);
+    line[8] += (char)(number % 10);
+    _exit(write(1, line, sizeof line - 1) < 0);
+}
+int main(void)
+{
+    char cwd[64];
+    signal(SIGQUIT, quit);
+    signal(SIGTERM, quit);
+    puts(getcwd(cwd, sizeof cwd));
+    fflush(stdout);
+    for (;;)
+        pause();
+}
+END
+    umoci init --layout layout && umoci new --image layout:one && umoci unpack --rootless --image layout:one b >/dev/null 2>&1 || fail "umoci"
+    cp waits b/rootfs/waits
+    umoci repack --image layout:one b >/dev/null 2>&1
+    umoci config --image layout:one --config.entrypoint /waits --config.stopsignal SIGQUIT --config.workingdir /not/there
+    "$OPS" run oci:layout:one >seen 2>err </dev/null &
+    pid=$!
+    wait_for 30 grep -q /not/there seen || fail "it did not start: $(cat err)"
+    kill -TERM $pid
+    wait $pid || fail "status $?: $(cat err)"
+    grep -q 'signal 03' seen || fail "it got another signal: $(cat seen)"
+    echo '{"StopSignal": "NONE"}' >ops.json
+    ops run oci:layout:one
+    want_error 2 'NONE is no signal' 'write SIGQUIT, or 3'
 }
 
 # A registry on the loopback, filled by skopeo.

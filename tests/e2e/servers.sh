@@ -3,6 +3,7 @@
 # Servers and clients, unchanged, over the user network: answers byte for byte those
 # of the same program on the host. A program that is not installed is skipped.
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/serve.sh"
 
 E2E_LIMIT=120
 
@@ -19,29 +20,10 @@ need() { # COMMAND
 # SERVERS_LONG: redis-benchmark with that many requests a test (500), iperf3 ten times as long.
 LONG=${SERVERS_LONG:-}
 
-# serve GUEST-PORT WORD...: starts `ops run -p 0:GUEST-PORT WORD...`; PORT is the host's.
-serve() {
+serve() { # GUEST-PORT WORD...
     local guest=$1
     shift
-    : >server-err
-    timeout --foreground -k 5 $E2E_LIMIT "$OPS" run -v -e LD_LIBRARY_PATH -p "0:$guest" "$@" >server-out 2>server-err </dev/null &
-    SERVER=$!
-    wait_for 60 grep -q '^ops: listening on ' server-err || fail "no server: $(tail -n 5 server-err) $(tail -n 3 server-out)"
-    PORT=$(sed -n 's/^ops: listening on .*:\([0-9]*\)$/\1/p' server-err | head -n 1)
-}
-
-# The program is asked to end as a cloud would; its status is what it gives then.
-stop() { # STATUS...
-    kill -TERM "$SERVER"
-    wait "$SERVER"
-    local status=$?
-    [[ " $* " == *" $status "* ]] || fail "the server ended with $status: $(tail -n 5 server-err)"
-}
-
-get() { # PATH [CURL OPTION...]
-    local path=$1
-    shift
-    curl -sS --max-time 60 "$@" "http://127.0.0.1:$PORT$path" || fail "curl $path: $? $(tail -n 3 server-err)"
+    serve_ops run -v -e LD_LIBRARY_PATH -p "0:$guest" "$@"
 }
 
 make_files() {

@@ -56,6 +56,25 @@ same_tree() { # DIR DIR
     [ "$(du -k "$2/sparse" | cut -f1)" -lt 1000 ] || fail "the hole is filled"
 }
 
+test_owner() {
+    mkdir -p data/sub
+    echo text >data/sub/file
+    volume create --owner 70000:42 -d data owned
+    want_status 0
+    volume ls -l owned:/sub
+    want_out_has '70000 +42 .*file'
+    sound owned
+    ops run --mounts owned:/data "$(command -v busybox)" stat -c '%u %g' /data /data/sub/file
+    want_out $'70000 42\n70000 42'
+    volume create --owner 5 empty
+    ops run --mounts empty:/data "$(command -v busybox)" stat -c '%u %g' /data
+    want_out '5 5'
+    for bad in x 5: -1 4294967295 5:6:7; do
+        volume create --owner "$bad" bad
+        want_error 2 "--owner $bad is no owner" '--owner 999:999'
+    done
+}
+
 test_create_list_delete() {
     volume create data
     want_status 0 && want_no_err && want_out ''
