@@ -181,9 +181,10 @@ static bool image_write(struct request *r, struct err *err)
     struct plan p = {0};
     bool answered = false;
     bool ok = plan_make(&p, r, true, err) && launch_answer(&p, r, &answered, err);
-    const char *name = r->settings.name ? r->settings.name : path_basename(p.program);
-    char *path = ok && !answered ? image_store_place(name, err) : NULL;
+    char *path = NULL;
     if (ok && !answered) {
+        const char *name = r->settings.name ? r->settings.name : path_basename(p.program);
+        path = image_store_place(name, err);
         r->output = path;
         ok = path && plan_build(&p, r, err);
         if (ok)

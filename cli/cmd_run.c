@@ -236,21 +236,6 @@ static bool answers_only(const struct request *r)
     return r->dry_run || r->list_files || r->print_manifest || r->explain;
 }
 
-/* KEY=VALUE of the first card: the configuration's, then the command line's, which replace them. */
-static void card_options(struct strlist *o, const struct request *r)
-{
-    for (size_t i = 0; i < r->ips.count; i++)
-        strlist_addf(o, "ip=%s", r->ips.items[i]);
-    for (size_t i = 0; i < r->gateways.count; i++)
-        strlist_addf(o, "gateway=%s", r->gateways.items[i]);
-    for (size_t i = 0; i < r->dns.count; i++)
-        strlist_addf(o, "dns=%s", r->dns.items[i]);
-    if (r->mac)
-        strlist_addf(o, "mac=%s", r->mac);
-    if (r->mtu)
-        strlist_addf(o, "mtu=%s", r->mtu);
-}
-
 static bool network_choose(struct network *n, struct plan *p, const struct request *r,
                            struct err *err)
 {
@@ -258,11 +243,8 @@ static bool network_choose(struct network *n, struct plan *p, const struct reque
     struct strlist nets = {0}, options = {0};
     bool ok = config_card(c, &nets, &options, err);
     strlist_add_all(&nets, &c->nets); /* Nics are further ones */
-    card_options(&options, r);
-    const struct network_wish wish = {.nets = r->nets.count ? &r->nets : &nets,
-                                      .options = &options,
-                                      .ports = &c->ports,
-                                      .udp_ports = &c->udp_ports};
+    const struct network_wish wish = {
+        .nets = &nets, .options = &options, .ports = &c->ports, .udp_ports = &c->udp_ports};
     ok = ok && network_parse(n, &wish, err) && (answers_only(r) || network_check(n, err));
     strlist_free(&options);
     strlist_free(&nets);

@@ -324,6 +324,15 @@ static bool says_nothing(const cJSON *v)
 
 static bool read_table(struct reader *r, const struct key *table, const cJSON *object);
 
+static void card_note(const struct reader *r, struct config *whole)
+{
+    char *entry = alloc_printf("RunConfig.Nics[%zu]", whole->nets.count - 1);
+    char *origin = origin_here(r);
+    config_note_origin(whole, entry, origin);
+    free(origin);
+    free(entry);
+}
+
 /* Each card of the list is read as if it were the whole, and then becomes a word of --net. */
 static bool read_cards(struct reader *r, const struct key *k, const cJSON *v)
 {
@@ -337,6 +346,8 @@ static bool read_cards(struct reader *r, const struct key *k, const cJSON *v)
         r->config = &card;
         ok = cJSON_IsObject(m) ? read_table(r, k->table, m) : wrong_type(r, k);
         ok = ok && config_card(&card, &whole->nets, NULL, r->err);
+        if (ok)
+            card_note(r, whole);
         config_free(&card);
     }
     r->config = whole;

@@ -33,7 +33,8 @@ struct config {
     char *cwd;
     char *code_dir; /* package_code.h */
     char *stop_signal;
-    struct strlist nets; /* of --net, alone or as Nics */
+    struct strlist nets; /* further cards, as words of --net */
+    struct strlist card; /* KEY=VALUE of the first card, from flags */
     char *network, *bridge_name, *tap_name, *ip_address, *net_mask, *ipv6_address, *gateway;
     char *accel, *machine, *restart, *trace; /* as the flags' words */
     char *name;                              /* of the machine */
@@ -94,6 +95,15 @@ void config_drop_origin(struct config *c, const char *entry);
  * stand in the word. */
 bool config_card(const struct config *c, struct strlist *nets, struct strlist *options,
                  struct err *err);
+
+/* The words of --net: they replace all cards. */
+void config_card_flags(struct config *c, const struct strlist *nets);
+/* What --KEY says of the first card: "ip", "gateway", "dns", "mac", "mtu". It goes before the keys
+ * that say the same. */
+void config_card_flag(struct config *c, const char *key, const char *value);
+/* The first card's word of --net with what flags say of it, where they do; else NULL. *further: it
+ * is the first of c->nets. Freed with free(). */
+char *config_card_word(const struct config *c, bool *further);
 
 /* Adds NAME=value, replacing an earlier value of the same name. */
 void config_set_env(struct strlist *env, const char *entry);

@@ -168,11 +168,39 @@ static void object_add(const struct key *k, const char *entry, void *arg)
         cJSON_AddItemToObject(parent_of(w->to, entry), k->name, v);
 }
 
+static void card_add(cJSON *to, const char *word)
+{
+    cJSON *card = cJSON_CreateObject();
+    char *text = escaped(word);
+    cJSON_AddStringToObject(card, "Network", text);
+    cJSON_AddItemToArray(to, card);
+    free(text);
+}
+
+/* Cards that are words: what flags say of the first has no key but in its word. */
+static void cards_add(const struct config *c, cJSON *root)
+{
+    bool further;
+    char *first = config_card_word(c, &further);
+    cJSON *run = first || c->nets.count ? parent_of(root, "RunConfig.") : NULL;
+    if (first && !further) {
+        char *text = escaped(first);
+        cJSON_DeleteItemFromObjectCaseSensitive(run, "Network");
+        cJSON_AddStringToObject(run, "Network", text);
+        free(text);
+    }
+    cJSON *nics = c->nets.count ? cJSON_AddArrayToObject(run, "Nics") : NULL;
+    for (size_t i = 0; i < c->nets.count; i++)
+        card_add(nics, further && !i ? first : c->nets.items[i]);
+    free(first);
+}
+
 cJSON *config_object(const struct config *c)
 {
     struct writer w = {c, cJSON_CreateObject()};
     struct strlist left = {0};
     settings_keys(object_add, &w);
+    cards_add(c, w.to);
     cJSON *ordered = config_canonical(w.to, &left);
     cJSON_Delete(w.to);
     strlist_free(&left);
@@ -211,10 +239,32 @@ static void entries_add(const struct key *k, const char *entry, void *arg)
     }
 }
 
+/* What flags say of the first card, by the words it may have in RunConfig.Network. */
+static void card_entries(const struct config *c, cJSON *to)
+{
+    size_t index = 0;
+    for (size_t i = 0; i < c->card.count; i++) {
+        const char *option = c->card.items[i];
+        size_t n = strcspn(option, "=");
+        index = i && strncmp(c->card.items[i - 1], option, n + 1) == 0 ? index + 1 : 0;
+        char *key = alloc_printf("RunConfig.Network.%.*s[%zu]", (int)n, option, index);
+        char *flag = alloc_printf("--%.*s", (int)n, option);
+        entry_add(to, key, cJSON_CreateString(option + n + 1), flag);
+        free(flag);
+        free(key);
+    }
+}
+
 cJSON *config_entries(const struct config *c)
 {
     struct writer w = {c, cJSON_CreateArray()};
     settings_keys(entries_add, &w);
+    for (size_t i = 0; i < c->nets.count; i++) {
+        char *key = alloc_printf("RunConfig.Nics[%zu]", i);
+        entry_add(w.to, key, cJSON_CreateString(c->nets.items[i]), config_origin(c, key));
+        free(key);
+    }
+    card_entries(c, w.to);
     for (size_t i = 0; i < c->secrets.count; i++) {
         char *name = alloc_bytes(c->secrets.items[i], strcspn(c->secrets.items[i], "="));
         char *member = alloc_printf("Env.%s", name);

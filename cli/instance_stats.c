@@ -105,7 +105,40 @@ static void guest_add(struct live *l, cJSON *o)
     strlist_free(&devices);
 }
 
-static cJSON *stats_make(const char *name, struct err *err)
+struct call {
+    char name[64];
+    unsigned long long count;
+};
+
+static int call_order(const void *a, const void *b)
+{
+    const struct call *x = a, *y = b;
+    return x->count != y->count ? (x->count < y->count) - (x->count > y->count)
+                                : strcmp(x->name, y->name);
+}
+
+/* The calls by name, the most frequent first. Only the kernel in it knows: a paused one is an
+ * error.
+ */
+static bool calls_add(struct live *l, cJSON *o, struct err *err)
+{
+    struct strlist lines = {0};
+    bool ok = live_awake(l, err) && guest_read(&l->place, "syscalls", &lines, err);
+    struct call *calls = alloc_zero((lines.count + 1) * sizeof *calls);
+    size_t count = 0;
+    for (size_t i = 0; ok && i < lines.count; i++)
+        if (sscanf(lines.items[i], "%63s %llu", calls[count].name, &calls[count].count) == 2)
+            count++;
+    qsort(calls, count, sizeof *calls, call_order);
+    cJSON *to = ok ? cJSON_AddObjectToObject(o, "syscalls") : NULL;
+    for (size_t i = 0; i < count; i++)
+        cJSON_AddNumberToObject(to, calls[i].name, (double)calls[i].count);
+    free(calls);
+    strlist_free(&lines);
+    return ok;
+}
+
+static cJSON *stats_make(const struct verb_request *r, const char *name, struct err *err)
 {
     struct live l;
     cJSON *o = NULL, *memory = NULL;
@@ -120,7 +153,7 @@ static cJSON *stats_make(const char *name, struct err *err)
         cJSON_AddNumberToObject(o, "guestMemoryBytes",
                                 cJSON_GetNumberValue(cJSON_GetObjectItem(memory, "base-memory")));
         guest_add(&l, o);
-        if (!disks_read(&l, o, err)) {
+        if (!disks_read(&l, o, err) || (r->syscalls && !calls_add(&l, o, err))) {
             cJSON_Delete(o);
             o = NULL;
         }
@@ -149,12 +182,15 @@ static void table_line(const cJSON *o)
         free(size);
     }
     putchar('\n');
+    const cJSON *call;
+    cJSON_ArrayForEach(call, cJSON_GetObjectItem(o, "syscalls"))
+        printf("%14.0f %s\n", cJSON_GetNumberValue(call), call->string);
     fflush(stdout);
 }
 
 static bool stats_once(const struct verb_request *r, const char *name, struct err *err)
 {
-    cJSON *o = stats_make(name, err);
+    cJSON *o = stats_make(r, name, err);
     if (o && r->json) {
         char *text = cJSON_PrintUnformatted(o);
         puts(text);

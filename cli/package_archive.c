@@ -23,6 +23,7 @@
 #include "script.h"
 
 #define INDEX_LIMIT (16u << 20)
+#define PART        ".new.tar.gz" /* one that is being written; the tree is locked */
 #define DAY         (24 * 60 * 60)
 
 bool package_archive(const char *dir, const char *top, const char *file, struct err *err)
@@ -86,7 +87,7 @@ static bool package_add_to(cJSON *list, const char *tree, const char *name, stru
 {
     char *store = package_store_dir(err), *dir = store ? path_join(store, name) : NULL;
     char *file = alloc_printf("%s.tar.gz", name), *path = path_join(tree, file);
-    char *part = alloc_printf("%s/.%s", tree, file); /* its name still ends in gz */
+    char *part = path_join(tree, PART);
     cJSON *e = NULL;
     if (dir && package_archive(dir, name, part, err) &&
         (rename(part, path) == 0 || err_errno(err, "write", path)))

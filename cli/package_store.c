@@ -186,6 +186,21 @@ static bool entry_remove(int store, const char *entry)
     return ok;
 }
 
+/* Puts the draft where the entry is, or lets them change places, so that there is one at every
+ * moment. The store is locked. */
+static bool entry_put(int store, const char *draft, const char *entry)
+{
+    if (renameat2(store, draft, store, entry, RENAME_NOREPLACE) == 0)
+        return true;
+    if (errno == EEXIST && renameat2(store, draft, store, entry, RENAME_EXCHANGE) == 0) {
+        path_remove_all(store, draft); /* what was there */
+        return true;
+    }
+    /* A file system without either. */
+    return errno == EINVAL && entry_remove(store, entry) &&
+           renameat(store, draft, store, entry) == 0;
+}
+
 bool package_draft_keep(struct package_draft *d, const char *name, const char *version, char **dir,
                         struct err *err)
 {
@@ -197,7 +212,7 @@ bool package_draft_keep(struct package_draft *d, const char *name, const char *v
                       "'%s' cannot be a package of version '%s'", name, version);
     int lock = ok ? path_lock(d->store, err) : -1;
     ok = lock >= 0;
-    if (ok && !((entry_remove(lock, entry) && syncfs(d->fd) == 0 && rename(d->dir, path) == 0)))
+    if (ok && !(syncfs(d->fd) == 0 && entry_put(lock, path_basename(d->dir), entry)))
         ok = err_errno(err, "write", path);
     if (lock >= 0) {
         fsync(lock);
@@ -218,6 +233,8 @@ bool package_store_delete(const char *word, struct err *err)
 {
     char *dir = package_store_need(word, err), *store = dir ? package_store_dir(err) : NULL;
     int lock = store ? path_lock(store, err) : -1;
+    if (lock >= 0)
+        leftovers_sweep(lock);
     bool ok =
         lock >= 0 && (entry_remove(lock, path_basename(dir)) || err_errno(err, "delete", dir));
     if (lock >= 0)

@@ -2,7 +2,7 @@
 /*
  * The packages of this user: directories NAME_VERSION in $XDG_DATA_HOME/ops/packages (else
  * ~/.local/share/ops/packages). They appear and go whole, by rename, under a lock of the store;
- * what a killed run left is swept by the next one that adds.
+ * what a killed run left is swept by the next one that adds or deletes.
  */
 #pragma once
 

@@ -279,6 +279,21 @@ static void operands_load(struct config *c, const struct request *r)
     }
 }
 
+static void cards_load(struct config *c, const struct request *r)
+{
+    config_card_flags(c, &r->nets);
+    for (size_t i = 0; i < r->ips.count; i++)
+        config_card_flag(c, "ip", r->ips.items[i]);
+    for (size_t i = 0; i < r->gateways.count; i++)
+        config_card_flag(c, "gateway", r->gateways.items[i]);
+    for (size_t i = 0; i < r->dns.count; i++)
+        config_card_flag(c, "dns", r->dns.items[i]);
+    if (r->mac)
+        config_card_flag(c, "mac", r->mac);
+    if (r->mtu)
+        config_card_flag(c, "mtu", r->mtu);
+}
+
 static bool flags_load(struct config *c, const struct request *r, const char *dir, struct err *err)
 {
     if (!sizes_load(c, r, err) || !words_load(c, r, err))
@@ -297,6 +312,7 @@ static bool flags_load(struct config *c, const struct request *r, const char *di
     for (size_t i = 0; i < r->secrets.count; i++)
         if (!envfile_secret(c, r->secrets.items[i], dir, err))
             return false;
+    cards_load(c, r);
     operands_load(c, r);
     return !r->package || package_arguments(c, r->package, err);
 }

@@ -14,7 +14,7 @@
 
 struct verb_request {
     bool json, details, recursive, repair;
-    bool follow, timestamps, force, watch, origin, count;
+    bool follow, timestamps, force, watch, origin, count, syscalls;
     bool dry_run, no_nat, yes;
     const char *lru;
     const char *size, *dir, *lines, *time, *calls, *file;

@@ -193,7 +193,7 @@ static void terminate(void)
     signal_kernel(SIGTERM);
 }
 
-static const struct attend_tracer tracer = {trace_start, trace_stop};
+static const struct attend_tracer tracer = {trace_start, trace_stop, syscall_counts};
 
 static void kernel_init(void *arg)
 {

@@ -21,7 +21,8 @@
  *                                escaped: meminfo, net/dev, net/tcp, net/tcp6, stat, uptime
  *                                or loadavg as in proc(5); `log`, the kernel's last lines;
  *                                `threads`, a line each: id, state (R or S), CPU, ns of CPU
- *                                time, switches, name
+ *                                time, switches, name; `syscalls`, a line `NAME COUNT` for each
+ *                                call the program has made, by number
  *                  trace SET     system calls of a set as in the manifest's `trace`: behind
  *                                the `ok` a line ` TEXT` for each, until the host closes its
  *                                end; `lost N` where the host was too slow for N of them

@@ -85,6 +85,8 @@ static int text_read(const char *what, const char **why)
     int err = -ENOENT;
     if (!strcmp(what, "log"))
         err = text_of_log(&s);
+    else if (!strcmp(what, "syscalls"))
+        tracer->counts(&s), err = s.err;
     else if (!strcmp(what, "threads"))
         procinfo_threads(&s), err = s.err;
     for (unsigned i = 0; i < ARRAY_SIZE(files) && err == -ENOENT; i++)

@@ -11,6 +11,7 @@
 
 #include "arch/x86_64/trap.h"
 #include "arch/x86_64/upcalls.h"
+#include "fs/seq.h"
 #include "lib/fmt.h"
 #include "proc/control.h"
 #include "proc/task.h"
@@ -117,6 +118,8 @@ long syscall_dispatch(struct trap_frame *f)
     const struct syscall_row *row = nr < SYSCALL_TABLE_SIZE ? &syscall_rows[nr] : NULL;
     bool traced = trace_wanted(nr);
     long r = -ENOSYS;
+    if (row)
+        percpu_count_call(nr);
     if (row && row->fn)
         r = row->fn(args[0], args[1], args[2], args[3], args[4], args[5]);
     else
@@ -124,4 +127,18 @@ long syscall_dispatch(struct trap_frame *f)
     if (traced)
         trace_call(nr, args, r);
     return r;
+}
+
+void syscall_counts(struct seq *s)
+{
+    for (uint64_t nr = 0; nr < SYSCALL_TABLE_SIZE; nr++) {
+        uint64_t n = 0;
+        for (unsigned cpu = 0; cpu < cpu_count(); cpu++)
+            n += __atomic_load_n(&percpu_of(cpu)->calls[nr], __ATOMIC_RELAXED);
+        const char *name = syscall_name(nr);
+        if (n && name)
+            seq_printf(s, "%s %lu\n", name, n);
+        else if (n)
+            seq_printf(s, "%lu %lu\n", nr, n);
+    }
 }

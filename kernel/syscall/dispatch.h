@@ -2,9 +2,8 @@
 /* The table made from table.def: names, argument types, functions. */
 #pragma once
 
+#include "arch/x86_64/percpu.h" /* SYSCALL_TABLE_SIZE */
 #include "lib/types.h"
-
-#define SYSCALL_TABLE_SIZE 512 /* known to syscall.S */
 
 enum sysarg {
     ARG_NONE,
@@ -32,6 +31,11 @@ extern const struct syscall_row syscall_rows[SYSCALL_TABLE_SIZE];
 
 /* Name of a system call that Linux has, implemented here or not; NULL for unknown numbers. */
 const char *syscall_name(uint64_t nr);
+
+struct seq;
+/* A line `NAME COUNT` for each call that was made since the start; a number where it has no name.
+ */
+void syscall_counts(struct seq *s);
 
 /* Starts decoding: `set` is "all" or a comma list of names; "" does nothing. Unknown names are
  * logged. Sleeps, as the next two do. */

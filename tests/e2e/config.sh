@@ -91,6 +91,50 @@ test_show_json_with_origin() {
     want_error 2 'OPS_ARGS:1:7: Args must be a list of strings'
 }
 
+# Cards: those of files, those of flags, and what flags say of the first one.
+test_cards() {
+    printf '{"RunConfig": {"BridgeName": "br7", "IPAddress": "10.4.0.9", "NetMask": "255.255.0.0", "Gateway": "10.4.0.1",\n "Nics": [{"TapName": "t1"},\n {"BridgeName": "br2", "IPAddress": "10.5.0.2"}]}}' >ops.json
+    want_set RunConfig.BridgeName '"br7"' ops.json:1
+    want_set 'RunConfig.Nics[0]' '"tap:t1"' ops.json:2
+    want_set 'RunConfig.Nics[1]' '"bridge:br2,ip=10.5.0.2/24"' ops.json:3
+    WORDS='--net tap:t9,ip=10.6.0.2/24 --net user'
+    want_set RunConfig.Network '"tap:t9,ip=10.6.0.2/24"' --net
+    want_set 'RunConfig.Nics[0]' '"user"' --net
+    want_out_lacks 'BridgeName|Nics\[1\]'
+    WORDS='--ip 10.4.0.7/16 --ip fd00::7/64 --gateway 10.4.0.2 --dns 10.4.0.3 --dns 10.4.0.4 --mac 52:54:00:12:34:56 --mtu 1400'
+    want_set 'RunConfig.Network.ip[0]' '"10.4.0.7/16"' --ip
+    want_set 'RunConfig.Network.ip[1]' '"fd00::7/64"' --ip
+    want_set 'RunConfig.Network.gateway[0]' '"10.4.0.2"' --gateway
+    want_set 'RunConfig.Network.dns[1]' '"10.4.0.4"' --dns
+    want_set 'RunConfig.Network.mac[0]' '"52:54:00:12:34:56"' --mac
+    want_set 'RunConfig.Network.mtu[0]' '"1400"' --mtu
+    want_set RunConfig.BridgeName '"br7"' ops.json:1
+    want_out_lacks 'IPAddress|NetMask|RunConfig.Gateway'
+    # shellcheck disable=SC2086
+    ops config show --origin --json -- $WORDS
+    "$E2E_TREE/tests/schema/check" "$E2E_TREE/tests/schema/config-origin.json" <"$T/out" || fail "not as the schema says"
+}
+
+# The same machine comes from flags and from what `show --json` makes of them.
+test_cards_as_a_configuration() {
+    echo '{"RunConfig": {"Nics": [{"TapName": "t1"}]}}' >nics.json
+    echo '{"RunConfig": {"IPAddress": "10.4.0.9", "Gateway": "10.4.0.1", "BridgeName": "br7"}}' >bridge.json
+    for words in "-c nics.json" "-c nics.json --mtu 1400 --ip 10.4.0.7/16" "-c bridge.json" "-c bridge.json --dns 10.4.0.3" \
+        "-c bridge.json --ip 10.4.0.7/16 --gateway 10.4.0.3" "-c bridge.json --ip fd00::7/64 --net tap:x --net user,mtu=1300" \
+        "--no-config --mtu 1400" "--no-config --net none" "-c nics.json --net none"; do
+        # shellcheck disable=SC2086
+        ops run --print-manifest $words /bin/true
+        want_status 0
+        grep ^interface "$T/out" >flags
+        # shellcheck disable=SC2086
+        ops config show --json -- $words
+        cp "$T/out" shown.json
+        ops run --print-manifest -c shown.json /bin/true
+        want_status 0
+        grep ^interface "$T/out" | diff flags - || fail "$words: $(cat shown.json)"
+    done
+}
+
 test_check() {
     printf '{\n "Agrs": 1,\n "Env": {"A": "$OPS_TEST_UNSET", "B": 2},\n "Files": ["nosuch"],\n "TargetRoot": "/x",\n "Klibs": ["firewall", "ntp"],\n "RunConfig": {"Memroy": "1G", "AtExit": "x"}\n}\n' >c.json
     ops config check c.json

@@ -453,6 +453,155 @@ class ConfigConvert:
         want(open("theirs.json").read() == THEIRS, "the file has changed")
 
 
+PACKAGES = DATA + "/packages"
+
+
+def packages():
+    return {o["name"] for o in json.loads(run("pkg", "list", "--json").stdout)}
+
+
+class Package:
+    """One that is there is whole; `kept` always is; what was cut goes with the next command."""
+    old = False  # is there one of the name before?
+
+    def again(self):
+        if self.name in packages() and not self.old:
+            run("pkg", "delete", self.name)
+        run(*self.words)
+        only(PACKAGES, "kept_1", self.name + "_1")
+        run("pkg", "verify", self.name)
+        if not self.old:
+            run("pkg", "delete", self.name)
+            only(PACKAGES, "kept_1")
+
+    def whole(self):
+        there = packages()
+        want("kept" in there, "a package is lost:", there)
+        want(not self.old or self.name in there, "the old one is lost:", there)
+        for name in there:
+            run("pkg", "verify", name)
+
+    def end(self):
+        if self.name not in packages():
+            run(*self.words)
+        p = run("pkg", "load", "--no-system-files", self.name, ok=7)
+        want(p.stdout == "here\n", self.name, "says", p.stdout)
+        run("pkg", "delete", self.name)
+
+
+class PackageFromRun(Package):
+    name = "made"
+    words = ["pkg", "from-run", "--no-system-files", "--name", "made", "--version", "1", APP]
+
+
+class PackageAgain(PackageFromRun):
+    """The same where one of that name and version is there: it is never gone."""
+    old = True
+
+
+class PackageAdd(Package):
+    name = "added"
+    words = ["pkg", "add", "-n", "added", "published/kept_1.tar.gz"]
+
+
+class PackageDelete(Package):
+    name = "gone"
+    words = ["pkg", "delete", "gone"]
+
+    def again(self):
+        if "gone" in packages():
+            run(*self.words)
+            only(PACKAGES, "kept_1")
+        run("pkg", "from-run", "--no-system-files", "--name", "gone", "--version", "1", APP)
+        only(PACKAGES, "gone_1", "kept_1")
+
+    def end(self):
+        pass
+
+
+class PackagePublish:
+    """The tree is one that is trusted, or is refused; never is another package had from it."""
+    words = ["pkg", "publish", "tree2", "kept", "--key", "secret"]
+
+    def again(self):
+        run(*self.words)
+        only("tree2", "index.json", "index.json.minisig", "kept_1.tar.gz")
+        want(self.asked() == 0, "it is refused")
+        remove(*glob.glob("tree2/*"))
+
+    def asked(self):
+        p = run("pkg", "repo", "add", "own", "tree2", open("public").read().strip(), ok=False)
+        if p.returncode == 0:
+            run("pkg", "repo", "remove", "own")
+        return p.returncode
+
+    def whole(self):
+        if not os.path.exists("tree2/index.json"):
+            return
+        json.load(open("tree2/index.json"))
+        if self.asked() == 0:
+            fetched("tree2")
+
+
+class PackageRepublish(PackagePublish):
+    """Over what is there."""
+
+    def again(self):
+        run(*self.words)
+        only("tree2", "index.json", "index.json.minisig", "kept_1.tar.gz")
+        want(self.asked() == 0, "it is refused")
+
+
+def fetched(tree):
+    """The package, out of that repository alone."""
+    home = {**os.environ, "XDG_DATA_HOME": os.path.abspath("elsewhere"), "XDG_CACHE_HOME": os.path.abspath("elsewhere"),
+            "XDG_CONFIG_HOME": os.path.abspath("elsewhere")}
+    for words in (["repo", "add", "r", tree, open("public").read().strip()], ["get", "kept"], ["verify", "kept"]):
+        p = subprocess.run([OPS, "pkg", *words], env=home, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                           stderr=subprocess.PIPE, text=True, timeout=LIMIT)
+        want(p.returncode == 0, "ops pkg", *words, p.stderr)
+    remove("elsewhere")
+
+
+class RepoAdd:
+    """All repositories that were known stay so."""
+
+    @property
+    def words(self):
+        return ["pkg", "repo", "add", "new", "file://" + os.path.abspath("published"), open("public").read().strip()]
+
+    def known(self):
+        return [l.split()[0] for l in run("pkg", "repo", "list").stdout.split("\n") if l]
+
+    def again(self):
+        if "new" in self.known():
+            run("pkg", "repo", "remove", "new")
+        run(*self.words)
+        want(sorted(self.known()) == ["known", "new"], "repositories:", self.known())
+        run("pkg", "repo", "remove", "new")
+        only(os.environ["XDG_CONFIG_HOME"] + "/ops", "repos.json")
+
+    def whole(self):
+        want("known" in self.known(), "one is lost:", self.known())
+
+
+class Container:
+    """An image is unpacked whole or not at all."""
+    words = ["run", "--no-system-files", "oci:layout:one"]
+
+    def again(self):
+        remove(CACHE + "/containers")
+        p = run(*self.words, ok=7)
+        want(p.stdout == "here\n", "output", p.stdout)
+        want(len(os.listdir(CACHE + "/containers")) == 1, "left:", os.listdir(CACHE + "/containers"))
+        remove(CACHE + "/containers", *glob.glob(CACHE + "/*.ext4"))
+
+    def whole(self):
+        wait_for("the end of QEMU", lambda: not processes(CACHE.encode()))
+        for directory in glob.glob(CACHE + "/containers/image_*"):
+            want(run(*self.words, ok=7).stdout == "here\n", "the image does not run")
+
+
 THEIRS = json.dumps({"Args": ["a"], "Env": {"A": "1"}, "RunConfig": {"Memory": "64M"}})
 CASES = {"run": Run, "build": Build, "image-create": ImageCreate, "image-delete": ImageDelete,
          "image-sync": ImageSync, "image-resize": ImageResize, "image-env": ImageEnv,
@@ -460,7 +609,10 @@ CASES = {"run": Run, "build": Build, "image-create": ImageCreate, "image-delete"
          "volume-import": VolumeImport, "instance-create": InstanceCreate,
          "instance-rename": InstanceRename, "instance-delete": InstanceDelete, "detach": Detach,
          "deploy": Deploy, "network-create": NetworkCreate, "network-delete": NetworkDelete,
-         "compose-up": ComposeUp, "compose-down": ComposeDown, "config-convert": ConfigConvert}
+         "compose-up": ComposeUp, "compose-down": ComposeDown, "config-convert": ConfigConvert,
+         "pkg-from-run": PackageFromRun, "pkg-again": PackageAgain, "pkg-add": PackageAdd,
+         "pkg-delete": PackageDelete, "pkg-publish": PackagePublish, "pkg-republish": PackageRepublish,
+         "repo-add": RepoAdd, "container": Container}
 
 
 def duration(case):
@@ -516,15 +668,48 @@ def prepare():
         f.write(THEIRS)
     with open("compose.json", "w") as f:
         json.dump({"name": "cut", "services": {n: {"run": ["--no-system-files", APP, "stay"]} for n in "xy"}}, f)
+
+
+def prepare_machines():
     run("image", "create", "--no-system-files", "--name", "kept", "-e", "A=old", APP)
     run("volume", "create", "kept", "-s", "8M")
     run("instance", "create", "--no-system-files", "--name", "kept", APP)
 
 
+def prepare_packages():
+    """A package, a repository with it that is known, and with umoci a container image."""
+    run("pkg", "from-run", "--no-system-files", "--name", "kept", "--version", "1", APP)
+    with open("public", "w") as f:
+        f.write(run("pkg", "repo", "key", "secret").stdout)
+    run("pkg", "publish", "published", "kept", "--key", "secret")
+    run("pkg", "repo", "add", "known", "published", open("public").read().strip())
+
+
+def prepare_container():
+    def umoci(*words):
+        subprocess.run(["umoci", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+    umoci("init", "--layout", "layout")
+    umoci("new", "--image", "layout:one")
+    umoci("unpack", "--rootless", "--image", "layout:one", "bundle")
+    os.makedirs("bundle/rootfs/bin")
+    shutil.copy(APP, "bundle/rootfs/bin/app")
+    shutil.copytree("tree", "bundle/rootfs/tree")
+    umoci("repack", "--image", "layout:one", "bundle")
+    umoci("config", "--image", "layout:one", "--config.entrypoint", "/bin/app")
+
+
 def main():
     rounds, seed, failed, total = int(sys.argv[3]), sys.argv[4], 0, 0
+    chosen = sys.argv[5:] or list(CASES)
+    apart = {name for name in chosen if name.startswith(("pkg", "repo", "container"))}
     prepare()
-    for name in sys.argv[5:] or CASES:
+    if set(chosen) - apart:
+        prepare_machines()
+    if apart - {"container"}:
+        prepare_packages()
+    if "container" in apart:
+        prepare_container()
+    for name in chosen:
         begin = time.monotonic()
         try:
             done = cuts(name, rounds, seed)

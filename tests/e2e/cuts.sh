@@ -30,9 +30,14 @@ C
 
 for case in run build image-create image-delete image-sync image-resize image-env volume-create volume-delete \
     volume-resize volume-import instance-create instance-rename instance-delete detach deploy compose-up \
-    compose-down config-convert; do
+    compose-down config-convert pkg-from-run pkg-again pkg-add pkg-delete pkg-publish pkg-republish repo-add; do
     eval "test_${case//-/_}() { cut_case $case; }"
 done
+
+test_container() {
+    command -v umoci >/dev/null || skip "no umoci"
+    cut_case container
+}
 
 test_network_create() {
     [ -n "$apart" ] || skip "no network namespace: needs root"

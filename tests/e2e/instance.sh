@@ -561,6 +561,70 @@ P
     nothing_left
 }
 
+# Counts of system calls: those of all CPUs, traced or not, and of numbers that nobody answers.
+test_counts_of_calls() {
+    prepare
+    cc_program calls -pthread <<'END'
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+static void *work(void *arg)
+{
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(arg != NULL, &one);
+    sched_setaffinity(0, sizeof one, &one);
+    for (int i = 0; i < 5000; i++)
+        syscall(SYS_getppid);
+    return NULL;
+}
+int main(int n, char **v)
+{
+    pthread_t t[2];
+    for (int i = 0; i < 2; i++)
+        pthread_create(&t[i], NULL, work, i ? v : NULL);
+    for (int i = 0; i < 2; i++)
+        pthread_join(t[i], NULL);
+    for (int i = 0; i < 77; i++)
+        syscall(SYS_getpgrp);
+    for (int i = 0; i < 3; i++)
+        syscall(500), syscall(511), syscall(512), syscall(70000);
+    syscall(0x100000000L + SYS_getpgrp);
+    puts("ready"), fflush(stdout);
+    pause();
+}
+END
+    for options in "--smp 2" "--smp 2 --trace=getpgrp"; do
+        # shellcheck disable=SC2086
+        ops run -d --name m $options ./calls
+        wait_for 40 eval '"$OPS" instance logs m 2>&1 | grep -q ready' || fail "it does not run"
+        wait_for 20 eval '"$OPS" instance stats --syscalls m | grep -q " 1 pause$"' || fail "$("$OPS" instance stats --syscalls m)"
+        ops instance stats --syscalls m
+        want_out_has '^m +[0-9.]+ s '
+        for line in '10000 getppid' '78 getpgrp' '2 sched_setaffinity' '2 clone3?' '1 write'; do
+            want_out_has "^ +$line\$"
+        done
+        want_out_lacks ' execve$'
+        want_out_has '^ +3 500$'
+        want_out_has '^ +3 511$'
+        want_out_lacks ' (512|70000)$'
+        [ "$(sed -n 2p out)" = "         10000 getppid" ] || fail "the most frequent is not first: $(cat out)"
+        ops instance stats --json --syscalls m
+        "$E2E_TREE/tests/schema/check" "$E2E_TREE/tests/schema/instance-stats.json" <out || fail "not as the schema says"
+        python3 -c 'import json, sys; c = json.load(sys.stdin)["syscalls"]; assert c["getppid"] == 10000 and c["getpgrp"] == 78, c' <out || fail "$(cat out)"
+        ops instance stats --json m
+        want_out_lacks syscalls
+        ops instance pause m
+        ops instance stats --syscalls m
+        want_error 1 'm is paused' 'ops instance resume m'
+        ops instance delete -f m
+    done
+    nothing_left
+}
+
 # What only the kernel in the machine knows.
 test_facts_of_the_guest() {
     prepare

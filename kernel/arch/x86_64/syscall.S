@@ -8,8 +8,6 @@
 #include "arch/x86_64/percpu.h"
 #include "arch/x86_64/trap.h"
 
-#define SYSCALL_MAX 512
-
 .macro SYSCALL_ENTER
     swapgs
     movq %rsp, %gs:PERCPU_USER_RSP
@@ -50,8 +48,9 @@
 syscall_entry:
     SYSCALL_ENTER
     movl %eax, %eax /* the number is an int: upper bits do not count */
-    cmpq $SYSCALL_MAX, %rax
+    cmpq $SYSCALL_TABLE_SIZE, %rax
     jae 9f
+    incq %gs:PERCPU_CALLS(, %rax, 8)
     movq %r10, %rcx
     call *syscall_table(, %rax, 8)
 syscall_exit:
