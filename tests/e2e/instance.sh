@@ -877,14 +877,18 @@ test_readme() {
     [ "$(wc -l <commands)" = 5 ] || fail "$(cat commands)"
     while read -r command; do
         case $command in
-        *logs* | *top*) $OPS ${command#ops } >follow 2>&1 & background+=($!) ;;
+        *logs* | *top*)
+            $OPS ${command#ops } >"follow.${#background[@]}" 2>&1 &
+            wait_for 30 [ -s "follow.${#background[@]}" ] || fail "$command says nothing"
+            background+=($!)
+            ;;
         *) ops ${command#ops } ;;
         esac
     done <commands
     want_status 143
     want_out 143
     for pid in "${background[@]}"; do
-        wait "$pid" || fail "logs -f, or top: $(cat follow)"
+        wait "$pid" || fail "logs -f, or top: $(cat follow.*)"
     done
     ops instance delete web
     nothing_left
