@@ -117,4 +117,47 @@ test_leftover_is_reused() {
     want_no_file .disk.ops-unfinished
 }
 
+# A tree of 50 MB is built as fast as by mke2fs -d, within half of its time, and only once.
+test_cold_build() {
+    mkdir tree
+    python3 - <<'END'
+import os, random
+random.seed(1)
+for d in range(50):
+    os.mkdir("tree/d%d" % d)
+    for f in range(20):
+        with open("tree/d%d/f%d" % (d, f), "wb") as out:
+            out.write(random.randbytes(random.randrange(1000, 104000)))
+END
+    cc_program app -static <<'END'
+int main(void) { return 0; }
+END
+    echo '{"MapDirs": {"tree": "/tree"}, "NoSystemFiles": true}' >ops.json
+    python3 - "$OPS" <<'END' || fail "slower than 1.5 times mke2fs -d"
+import os, shutil, subprocess, sys, time
+cache = os.environ["XDG_CACHE_HOME"]
+def ours():
+    shutil.rmtree(cache, ignore_errors=True)
+    subprocess.check_call([sys.argv[1], "run", "--dry-run", "./app"], stdout=subprocess.DEVNULL)
+def theirs():
+    if os.path.exists("image"):
+        os.unlink("image")
+    subprocess.check_call(["/sbin/mke2fs", "-q", "-t", "ext4", "-d", "tree", "image", "80M"], stdout=subprocess.DEVNULL)
+def seconds(what):
+    begin = time.monotonic()
+    what()
+    return time.monotonic() - begin
+least = [min(x) for x in zip(*((seconds(ours), seconds(theirs)) for _ in range(5)))]
+print("# %.3f s, mke2fs -d %.3f s" % tuple(least), file=sys.stderr)
+sys.exit(least[0] > 1.5 * least[1])
+END
+    ops run -v ./app
+    want_err 'image from the cache'
+    touch -d '2001-01-01' tree/d7/f7
+    ops run -v ./app
+    want_err 'image built'
+    ops run -v ./app
+    want_err 'image from the cache'
+}
+
 e2e_main "$@"
