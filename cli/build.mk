@@ -40,3 +40,11 @@ $(O)/cli/syscall_support.inc: kernel/syscall/table.def scripts/syscall-support
 	$(Q)CC=$(CC) scripts/syscall-support >$@
 $(O)/cli/elfcalls.o: $(O)/cli/syscall_support.inc
 $(O)/cli/elfcalls.o: CLI_CFLAGS += -I$(O)/cli
+
+# The tool with sanitizers, for tests/e2e/sanitize.sh; beside it what belongs to it
+$(O)/asan/ops: $(CLI_SRC) $(wildcard cli/*.h include/ops/*.h) $(O)/cli/syscall_support.inc
+	@mkdir -p $(@D)
+	$(call say,ASAN,$@)
+	$(Q)$(CC) $(filter-out -O2 -MMD -MP,$(CLI_CFLAGS)) -O1 -I$(O)/cli \
+		-fsanitize=address,undefined -fno-sanitize-recover=undefined -o $@ $(CLI_SRC) $(CLI_LIBS)
+	$(Q)ln -sfn ../kernel.elf ../ops-import ../recipes $(@D)/
