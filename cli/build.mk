@@ -38,11 +38,17 @@ $(O)/cli/syscall_support.inc: kernel/syscall/table.def scripts/syscall-support
 	@mkdir -p $(@D)
 	$(call say,GEN,$@)
 	$(Q)CC=$(CC) scripts/syscall-support >$@
+$(O)/cli/special_files.inc: kernel/FILES
+	@mkdir -p $(@D)
+	$(call say,GEN,$@)
+	$(Q)sed 's/.*/    "&",/' $< >$@
 $(O)/cli/elfcalls.o: $(O)/cli/syscall_support.inc
-$(O)/cli/elfcalls.o: CLI_CFLAGS += -I$(O)/cli
+$(O)/cli/elffiles.o: $(O)/cli/special_files.inc
+$(O)/cli/elfcalls.o $(O)/cli/elffiles.o: CLI_CFLAGS += -I$(O)/cli
 
 # The tool with sanitizers, for tests/e2e/sanitize.sh; beside it what belongs to it
-$(O)/asan/ops: $(CLI_SRC) $(wildcard cli/*.h include/ops/*.h) $(O)/cli/syscall_support.inc
+$(O)/asan/ops: $(CLI_SRC) $(wildcard cli/*.h include/ops/*.h) $(O)/cli/syscall_support.inc \
+		$(O)/cli/special_files.inc
 	@mkdir -p $(@D)
 	$(call say,ASAN,$@)
 	$(Q)$(CC) $(filter-out -O2 -MMD -MP,$(CLI_CFLAGS)) -O1 -I$(O)/cli \

@@ -7,6 +7,7 @@
 #include "alloc.h"
 #include "command.h"
 #include "elfcalls.h"
+#include "elffiles.h"
 #include "hostpath.h"
 #include "launch.h"
 #include "plan.h"
@@ -39,6 +40,18 @@ static const char *const states[] = {[CALL_WHOLE] = "whole",
                                      [CALL_REFUSED] = "refused",
                                      [CALL_MISSING] = "missing"};
 
+static void finding_add(cJSON *list, const char *name, const char *state, const char *file,
+                        const char *seen, const char *note)
+{
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddStringToObject(o, "name", name);
+    cJSON_AddStringToObject(o, "state", state);
+    cJSON_AddStringToObject(o, "file", file);
+    cJSON_AddStringToObject(o, "seen", seen);
+    cJSON_AddStringToObject(o, "note", note);
+    cJSON_AddItemToArray(list, o);
+}
+
 /* Adds what the file `path` (where it is on this host: `host`) can ask for and does not get. */
 static void findings_add(cJSON *list, const struct elfcalls *c, const char *path, bool all)
 {
@@ -48,13 +61,7 @@ static void findings_add(cJSON *list, const struct elfcalls *c, const char *path
         if (!name || (!c->by_name[n] && !c->by_number[n]) || state == CALL_WHOLE ||
             (state == CALL_PARTLY && !all))
             continue;
-        cJSON *o = cJSON_CreateObject();
-        cJSON_AddStringToObject(o, "call", name);
-        cJSON_AddStringToObject(o, "state", states[state]);
-        cJSON_AddStringToObject(o, "file", path);
-        cJSON_AddStringToObject(o, "seen", c->by_number[n] ? "number" : "name");
-        cJSON_AddStringToObject(o, "note", note);
-        cJSON_AddItemToArray(list, o);
+        finding_add(list, name, states[state], path, c->by_number[n] ? "number" : "name", note);
     }
 }
 
@@ -67,15 +74,15 @@ static void print(const cJSON *list, size_t files, size_t computed, bool all)
 {
     const cJSON *o;
     if (list->child)
-        printf("%-8s %-20s %-7s %-40s %s\n", "STATE", "CALL", "SEEN BY", "FILE", "NOTE");
+        printf("%-8s %-28s %-7s %-40s %s\n", "STATE", "WHAT", "SEEN BY", "FILE", "NOTE");
     cJSON_ArrayForEach(o, list)
     {
-        printf("%-8s %-20s %-7s %-40s %s\n", text_of(o, "state"), text_of(o, "call"),
+        printf("%-8s %-28s %-7s %-40s %s\n", text_of(o, "state"), text_of(o, "name"),
                text_of(o, "seen"), text_of(o, "file"), text_of(o, "note"));
     }
     fprintf(stderr,
             "ops: %zu file%s looked at, without the C library; a name or a number in the code says "
-            "that a call can be made, not that it is\n",
+            "that a call can be made, not that it is; a text, that a file can be opened\n",
             files, files == 1 ? "" : "s");
     if (computed && all)
         fprintf(stderr, "ops: %zu places may make calls whose numbers are computed: not judged\n",
@@ -96,7 +103,12 @@ static void files_check(const struct plan *p, const struct check_request *r)
             e->kind == TREE_FILE && e->source && !elfcalls_is_libc(path_basename(e->path));
         if (wanted && (e->st.st_mode & 0111 || strstr(e->path, ".so")) &&
             elfcalls_read(&c, e->source, &none)) {
+            struct strlist names = {0};
             findings_add(list, &c, e->path, r->all);
+            elffiles_missing(e->source, &names, &none);
+            for (size_t k = 0; k < names.count; k++)
+                finding_add(list, names.items[k], states[CALL_MISSING], e->path, "text", "");
+            strlist_free(&names);
             computed += c.computed;
             files++;
         }
@@ -137,7 +149,7 @@ static bool run(const struct command *self, char **words, int *status, struct er
 const struct command cmd_check = {
     .name = "check",
     .usage = "check [-a] [--json] PROGRAM",
-    .summary = "list system calls a program may use and the kernel lacks",
+    .summary = "list calls and files a program may use and the kernel lacks",
     .text =
         "PROGRAM may be a package (pkg:NAME) or a container image. Nothing is run: the program\n"
         "and its libraries are read. `refused` calls answer EPERM, since one image is one\n"

@@ -324,8 +324,9 @@ static cJSON *index_read(const struct repo *r, const char *dir, const char *suff
     return index;
 }
 
-/* Gets both files beside the kept ones, and lets them take their place when they are good. */
-static cJSON *index_get(const struct repo *r, const char *dir, struct err *err)
+/* Gets both files beside the kept ones, and lets them take their place when they are good.
+ * *fetched: they came, whatever they are. */
+static cJSON *index_get(const struct repo *r, const char *dir, bool *fetched, struct err *err)
 {
     static const char *const names[] = {REPO_INDEX, REPO_SIGNATURE};
     bool ok = true;
@@ -336,6 +337,7 @@ static cJSON *index_get(const struct repo *r, const char *dir, struct err *err)
         free(file);
         free(url);
     }
+    *fetched = ok;
     cJSON *index = ok ? index_read(r, dir, ".new", err) : NULL;
     for (size_t i = 0; i < 2; i++) {
         char *file = alloc_printf("%s/%s", dir, names[i]), *made = alloc_printf("%s.new", file);
@@ -364,10 +366,10 @@ cJSON *repo_index(const struct repo *r, char **note, struct err *err)
     bool fresh =
         kept && difftime(time(NULL), st.st_mtime) < INDEX_FRESH && strncmp(r->url, "file:", 5) != 0;
     cJSON *index = fresh ? index_read(r, dir, "", &late) : NULL;
+    bool fetched = true;
     if (!index)
-        index = index_get(r, dir, err);
-    if (!index && kept && strstr(err->message, "cannot") == err->message &&
-        (index = index_read(r, dir, "", &late))) {
+        index = index_get(r, dir, &fetched, err);
+    if (!index && kept && !fetched && (index = index_read(r, dir, "", &late))) {
         *note = alloc_printf("%s; going on with what %s had before", err->message, r->name);
         err_free(err);
     }

@@ -44,6 +44,36 @@ END
     "$E2E_TREE/tests/schema/check" "$E2E_TREE/tests/schema/check-list.json" <"$T/out" || fail "not as the schema says"
 }
 
+test_files() {
+    cc_program files <<'END'
+#include <stdio.h>
+int main(int n, char **v)
+{
+    static const char *const names[] = {"/proc/cpuinfo", "/proc/self/maps", "/proc/nothing", "/dev/null", "/sys/none",
+                                        "/proc/%d/stat", "/proc/%d/lost", "/proc/%s/any", "/dev/shm/mine"};
+    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
+        printf(names[i], n, v);
+    return fopen(names[n], "r") == NULL;
+}
+END
+    ops check ./files
+    want_out_has '^missing +/proc/nothing +text +.*/files'
+    want_out_has '^missing +/sys/none +text'
+    want_out_has '^missing +/proc/%d/lost +text'
+    for known in /proc/cpuinfo /proc/self/maps /dev/null /proc/%d/stat /proc/%s/any /dev/shm/mine; do
+        want_out_lacks " $known "
+    done
+    ops check --json ./files
+    "$E2E_TREE/tests/schema/check" "$E2E_TREE/tests/schema/check-list.json" <"$T/out" || fail "not as the schema says"
+}
+
+# The list of the kernel's own files is what it shows.
+test_list_of_files() {
+    command -v busybox >/dev/null || skip "no busybox"
+    "$E2E_TREE/scripts/special-files" "$O" >now
+    diff "$E2E_TREE/kernel/FILES" now >why || fail "make it again: scripts/special-files > kernel/FILES: $(head -n 5 why)"
+}
+
 test_nothing_is_missing() {
     cc_program plain <<'END'
 #include <stdio.h>
