@@ -5,9 +5,7 @@
 #include <stddef.h>
 
 #define CLOUD_ACCOUNT "it needs a cloud's account"
-#define REGISTRY      "no registry is asked; programs come from this system"
 #define KERNEL        "the kernel belongs to the tool"
-#define LATER         "not there yet"
 
 const struct compared compared_commands[] = {
     {"run", "run", MARK_BETTER,
@@ -45,7 +43,22 @@ const struct compared compared_commands[] = {
     {"volume tree", "volume tree", MARK_YES, NULL},
     {"volume cp", "volume cp", MARK_BETTER, "in both directions"},
     {"volume info", "volume info", MARK_YES, NULL},
-    {"pkg *", "", MARK_NOT, LATER},
+    {"pkg list", "pkg list", MARK_YES, "`pkg search` lists what can be had"},
+    {"pkg search", "pkg search", MARK_YES, "recipes and the store; no server is asked"},
+    {"pkg get", "pkg get", MARK_BETTER,
+     "of the distribution's signed packages, or a signed repository"},
+    {"pkg describe", "pkg describe", MARK_YES, NULL},
+    {"pkg contents", "pkg contents", MARK_BETTER, "modes, owners, sizes"},
+    {"pkg load", "pkg load", MARK_BETTER,
+     "the user's settings beat the package's; languages take the current directory"},
+    {"pkg add", "pkg add", MARK_BETTER, "OPS' packages; nothing of an archive gets outside"},
+    {"pkg from-run", "pkg from-run", MARK_BETTER, "nothing is run; reproducible"},
+    {"pkg from-pkg", "pkg from-pkg", MARK_BETTER, "the environment is kept, too"},
+    {"pkg from-docker", "pkg from-oci", MARK_BETTER,
+     "no Docker; entrypoint, environment, directory and user are honoured"},
+    {"pkg delete", "pkg delete", MARK_YES, NULL},
+    {"pkg push", "pkg publish", MARK_BETTER, "a signed tree for any web server"},
+    {"pkg login", "", MARK_NOT, "no account is needed: `pkg repo add` names a tree and its key"},
     {"compose up, down", "compose up", MARK_BETTER,
      "order, readiness, logs; no machine for names; root only for a network"},
     {"network create, list, delete", "network", MARK_BETTER,
@@ -62,7 +75,7 @@ const struct compared compared_commands[] = {
 
 const struct compared compared_flags[] = {
     {"-c, --config", "run --config", MARK_BETTER, "ops.json is found; `ops config check`"},
-    {"-a, --args", "run PROGRAM ARGUMENT...", MARK_BETTER, "arguments follow the program"},
+    {"-a, --args", "run --args", MARK_YES, "or behind the program"},
     {"-e, --envs", "run --env", MARK_BETTER, "NAME=a=b, NAME alone; --env-file, --secret"},
     {"-i, --imagename", "build --output", MARK_YES, "a file"},
     {"--mounts", "run --mounts", MARK_YES, NULL},
@@ -93,7 +106,8 @@ const struct compared compared_flags[] = {
     {"--qmp", "run --name", MARK_BETTER, "a private socket of a machine with a name"},
     {"-n, --nightly, --nanos-version", "run --kernel", MARK_NOT, KERNEL},
     {"--arch", "", MARK_NOT, "x86-64 only"},
-    {"--package, -l, --local", "", MARK_NOT, REGISTRY},
+    {"--package", "build", MARK_BETTER, "pkg:NAME in the place of a program, everywhere"},
+    {"-l, --local", "", MARK_NOT, "what is in the store is always taken from there"},
     {"-t, --target-cloud, --projectid, --zone", "", MARK_NOT, CLOUD_ACCOUNT},
     {"-i, --instance-name", "run --name", MARK_YES, NULL},
     {"--instance-group, --domainname, --flavor", "", MARK_NOT, CLOUD_ACCOUNT},

@@ -66,8 +66,8 @@ bool elffiles_known(const char *name)
         if (strncmp(name, own[i], strlen(own[i])) == 0 && (i == 0 || !name[strlen(own[i])]))
             return true;
     char *plain = name_plain(name);
-    bool is = !plain || bsearch(plain, known, sizeof known / sizeof known[0], sizeof known[0],
-                                name_compare);
+    bool is = !plain ||
+              bsearch(plain, known, sizeof known / sizeof known[0], sizeof known[0], name_compare);
     free(plain);
     return is;
 }
