@@ -12,6 +12,7 @@
 #include "buf.h"
 #include "digest.h"
 #include "ops/exit.h"
+#include "xml.h"
 
 /* How the virtual hardware is written down (CIM_ResourceAllocationSettingData). */
 enum {
@@ -31,29 +32,6 @@ static const char envelope[] = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
                                "CIM_ResourceAllocationSettingData\"\n"
                                "    xmlns:vssd=\"http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/"
                                "CIM_VirtualSystemSettingData\">\n";
-
-/* Names may hold what XML gives a meaning. */
-static char *xml_text(const char *s)
-{
-    struct buf b = {0};
-    buf_add(&b, "", 0);
-    for (; *s; s++) {
-        switch (*s) {
-        case '&':
-            buf_addf(&b, "&amp;");
-            break;
-        case '<':
-            buf_addf(&b, "&lt;");
-            break;
-        case '"':
-            buf_addf(&b, "&quot;");
-            break;
-        default:
-            buf_add(&b, s, 1);
-        }
-    }
-    return b.data;
-}
 
 /* The elements of an item must stand in the order of the alphabet. */
 static void item_add(struct buf *b, int number, int type, const char *name, const char *subtype,

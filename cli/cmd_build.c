@@ -10,12 +10,14 @@
 #include "cmd_build.h"
 #include "disk.h"
 #include "disk_format.h"
+#include "forward.h"
 #include "hostpath.h"
 #include "image_store.h"
 #include "launch.h"
 #include "ops/exit.h"
 #include "outfile.h"
 #include "settings.h"
+#include "target.h"
 
 #define OUTPUT_OPTION                                                                              \
     {                                                                                              \
@@ -30,6 +32,12 @@
         .offset = offsetof(struct request, format),                                                \
         .argument = "raw|qcow2|vmdk|vhd|vhdx|vdi|gcp|ova",                                         \
         .help = "what the disk is written as (default: the suffix of FILE says)"                   \
+    }
+
+#define TARGET_OPTION                                                                              \
+    {                                                                                              \
+        .name = "target", .type = OPTION_TEXT, .offset = offsetof(struct request, target),         \
+        .argument = "NAME", .help = "where it shall run: gcp, libvirt, kubevirt, ..."              \
     }
 
 #define BUILD_OPTIONS                                                                              \
@@ -49,7 +57,8 @@
         .offset = offsetof(struct request, verbose), .help = "let the kernel log everything"       \
     }
 
-static const struct option build_rows[] = {BUILD_OPTIONS, OUTPUT_OPTION, FORMAT_OPTION};
+static const struct option build_rows[] = {BUILD_OPTIONS, OUTPUT_OPTION, FORMAT_OPTION,
+                                           TARGET_OPTION};
 
 /* In the store of images instead of a file. */
 static const struct option create_rows[] = {
@@ -62,7 +71,7 @@ static const struct option create_rows[] = {
      .help = "name of the image (default: the program's)"},
 };
 
-static const struct option output_rows[] = {OUTPUT_OPTION, FORMAT_OPTION};
+static const struct option output_rows[] = {OUTPUT_OPTION, FORMAT_OPTION, TARGET_OPTION};
 static const struct option_table build_options = {build_rows,
                                                   sizeof build_rows / sizeof build_rows[0]};
 const struct option_table image_create_options = {create_rows,
@@ -78,21 +87,43 @@ static char *output_name(const char *path)
     return n ? alloc_bytes(base, n) : alloc_string(base);
 }
 
+/* What the machine of a disk should have; the name is freed with free(). */
+static struct appliance appliance_of(const struct plan *p, const char *path)
+{
+    return (struct appliance){.name = output_name(path),
+                              .memory = plan_memory(p),
+                              .cpus = p->config->cpus ? p->config->cpus : 1,
+                              .virtio = true};
+}
+
 /* The disk as it is first, then as it is wanted. */
 static bool disk_convert(enum disk_format format, const struct outfile *out,
                          const struct disk_content *c, const struct plan *p, struct err *err)
 {
-    char *name = output_name(out->path);
-    struct appliance a = {.name = name,
-                          .memory = plan_memory(p),
-                          .cpus = p->config->cpus ? p->config->cpus : 1,
-                          .virtio = true};
+    struct appliance a = appliance_of(p, out->path);
     int raw = outfile_scratch(out, err);
     bool ok =
         raw >= 0 && disk_write(raw, out->path, c, err) && format_write(format, raw, out, &a, err);
     if (raw >= 0)
         close(raw);
-    free(name);
+    free((char *)a.name);
+    return ok;
+}
+
+/* What a user of the target needs beside the disk. */
+static bool target_write(const struct target *t, const struct plan *p, const char *path,
+                         struct err *err)
+{
+    struct appliance a = appliance_of(p, path);
+    struct forwards f = {0};
+    bool ok = forwards_parse(&f, &p->config->ports, false, err);
+    unsigned *ports = alloc_array(NULL, f.count + 1, sizeof *ports);
+    for (size_t i = 0; ok && i < f.count; i++)
+        ports[i] = f.items[i].guest;
+    ok = ok && target_files(t, path, &a, ports, f.count, err);
+    forwards_free(&f);
+    free(ports);
+    free((char *)a.name);
     return ok;
 }
 
@@ -118,14 +149,18 @@ static bool plan_build(struct plan *p, const struct request *r, struct err *err)
     if (!r->output)
         return err_set(err, OPS_EXIT_USAGE, "write `ops build PROGRAM -o FILE`",
                        "no output file is given");
-    if (!format_choose(r->format, r->output, &format, err))
+    const struct target *target = r->target ? target_find(r->target, err) : NULL;
+    if ((r->target && !target) || !format_choose(r->format, r->output, &format, err))
         return false;
+    if (target && !r->format)
+        format = target_format(target);
     char *kernel = launch_kernel(r, err);
     c.kernel = kernel;
     c.manifest = &manifest;
     c.align = format_align(format);
     bool ok = kernel && manifest_write(&p->manifest, &manifest, err) &&
-              disk_build(format, r->output, &c, p, err);
+              disk_build(format, r->output, &c, p, err) &&
+              (!target || target_write(target, p, r->output, err));
     buf_free(&manifest);
     free(kernel);
     return ok;

@@ -42,7 +42,7 @@ struct request {
     const char *machine;
     const char *kernel;
     const char *trace;
-    const char *output, *format; /* of `ops build` */
+    const char *output, *format, *target; /* of `ops build` */
     const char *chart;
     const char *core;
     struct strlist nets;               /* --net */
