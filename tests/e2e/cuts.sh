@@ -4,7 +4,7 @@
 # nothing is lost, the next command cleans up and works. CUTS moments a command; SEED chooses them.
 . "$(dirname "$0")/lib.sh"
 
-CUTS=${CUTS:-7}
+CUTS=${CUTS:-10}
 SEED=${SEED:-$RANDOM}
 export PATH=$PATH:/usr/sbin:/sbin
 apart= # networks are made where they are in nobody's way
