@@ -97,19 +97,26 @@ def test_unasked(m):
     m.wire.ping()
 
 
+def replug(m):
+    """Takes the cable out until the machine knows it, and puts it back."""
+    m.qmp("set_link", name="net0", up=False)
+    end = time.monotonic() + PATIENCE
+    while m.ask("carrier"):
+        assert time.monotonic() < end, "the link is still up"
+    m.qmp("set_link", name="net0", up=True)
+
+
 def test_cable(m):
     """The cable comes back: the server is asked whether the address still holds; refused, it is not used any more.
     The answer also tells the machine's name (option 12)."""
-    m.qmp("set_link", name="net0", up=False)
-    m.qmp("set_link", name="net0", up=True)
+    replug(m)
     q = asked(m, REQUEST)
     assert q.packet.dst == "255.255.255.255" and q.options[50] == packed(GUEST4) and 54 not in q.options, q.options
     assert m.ask("name") == "ops"
     reply(m, q, ACKNOWLEDGE, more=b"\x0c\x0fGuest-1.example")
     m.wire.ping()
     assert m.ask("name") == "Guest-1.example"
-    m.qmp("set_link", name="net0", up=False)
-    m.qmp("set_link", name="net0", up=True)
+    replug(m)
     reply(m, asked(m, REQUEST), REFUSE)
     lease(m, b"\x0c\5other")
     assert m.ask("name") == "Guest-1.example"  # it has one now

@@ -212,6 +212,16 @@ static void do_drop(const char *but)
     answer(n);
 }
 
+/* Whether the first card has a link. */
+static void do_carrier(void)
+{
+    FILE *f = fopen("/sys/class/net/eth0/carrier", "r");
+    int c = f ? fgetc(f) : EOF;
+    if (f)
+        fclose(f);
+    printf("%d\n", c == '1');
+}
+
 static void do_name(void)
 {
     char name[65] = "";
@@ -258,6 +268,8 @@ static void line_do(char *line)
         answer(setsockopt(a, SOL_SOCKET, SO_LINGER, &(struct linger){1, b}, sizeof(struct linger)));
     else if (!strcmp(verb, "info"))
         do_info(a);
+    else if (!strcmp(verb, "carrier"))
+        do_carrier();
     else if (!strcmp(verb, "name"))
         do_name();
     else if (sscanf(line, "drop %63s", text) == 1)
