@@ -163,8 +163,7 @@ static void kubevirt_write(struct buf *b, const struct place *p)
              "            - name: default\n"
              "              model: virtio\n"
              "              masquerade: {}\n",
-             name, name, (unsigned long long)p->a->cpus,
-             (unsigned long long)(p->a->memory / MIB));
+             name, name, (unsigned long long)p->a->cpus, (unsigned long long)(p->a->memory / MIB));
     if (p->port_count)
         buf_addf(b, "              ports:\n");
     for (size_t i = 0; i < p->port_count; i++)
@@ -189,7 +188,8 @@ static void containerfile_write(struct buf *b, const struct place *p)
 static void gcp_write(struct buf *b, const struct place *p)
 {
     char *uri = alloc_printf("gs://BUCKET/%s", p->file);
-    char *source = alloc_printf("--source-uri=%s", uri), *image = alloc_printf("--image=%s", p->a->name);
+    char *source = alloc_printf("--source-uri=%s", uri),
+         *image = alloc_printf("--image=%s", p->a->name);
     LINE(b, "gcloud", "storage", "cp", p->file, uri);
     LINE(b, "gcloud", "compute", "images", "create", p->a->name, source,
          "--guest-os-features=UEFI_COMPATIBLE,VIRTIO_SCSI_MULTIQUEUE");
@@ -231,8 +231,8 @@ static void virtualbox_write(struct buf *b, const struct place *p)
 
 static void digitalocean_write(struct buf *b, const struct place *p)
 {
-    LINE(b, "doctl", "compute", "image", "create", p->a->name, "--image-url",
-         "https://HOST/FILE", "--region", "REGION");
+    LINE(b, "doctl", "compute", "image", "create", p->a->name, "--image-url", "https://HOST/FILE",
+         "--region", "REGION");
     LINE(b, "doctl", "compute", "droplet", "create", p->a->name, "--image", "IMAGE", "--size",
          "s-1vcpu-512mb-10gb", "--region", "REGION");
 }

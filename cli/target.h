@@ -19,6 +19,7 @@ const struct target *target_find(const char *name, struct err *err);
 
 enum disk_format target_format(const struct target *t);
 
-/* Writes the files beside the disk `output`; prints their names. `ports`: TCP ports of the guest. */
+/* Writes the files beside the disk `output`; prints their names. `ports`: TCP ports of the guest.
+ */
 bool target_files(const struct target *t, const char *output, const struct appliance *a,
                   const unsigned *ports, size_t port_count, struct err *err);
