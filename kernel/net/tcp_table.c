@@ -350,31 +350,41 @@ static void spread(struct tcp_pcb *list, bool waiting, bool was_busy)
     }
 }
 
-/*
- * More connections than buckets: when others let a connection in, each second for our own. Without
- * memory for it the buckets get longer, until there is some.
- */
-static void table_grow(void)
+/* Without memory for it everything stays as it is. No bucket is hung in. */
+static void table_resize(unsigned count)
 {
-    struct bucket *old = buckets, *more = NULL;
-    unsigned count = bucket_count;
-    if (connections + time_waits > count && count < BUCKETS_MAX)
-        more = kzalloc(count * BUCKETS_TIMES * sizeof *more);
-    if (!more)
+    struct bucket *old = buckets, *now = kzalloc(count * sizeof *now);
+    unsigned old_count = bucket_count;
+    if (!now)
         return;
     ASSERT(!inside);
-    buckets = more;
-    bucket_count = count * BUCKETS_TIMES;
+    buckets = now;
+    bucket_count = count;
     busy = NULL;
-    for (unsigned i = 0; i < count; i++) {
+    for (unsigned i = 0; i < old_count; i++) {
         spread(old[i].active, false, old[i].busy);
         spread(old[i].waiting, true, old[i].busy);
     }
     kfree(old);
 }
 
+/* More connections than buckets: when others let a connection in, each second for our own. */
+static void table_grow(void)
+{
+    if (connections + time_waits > bucket_count && bucket_count < BUCKETS_MAX)
+        table_resize(bucket_count * BUCKETS_TIMES);
+}
+
+/* Far fewer: a step each second, so that a flood leaves nothing behind. */
+static void table_shrink(void)
+{
+    if (bucket_count > BUCKETS_FIRST && connections + time_waits < bucket_count / BUCKETS_TIMES / 2)
+        table_resize(bucket_count / BUCKETS_TIMES);
+}
+
 void tcp_table_sweep(void)
 {
+    table_shrink();
     if (!tcp_table_any())
         return;
     table_grow();
