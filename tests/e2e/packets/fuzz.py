@@ -242,6 +242,9 @@ def main(arguments):
     mac = m.wire.guest_mac
     maker.me6 = socket.inet_ntop(socket.AF_INET6, bytes.fromhex("fe80000000000000") +
                                  bytes([mac[0] ^ 2, mac[1], mac[2], 255, 254, mac[3], mac[4], mac[5]]))
+    managed = icmp("fe80::1", "ff02::1", 134, 0, bytes([64, 0x80, 0, 0]) + bytes(8))
+    m.wire.raw(mac + MAC + b"\x86\xdd" + ip6("fe80::1", "ff02::1", 58, managed, 255))  # DHCPv6 begins, for good
+    s.settle()
     before = s.memory()
     exact = not host and s.objects() and s.objects()  # files that were never read before cost objects
     for _ in range(8):
