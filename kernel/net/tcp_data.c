@@ -272,6 +272,16 @@ static void send_push(struct tcp_socket *t, size_t n, bool more, bool urgent)
         tcp_data_push(t, urgent || (!more && (whole || t->no_delay)));
 }
 
+/*
+ * Whether the mark is behind what has just been queued: at the end of the message, or, as on
+ * Linux, where no more of it can be taken now. A piece that others follow at once has none.
+ */
+static bool send_marks(const struct tcp_socket *t, const struct message *m, int err)
+{
+    bool full = t->out.bytes >= tcp_send_limit(t) || !tcp_sndbuf(t->pcb);
+    return m->flags & MSG_OOB && (!m->uio->left || full || err);
+}
+
 static ssize_t send_locked(struct tcp_socket *t, struct message *m)
 {
     size_t start = m->uio->done;
@@ -282,7 +292,7 @@ static ssize_t send_locked(struct tcp_socket *t, struct message *m)
     tcp_table_enter(t->pcb);
     int err = tcp_queue_add(&t->out, t->pcb, m->uio, (size_t)room, more);
     size_t done = m->uio->done - start;
-    send_push(t, done, more, m->flags & MSG_OOB);
+    send_push(t, done, more, send_marks(t, m, err));
     tcp_table_leave();
     return done ? (ssize_t)done : err ? err : m->uio->left ? -EAGAIN : 0;
 }
