@@ -124,7 +124,21 @@ END
 }
 
 run_everywhere() { # the device of the root is in $DEVICE
-    for options in '--smp 1' '--smp 2' '--machine q35 --smp 1' '--machine q35 --smp 4'; do
+    run_with '--smp 1' '--smp 2' '--machine q35 --smp 1' '--machine q35 --smp 4' "$@"
+}
+
+run_on_pci() {
+    run_with '--machine q35 --smp 1' '--machine q35 --smp 2' "$@"
+}
+
+# run_with OPTIONS... [ARGUMENT...]: OPTIONS begin with a dash.
+run_with() {
+    local all=()
+    while [[ ${1-} = -* ]]; do
+        all+=("$1")
+        shift
+    done
+    for options in "${all[@]}"; do
         rm -f disk
         ops run $options ./app "$@"
         [ "$STATUS" = 0 ] || fail "$DEVICE $options: status $STATUS: $(cat out) $(said)"
@@ -166,6 +180,32 @@ test_large_sectors() {
         disk_with "$device"
         run_everywhere
     done
+}
+
+NVME="nvme,drive=root,serial=one"
+
+# A pair of queues for each CPU, fewer than that, and one that all share.
+test_nvme_root() {
+    make_app
+    for device in "$NVME" "$NVME,max_ioqpairs=1" "$NVME,mdts=1" "$NVME,msix_qsize=1" "$NVME,$LARGE"; do
+        disk_with "$device"
+        run_on_pci
+    done
+}
+
+test_nvme_trim() {
+    make_app
+    disk_with "$NVME"
+    run_on_pci 0
+    grep -q '^trimmed [1-9][0-9]* MiB$' out || fail "$(cat out) $(said)"
+    fallocate -l "$(stat -c %s disk)" disk # nothing of it is a hole
+    before=$(du -k disk | cut -f1)
+    ops run --machine q35 ./app 0
+    want_status 0
+    disk_is_clean
+    content_is_right
+    after=$(du -k disk | cut -f1)
+    [ "$after" -lt $((before / 2)) ] || fail "$before KiB before, $after after: $(cat out)"
 }
 
 # A filesystem with blocks smaller than the disk's is refused.

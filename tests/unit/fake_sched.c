@@ -21,6 +21,11 @@ uint64_t clock_now(void)
     return fake_clock;
 }
 
+bool clock_calibrated(void)
+{
+    return true;
+}
+
 uint64_t clock_wall(void)
 {
     return fake_clock + 1700000000ull * NSEC_PER_SEC;
@@ -94,6 +99,12 @@ int thread_block(uint64_t deadline, bool interruptible)
         abort();
     fake_clock = deadline;
     return -ETIMEDOUT;
+}
+
+void thread_yield(void)
+{
+    if (fake_block)
+        fake_block();
 }
 
 void thread_sleep_until(uint64_t deadline)

@@ -234,9 +234,9 @@ void scsi_disk_measure(struct scsi_disk *disk)
 unsigned scsi_disk_command(const struct scsi_disk *disk, struct diskq_request *r, uint8_t *cdb,
                            uint8_t *parameters)
 {
-    const struct bio *bio = r->bio;
+    const struct bio *bio = r->part.bio;
     uint32_t size = disk->dev.block_size, sectors = size / 512;
-    uint64_t block = r->sector / sectors;
+    uint64_t block = r->part.sector / sectors;
     uint32_t count = (uint32_t)(bio->sectors / sectors); /* of a discard, of zeroes */
     switch (bio->op) {
     case BIO_FLUSH:
@@ -254,7 +254,7 @@ unsigned scsi_disk_command(const struct scsi_disk *disk, struct diskq_request *r
         return 0;
     default:
         scsi_cdb_transfer(cdb, bio->op == BIO_WRITE, disk->wide, bio->durable, block,
-                          r->bytes / size);
+                          r->part.bytes / size);
         return 0;
     }
 }

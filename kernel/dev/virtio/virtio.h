@@ -15,6 +15,7 @@
 
 #define VIRTIO_QUEUES_MAX 33 /* network devices: 16 pairs and the control queue */
 
+struct pci_device;
 struct virtio_device;
 struct virtio_driver;
 
@@ -115,4 +116,5 @@ uint32_t virtio_config_mapped(const volatile void *p, unsigned size);
 
 /* Transports: find their devices and add them. */
 void virtio_mmio_probe_all(void);
-void virtio_pci_probe_all(void);
+/* Adds the function if it is a virtio device, else returns false. */
+bool virtio_pci_probe(const struct pci_device *pci);

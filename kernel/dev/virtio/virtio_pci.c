@@ -18,8 +18,7 @@
 
 #define VENDOR_VIRTIO      0x1af4
 #define DEVICE_LEGACY_MIN  0x1000 /* transitional: the id is the subsystem's */
-#define DEVICE_LEGACY_MAX  0x103f
-#define DEVICE_MODERN_BASE 0x1040 /* + virtio device id */
+#define DEVICE_MODERN_BASE 0x1040 /* virtio 1.0 and later: + virtio device id */
 #define DEVICE_MODERN_MAX  0x107f
 #define CAPS_MAX           16 /* vendor capabilities looked at */
 
@@ -250,17 +249,12 @@ static int vpci_device_add(const struct pci_device *pci, uint32_t id)
     return virtio_device_add(&dev->vdev); /* the interrupts keep `dev` for good */
 }
 
-static void vpci_found(const struct pci_device *pci)
+bool virtio_pci_probe(const struct pci_device *pci)
 {
-    if (pci->vendor != VENDOR_VIRTIO)
-        return;
-    if (pci->device >= DEVICE_MODERN_BASE && pci->device <= DEVICE_MODERN_MAX)
-        vpci_device_add(pci, pci->device - DEVICE_MODERN_BASE);
-    else if (pci->device >= DEVICE_LEGACY_MIN && pci->device <= DEVICE_LEGACY_MAX)
-        vpci_device_add(pci, pci_read16(pci, PCI_SUBSYSTEM_ID));
-}
-
-void virtio_pci_probe_all(void)
-{
-    pci_scan(vpci_found);
+    if (pci->vendor != VENDOR_VIRTIO || pci->device < DEVICE_LEGACY_MIN ||
+        pci->device > DEVICE_MODERN_MAX)
+        return false;
+    vpci_device_add(pci, pci->device >= DEVICE_MODERN_BASE ? pci->device - DEVICE_MODERN_BASE
+                                                           : pci_read16(pci, PCI_SUBSYSTEM_ID));
+    return true;
 }
