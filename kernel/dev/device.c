@@ -4,6 +4,7 @@
 
 #include "core/log.h"
 #include "dev/acpi.h"
+#include "dev/ahci/ahci.h"
 #include "dev/nvme/nvme.h"
 #include "dev/pci.h"
 #include "dev/serial.h"
@@ -12,6 +13,7 @@
 
 /* Classes of functions that have a driver (PCI code and id assignment). */
 #define CLASS_NVME 0x010802
+#define CLASS_AHCI 0x010601
 
 static void pci_found(const struct pci_device *pci)
 {
@@ -20,6 +22,9 @@ static void pci_found(const struct pci_device *pci)
     switch (pci_class(pci)) {
     case CLASS_NVME:
         nvme_probe(pci);
+        break;
+    case CLASS_AHCI:
+        ahci_probe(pci);
         break;
     }
 }

@@ -193,19 +193,58 @@ test_nvme_root() {
     done
 }
 
-test_nvme_trim() {
-    make_app
-    disk_with "$NVME"
-    run_on_pci 0
-    grep -q '^trimmed [1-9][0-9]* MiB$' out || fail "$(cat out) $(said)"
+# Freed blocks of the disk are given back to the host.
+trim_gives_back() { # OPTIONS of ops run
+    ops run "$@" ./app 0
+    want_status 0
+    grep -q '^trimmed [1-9][0-9]* MiB$' out || fail "$DEVICE: $(cat out) $(said)"
     fallocate -l "$(stat -c %s disk)" disk # nothing of it is a hole
     before=$(du -k disk | cut -f1)
-    ops run --machine q35 ./app 0
+    ops run "$@" ./app 0
     want_status 0
     disk_is_clean
     content_is_right
     after=$(du -k disk | cut -f1)
     [ "$after" -lt $((before / 2)) ] || fail "$before KiB before, $after after: $(cat out)"
+}
+
+test_trim_on_pci() {
+    make_app
+    for device in "$NVME" "$NVME,$LARGE" "$AHCI"; do
+        rm -f disk
+        disk_with "$device"
+        trim_gives_back --machine q35
+    done
+}
+
+AHCI="ahci,id=hba -device ide-hd,bus=hba.0,drive=root"
+
+test_ahci_root() {
+    make_app
+    disk_with "$AHCI"
+    run_on_pci
+}
+
+# A CD, whose blocks have 2048 bytes, with the filesystem itself and with the image of a disk that
+# counts in 512 bytes.
+test_optical_root() {
+    seq 100000 >numbers
+    printf '{"ReadonlyRootfs": true, "Files": ["%s/numbers"]}' "$T" >c.json
+    disk_with ide-cd,bus=ide.0,drive=root
+    for kind in sr0 sr0p1; do
+        for smp in 1 2; do
+            ops run --machine q35 --smp $smp -c c.json /usr/bin/python3 -c "
+print(open('/proc/mounts').readline().split()[0])
+print(sum(int(n) for n in open('$T/numbers')))"
+            want_status 0
+            want_out "$kind"$'\n5000050000'
+        done
+        cp disk plain
+        bytes=$(stat -c %s plain)
+        truncate -s $((bytes + (2 << 20))) disk
+        sgdisk -o -n "1:2048:$((2048 + bytes / 512 - 1))" disk >sgdisk 2>&1 || fail "$(cat sgdisk)"
+        dd if=plain of=disk bs=1M seek=1 conv=notrunc status=none
+    done
 }
 
 # A filesystem with blocks smaller than the disk's is refused.
@@ -229,15 +268,7 @@ test_trim() {
     for device in "$BLK" "$SCSI" "$SCSI,$LARGE"; do
         disk_with "$device"
         run_everywhere 0
-        grep -q '^trimmed [1-9][0-9]* MiB$' out || fail "$device: $(cat out) $(said)"
-        fallocate -l "$(stat -c %s disk)" disk # nothing of it is a hole
-        before=$(du -k disk | cut -f1)
-        ops run ./app 0
-        want_status 0
-        disk_is_clean
-        content_is_right
-        after=$(du -k disk | cut -f1)
-        [ "$after" -lt $((before / 2)) ] || fail "$before KiB before, $after after: $(cat out)"
+        trim_gives_back
         ops run ./app 200000000
         want_out_has '^trim: Invalid argument'
     done
@@ -253,23 +284,28 @@ test_read_errors() {
     file=$XDG_DATA_HOME/ops/volumes/data.ext4
     block=$(debugfs -R 'bmap /bad 100' "$file" 2>/dev/null)
     sector=$((block * 8))
-    for kind in blk scsi; do
+    for kind in blk scsi nvme ahci; do
+        machine=microvm name=sda
+        case $kind in
+        blk) device=virtio-blk-device,drive=volume0 name=vdb ;;
+        scsi) device='virtio-scsi-device -device scsi-hd,drive=volume0' ;;
+        nvme) device=nvme,serial=x,drive=volume0 name=nvme0n1 machine=q35 ;;
+        ahci) device=ide-hd,bus=ide.0,drive=volume0 machine=q35 ;; # which has an adapter
+        esac
         cat >qemu <<SCRIPT
 #!/bin/bash
 args=()
 for a in "\$@"; do
     case \$a in
     id=volume0,*) a=id=volume0,if=none,driver=raw,file.driver=blkdebug,file.image.driver=file,file.image.filename=$file,file.inject-error.0.event=read_aio,file.inject-error.0.errno=5,file.inject-error.0.sector=$sector,rerror=report ;;
-    virtio-blk-device,drive=volume0)
-        [ $kind = blk ] || { args+=(virtio-scsi-device -device scsi-hd,drive=volume0); continue; } ;;
+    virtio-blk-*,drive=volume0) args+=($device); continue ;;
     esac
     args+=("\$a")
 done
 exec qemu-system-x86_64 "\${args[@]}"
 SCRIPT
         chmod +x qemu
-        name=$([ $kind = blk ] && echo vdb || echo sda)
-        OPS_QEMU=$T/qemu ops run --mounts data:/data /usr/bin/python3 -c '
+        OPS_QEMU=$T/qemu ops run --machine $machine --mounts data:/data /usr/bin/python3 -c '
 import errno
 print(open("/data/good").read().strip())
 f = open("/data/bad", "rb", buffering=0)

@@ -2,7 +2,7 @@
 # Unit tests of kernel/dev/.
 DEV_FAKES := tests/unit/fake_core.c tests/unit/fake_mem.c tests/unit/fake_sched.c
 DEV_VIRTIO := kernel/dev/virtio/virtq.c kernel/dev/virtio/virtio.c kernel/dev/virtio/virtio_blk.c \
-	kernel/dev/virtio/diskq.c kernel/dev/bio_part.c kernel/dev/virtio/virtio_scsi.c kernel/dev/virtio/scsi_disk.c kernel/dev/scsi.c \
+	kernel/dev/virtio/diskq.c kernel/dev/bio_part.c kernel/dev/sd_name.c kernel/dev/virtio/virtio_scsi.c kernel/dev/virtio/scsi_disk.c kernel/dev/scsi.c \
 	kernel/dev/virtio/virtio_net.c kernel/dev/virtio/nic_control.c kernel/dev/netdev.c kernel/dev/virtio/virtio_rng.c kernel/dev/virtio/virtio_balloon.c kernel/dev/virtio/virtio_console.c kernel/dev/virtio/console_port.c \
 	kernel/dev/virtio/virtio_9p.c kernel/dev/p9_channel.c kernel/dev/stream.c kernel/dev/blkdev.c kernel/dev/gpt.c tests/unit/fake_virtio.c $(DEV_FAKES)
 UNIT_virtq := kernel/dev/virtio/virtq.c tests/unit/fake_virtio.c $(DEV_FAKES)
