@@ -75,7 +75,8 @@ static int disk_fill(struct ahci_port *port, const uint16_t *w)
     port->wide = flag(w, 83, 10);
     uint64_t blocks = port->wide ? words(w, 100, 4) : words(w, 60, 2);
     uint64_t size = flag(w, 106, 12) ? words(w, 117, 2) * 2 : 512;
-    if (size < 512 || size > PAGE_SIZE || size & (size - 1) || !blocks || blocks >> 48) {
+    if (size < 512 || size > PAGE_SIZE || size & (size - 1) || !blocks ||
+        blocks >> (port->wide ? 48 : 28)) {
         log_error("%s: port %u: impossible disk: %llu blocks of %llu bytes", port->hba->name,
                   port->index, (unsigned long long)blocks, (unsigned long long)size);
         return -EINVAL;

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Host stand-in: ports are the test's, device registers are plain memory. */
+/* Host stand-in: ports are the test's, device registers are plain memory, or the test's too. */
 #pragma once
 
 #include "lib/types.h"
 
 uint32_t fake_port_read(uint16_t port, unsigned size);
 void fake_port_write(uint16_t port, uint32_t v, unsigned size);
+
+/* A test whose registers are more than memory defines this; true: it has done the write. */
+bool fake_mmio_write(volatile void *p, uint32_t v) __attribute__((weak));
 
 static inline void outb(uint16_t port, uint8_t v)
 {
@@ -54,5 +57,6 @@ static inline void mmio_write16(volatile void *p, uint16_t v)
 }
 static inline void mmio_write32(volatile void *p, uint32_t v)
 {
-    *(volatile uint32_t *)p = v;
+    if (!fake_mmio_write || !fake_mmio_write(p, v))
+        *(volatile uint32_t *)p = v;
 }
