@@ -21,6 +21,7 @@
 #include "dev/power_button.h"
 #include "dev/serial.h"
 #include "dev/topology.h"
+#include "dev/vga.h"
 #include "dev/wallclock.h"
 #include "fs/mount.h"
 #include "fs/procfs.h"
@@ -244,6 +245,12 @@ static void panic_power_off(const char *reason)
     power_off(OPS_DEBUG_EXIT_PANIC);
 }
 
+static void panic_write(const void *text, size_t n)
+{
+    serial_write(text, n);
+    vga_write(text, n);
+}
+
 /* On a stack with a guard page, which becomes the idle thread's. */
 static _Noreturn void kernel_main_guarded(void)
 {
@@ -265,12 +272,13 @@ void kernel_main(void)
 {
     phase_mark(PHASE_ENTRY);
     serial_init(); /* panics can be read from here on */
-    panic_set_output(serial_write);
+    panic_set_output(panic_write);
     panic_set_hook(panic_power_off);
     acpi_init(boot_info.rsdp, BOOT_MAPPED); /* while the loader's map covers all tables */
     memory_init(false);                     /* page frames below 4 GiB */
     paging_init();                          /* final page tables */
     memory_init(true);                      /* the frames above */
+    vga_init();                             /* a BIOS machine's screen shows panics, too */
     void *stack = paging_map_stack(KSTACK_PAGES);
     if (!stack || !cpu_map_stacks(0))
         panic("no memory for the boot CPU's stacks");

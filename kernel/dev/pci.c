@@ -171,6 +171,16 @@ int pci_map(struct pci_device *dev, unsigned bar, uint64_t offset, size_t size, 
     return *out ? 0 : -ENOMEM;
 }
 
+uint16_t pci_ports(const struct pci_device *dev, unsigned bar, unsigned count)
+{
+    uint32_t v = pci_read32(dev, PCI_BASE_ADDRESS_0 + bar * 4);
+    uint32_t port = v & (uint32_t)PCI_BASE_ADDRESS_IO_MASK;
+    if (!(v & PCI_BASE_ADDRESS_SPACE_IO) || !port || port > 0x10000 - count)
+        return 0;
+    pci_write16(dev, PCI_COMMAND, pci_read16(dev, PCI_COMMAND) | PCI_COMMAND_IO);
+    return (uint16_t)port;
+}
+
 int pci_msix_enable(struct pci_device *dev)
 {
     unsigned cap = pci_capability(dev, PCI_CAP_ID_MSIX, 0);

@@ -53,6 +53,12 @@ unsigned pci_capability(const struct pci_device *dev, uint8_t id, unsigned from)
 int pci_map(struct pci_device *dev, unsigned bar, uint64_t offset, size_t size,
             volatile char **out);
 
+/*
+ * The first I/O port of BAR `bar`, which decodes from now on; 0: it has no ports, or they were
+ * not assigned.
+ */
+uint16_t pci_ports(const struct pci_device *dev, unsigned bar, unsigned count);
+
 /* Maps the vector table, all vectors masked, and turns MSI-X on. -ENOENT: no such capability. */
 int pci_msix_enable(struct pci_device *dev);
 /* Routes vector `n` to the handler; `name` as irq_register()'s. */

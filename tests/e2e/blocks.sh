@@ -182,6 +182,31 @@ test_large_sectors() {
     done
 }
 
+# Devices of before virtio 1.0: disk, SCSI, entropy, console and network, with and without MSI-X.
+test_legacy_devices() {
+    make_app
+    for more in '' ,vectors=0; do
+        cat >legacy <<SCRIPT
+#!/bin/bash
+args=()
+for a in "\$@"; do
+    case \$a in
+    virtio-rng-pci* | virtio-balloon-pci*) a=\$a,disable-modern=on ;;
+    virtio-*-pci*) a=\$a,disable-modern=on$more ;;
+    esac
+    args+=("\$a")
+done
+exec qemu-system-x86_64 "\${args[@]}"
+SCRIPT
+        chmod +x legacy
+        for device in "$BLK" "$SCSI"; do
+            disk_with "$device"
+            sed -i "s|exec qemu-system-x86_64|exec $T/legacy|" qemu
+            run_on_pci
+        done
+    done
+}
+
 NVME="nvme,drive=root,serial=one"
 
 # A pair of queues for each CPU, fewer than that, and one that all share.
