@@ -7,6 +7,7 @@
 #include "arch/x86_64/io.h"
 #include "arch/x86_64/reset.h"
 #include "dev/acpi.h"
+#include "dev/vga.h"
 #include "ops/control.h"
 
 #define KEYBOARD_COMMAND 0x64
@@ -25,6 +26,7 @@ _Noreturn void power_off(int debug_exit)
 {
     irq_disable();
     outb(OPS_DEBUG_EXIT_PORT, (uint8_t)debug_exit);
+    vga_hold(); /* of a panic; under ops the machine has ended by now */
     acpi_power_off();
     acpi_reset();
     keyboard_reset();

@@ -3,13 +3,16 @@
 #include "dev/vga.h"
 
 #include "arch/x86_64/boot.h"
+#include "arch/x86_64/cpu.h"
 #include "arch/x86_64/io.h"
 #include "arch/x86_64/paging.h"
+#include "sched/clock.h"
 
 #define WHITE_ON_BLUE 0x1f00u
 #define COLUMNS_MAX   256u
 #define ROWS_MAX      128u
 #define TAB           8u
+#define HOLD          10 /* seconds */
 
 static volatile char *cells; /* NULL: there is no such screen */
 static uint32_t columns, rows;
@@ -56,4 +59,12 @@ void vga_write(const void *text, size_t n)
     begun = true;
     while (n--)
         char_put(*p++);
+}
+
+/* By the TSC: the clock may be what the panic is about. */
+void vga_hold(void)
+{
+    uint64_t begin = cpu_tsc(), ticks = HOLD * MAX(clock_tsc_hz(), NSEC_PER_SEC);
+    while (begun && cpu_tsc() - begin < ticks)
+        cpu_relax();
 }

@@ -14,3 +14,5 @@ void vga_init(void);
  * out, as a report begins with what matters. Any context, by one CPU.
  */
 void vga_write(const void *text, size_t n);
+/* Gives who looks at the screen some seconds if something was written. Any context. */
+void vga_hold(void);
