@@ -5,6 +5,7 @@
 #include "core/log.h"
 #include "dev/acpi.h"
 #include "dev/ahci/ahci.h"
+#include "dev/e1000.h"
 #include "dev/nvme/nvme.h"
 #include "dev/pci.h"
 #include "dev/serial.h"
@@ -17,7 +18,7 @@
 
 static void pci_found(const struct pci_device *pci)
 {
-    if (virtio_pci_probe(pci))
+    if (virtio_pci_probe(pci) || e1000_probe(pci))
         return;
     switch (pci_class(pci)) {
     case CLASS_NVME:
