@@ -10,12 +10,15 @@
  */
 #pragma once
 
+#include "dev/ata.h"
 #include "dev/ioq.h"
 #include "dev/pci.h"
 #include "dev/scsi.h"
 
 #define AHCI_PORTS 32
 #define AHCI_SLOTS 32
+
+#define AHCI_TRIM_BLOCKS (64ull * 0xffff) /* of a TRIM: 64 ranges */
 
 enum ahci_kind { AHCI_NONE, AHCI_DISK, AHCI_OPTICAL };
 
@@ -56,7 +59,8 @@ struct ahci_port {
 
     struct blkdev dev;
     unsigned name; /* of sd_name.h */
-    bool ncq, wide, cache, flush_wide;
+    struct ata_disk disk;
+    bool ncq; /* reads and writes are queued */
 };
 
 struct ahci {

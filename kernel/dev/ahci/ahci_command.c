@@ -24,26 +24,10 @@
 #define IS_CHANGED ((1u << 6) | (1u << 22))                            /* of the link */
 #define IS_FAILED  ((1u << 27) | (1u << 28) | (1u << 29) | (1u << 30)) /* the port stopped */
 
-enum {
-    DATASET = 0x06,
-    READ_WIDE = 0x25,
-    WRITE_WIDE = 0x35,
-    READ_QUEUED = 0x60,
-    WRITE_QUEUED = 0x61,
-    PACKET = 0xa0,
-    READ = 0xc8,
-    WRITE = 0xca,
-    FLUSH = 0xe7,
-    FLUSH_WIDE = 0xea,
-};
 #define FEATURE_TRIM  1
 #define FEATURE_DMA   1 /* of PACKET */
-#define DEVICE_LBA    0x40
 #define RANGE_SECTORS 0xffffu
 #define RANGES        64
-
-#define ERROR_CRC   0x80 /* on the cable */
-#define ERROR_ABORT 0x04
 
 /* Of the command list (§4.2.2). */
 struct ahci_head {
@@ -98,7 +82,7 @@ static void lba_fill(struct ahci_fis *f, uint64_t lba, uint32_t count)
     f->lba5 = (uint8_t)(lba >> 40);
     f->count = (uint8_t)count;
     f->count_high = (uint8_t)(count >> 8);
-    f->device = DEVICE_LBA;
+    f->device = ATA_DEVICE_LBA;
 }
 
 static void disk_transfer(const struct ahci_port *port, struct ahci_fis *f,
@@ -109,15 +93,15 @@ static void disk_transfer(const struct ahci_port *port, struct ahci_fis *f,
     bool write = p->bio->op == BIO_WRITE;
     lba_fill(f, lba, count);
     if (queued) {
-        f->command = write ? WRITE_QUEUED : READ_QUEUED;
+        f->command = write ? ATA_WRITE_QUEUED : ATA_READ_QUEUED;
         f->feature = (uint8_t)count;
         f->feature_high = (uint8_t)(count >> 8);
         f->count = (uint8_t)(slot << 3);
         f->count_high = 0;
-    } else if (port->wide) {
-        f->command = write ? WRITE_WIDE : READ_WIDE;
+    } else if (port->disk.wide) {
+        f->command = write ? ATA_WRITE_WIDE : ATA_READ_WIDE;
     } else {
-        f->command = write ? WRITE : READ;
+        f->command = write ? ATA_WRITE : ATA_READ;
         f->device |= f->lba3 & 15;
         f->lba3 = 0;
         f->count_high = 0; /* 256 are 0 */
@@ -127,7 +111,7 @@ static void disk_transfer(const struct ahci_port *port, struct ahci_fis *f,
 static void packet_fill(struct ahci_port *port, struct ahci_fis *f, unsigned slot,
                         const uint8_t *cdb, bool data)
 {
-    f->command = PACKET;
+    f->command = ATA_PACKET;
     f->feature = data ? FEATURE_DMA : 0;
     memcpy(table_of(port, slot) + TABLE_CDB, cdb, SCSI_CDB);
 }
@@ -147,7 +131,7 @@ static struct bio_seg trim_fill(struct ahci_port *port, struct ahci_fis *f,
         left -= n;
     }
     lba_fill(f, 0, 1);
-    f->command = DATASET;
+    f->command = ATA_DATASET;
     f->feature = FEATURE_TRIM;
     return (struct bio_seg){virt_to_phys(ranges), RANGES * sizeof *ranges};
 }
@@ -159,7 +143,7 @@ static int command_fill(struct ahci_port *port, unsigned slot, bool queued, stru
     struct bio_part *p = &port->q.slot[slot].part;
     uint8_t cdb[SCSI_CDB];
     if (p->bio->op == BIO_FLUSH) {
-        f->command = port->flush_wide ? FLUSH_WIDE : FLUSH;
+        f->command = port->disk.flush_wide ? ATA_FLUSH_WIDE : ATA_FLUSH;
         return 0;
     }
     if (p->bio->op == BIO_DISCARD) {
@@ -173,7 +157,7 @@ static int command_fill(struct ahci_port *port, unsigned slot, bool queued, stru
     if (p->bio->op == BIO_COMMAND) {
         struct ahci_command *cmd = CONTAINER_OF(p->bio, struct ahci_command, bio);
         f->command = cmd->command;
-        if (cmd->command == PACKET)
+        if (cmd->command == ATA_PACKET)
             packet_fill(port, f, slot, cmd->cdb, n);
         return (int)n;
     }
@@ -208,7 +192,7 @@ static int port_command(struct ioq *q, unsigned slot)
     memcpy(table, &fis, sizeof fis);
     for (int i = 0; i < n; i++)
         data[i] = (struct ahci_segment){seg[i].addr, 0, seg[i].len - 1};
-    head->flags = (uint16_t)(HEAD_FIS | (fis.command == PACKET ? HEAD_ATAPI : 0) |
+    head->flags = (uint16_t)(HEAD_FIS | (fis.command == ATA_PACKET ? HEAD_ATAPI : 0) |
                              (n && !bio_reads(bio) ? HEAD_WRITE : 0));
     head->segments = (uint16_t)n;
     head->moved = 0;
@@ -272,13 +256,7 @@ static int failure(const struct ahci_port *port, const struct bio *bio, uint32_t
     uint8_t code = TFD_CODE(tfd);
     if (!(tfd & TFD_ERROR))
         return -EAGAIN; /* it was not the device */
-    if (port->kind == AHCI_OPTICAL) {
-        struct scsi_sense s = {.key = code >> 4};
-        return scsi_sense_error(&s);
-    }
-    if (code & ERROR_CRC)
-        return -EAGAIN;
-    return code & ERROR_ABORT && bio->op == BIO_DISCARD ? -EOPNOTSUPP : -EIO;
+    return port->kind == AHCI_OPTICAL ? ata_optical_error(code) : ata_disk_error(code, bio);
 }
 
 void ahci_port_failed(struct ahci_port *port, uint32_t tfd, struct list *done)
