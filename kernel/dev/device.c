@@ -6,6 +6,7 @@
 #include "dev/acpi.h"
 #include "dev/ahci/ahci.h"
 #include "dev/e1000.h"
+#include "dev/ide.h"
 #include "dev/nvme/nvme.h"
 #include "dev/pci.h"
 #include "dev/serial.h"
@@ -13,6 +14,7 @@
 #include "dev/virtio/virtio.h"
 
 /* Classes of functions that have a driver (PCI code and id assignment). */
+#define CLASS_IDE  0x0101 /* any interface */
 #define CLASS_NVME 0x010802
 #define CLASS_AHCI 0x010601
 
@@ -20,7 +22,10 @@ static void pci_found(const struct pci_device *pci)
 {
     if (virtio_pci_probe(pci) || e1000_probe(pci))
         return;
-    switch (pci_class(pci)) {
+    uint32_t class = pci_class(pci);
+    if (class >> 8 == CLASS_IDE)
+        ide_probe(pci);
+    switch (class) {
     case CLASS_NVME:
         nvme_probe(pci);
         break;

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 
 # disk_with ROOT_DRIVE... : QEMU with the root on ./disk, a kept copy of the image, on the device
-# that $DEVICE names; `BUS` in it becomes the bus (pci or device).
+# that $DEVICE names; `BUS` in it becomes the bus (pci or device). MACHINE: instead of q35.
 disk_with() {
     DEVICE="$*"
     export DEVICE
@@ -20,6 +20,7 @@ for a in "$@"; do
         fi
         a=id=root,if=none,format=raw,discard=unmap,file=disk
         ;;
+    q35,*) a=${MACHINE-q35}${a#q35} ;;
     virtio-blk-*,drive=root)
         bus=${a#virtio-blk-}
         read -ra words <<<"${DEVICE//BUS/${bus%%,*}}"
@@ -250,14 +251,25 @@ test_ahci_root() {
     run_on_pci
 }
 
+# The oldest of controllers, as in QEMU's machine of the type pc.
+test_ide_root() {
+    make_app
+    export MACHINE=pc
+    for device in ide-hd,bus=ide.0,drive=root ide-hd,bus=ide.1,unit=1,drive=root; do
+        disk_with $device
+        run_on_pci
+    done
+}
+
 # A CD, whose blocks have 2048 bytes, with the filesystem itself and with the image of a disk that
 # counts in 512 bytes.
 test_optical_root() {
     seq 100000 >numbers
     printf '{"ReadonlyRootfs": true, "Files": ["%s/numbers"]}' "$T" >c.json
-    disk_with ide-cd,bus=ide.0,drive=root
     for kind in sr0 sr0p1; do
         for smp in 1 2; do
+            export MACHINE=$([ $smp = 1 ] && echo pc || echo q35) # IDE, and AHCI
+            disk_with ide-cd,bus=ide.1,drive=root
             ops run --machine q35 --smp $smp -c c.json /usr/bin/python3 -c "
 print(open('/proc/mounts').readline().split()[0])
 print(sum(int(n) for n in open('$T/numbers')))"

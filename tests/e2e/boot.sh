@@ -276,7 +276,7 @@ int main(void) { for (;;) { char *p = malloc(1 << 20); if (!p) return 5; memset(
 grub_boot() {
     local smp=$1
     shift
-    timeout $E2E_LIMIT qemu-system-x86_64 -M q35 -accel tcg -cpu max -smp $smp -m 256 -nodefaults -display none \
+    timeout $E2E_LIMIT qemu-system-x86_64 -M ${MACHINE-q35} -accel tcg -cpu max -smp $smp -m 256 -nodefaults -display none \
         -no-reboot -serial stdio -device isa-debug-exit "$@" >out 2>err </dev/null
     STATUS=$?
     tr -d '\r' <out >clean
@@ -312,7 +312,7 @@ C
 # What was written is there at the next boot, on controllers of all kinds.
 test_disk_boots_by_grub() {
     make_counter
-    while read -r name device; do
+    while read -r MACHINE name device; do
         cp --sparse=always new disk
         for smp in 1 2; do
             grub_boot $smp -drive file=disk,format=raw,if=none,id=disk -device $device
@@ -320,11 +320,12 @@ test_disk_boots_by_grub() {
         done
         e2fsck -fn "disk?offset=$start" >fsck 2>&1 || fail "$device: e2fsck: $(head -c 600 fsck)"
     done <<'END'
-vda4 virtio-blk-pci,drive=disk
-vda4 virtio-blk-pci,drive=disk,disable-modern=on
-sda4 virtio-scsi-pci -device scsi-hd,drive=disk
-nvme0n1p4 nvme,drive=disk,serial=x
-sda4 ide-hd,drive=disk,bus=ide.2
+q35 vda4 virtio-blk-pci,drive=disk
+pc vda4 virtio-blk-pci,drive=disk,disable-modern=on
+q35 sda4 virtio-scsi-pci -device scsi-hd,drive=disk
+q35 nvme0n1p4 nvme,drive=disk,serial=x
+q35 sda4 ide-hd,drive=disk,bus=ide.2
+pc sda4 ide-hd,drive=disk,bus=ide.0
 END
 }
 

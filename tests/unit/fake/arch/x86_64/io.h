@@ -34,6 +34,16 @@ static inline uint32_t inl(uint16_t port)
 {
     return fake_port_read(port, 4);
 }
+static inline void ins16(uint16_t port, void *to, size_t n)
+{
+    for (uint16_t *p = to; n--; p++)
+        *p = inw(port);
+}
+static inline void outs16(uint16_t port, const void *from, size_t n)
+{
+    for (const uint16_t *p = from; n--; p++)
+        outw(port, *p);
+}
 
 static inline uint8_t mmio_read8(const volatile void *p)
 {
