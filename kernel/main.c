@@ -214,7 +214,7 @@ static void kernel_init(void *arg)
     (void)arg;
     interrupts_init();   /* the IO-APICs */
     ramdisks_register(); /* disks that came as boot modules */
-    device_probe_all();  /* virtio devices on mmio or PCI */
+    device_probe_all();  /* devices on mmio or PCI */
     wall_clock_init();   /* time of day */
     if (!random_ready())
         panic("no entropy: the machine has neither virtio-rng nor RDRAND");

@@ -13,11 +13,10 @@
 
 #include "arch/x86_64/io.h"
 #include "arch/x86_64/irq.h"
-#include "arch/x86_64/msr.h"
+#include "arch/x86_64/xen.h"
 #include "core/spinlock.h"
 #include "dev/acpi.h"
 #include "dev/stream.h"
-#include "lib/string.h"
 #include "ops/control.h"
 
 #define COM1       0x3f8
@@ -25,10 +24,6 @@
 #define FIFO_BYTES 16
 #define POLLS_MAX  1000000 /* a line that takes nothing: a second or so */
 #define IN_SIZE    1024u   /* power of two */
-
-#define HYPERVISOR (1u << 31) /* CPUID.1:ECX */
-#define XEN_LEAVES 0x40000000u
-#define XEN_PORT   0xe9 /* what is written there stands in `xl dmesg` */
 
 static bool present;
 static bool xen; /* the debug port stands in for the line */
@@ -38,16 +33,6 @@ static struct spinlock in_lock = SPINLOCK_INIT;
 static uint8_t in_ring[IN_SIZE];
 static uint32_t in_head, in_tail; /* free-running */
 
-static bool xen_found(void)
-{
-    uint32_t r[4];
-    cpu_cpuid(1, 0, r);
-    if (!(r[2] & HYPERVISOR))
-        return false;
-    cpu_cpuid(XEN_LEAVES, 0, r);
-    return !memcmp(&r[1], "XenVMMXenVMM", 12);
-}
-
 bool serial_init(void)
 {
     /* A scratch register that remembers two patterns: not an empty bus. */
@@ -56,7 +41,7 @@ bool serial_init(void)
     outb(COM1 + UART_SCR, 0xa5);
     present = present && inb(COM1 + UART_SCR) == 0xa5;
     if (!present) {
-        xen = xen_found();
+        xen = xen_present();
         return false;
     }
     outb(COM1 + UART_IER, 0);
@@ -92,7 +77,7 @@ void serial_write(const void *buf, size_t n)
 {
     const uint8_t *p = buf;
     while (xen && n--)
-        outb(XEN_PORT, *p++);
+        outb(XEN_LOG_PORT, *p++);
     if (!present)
         return;
     irqflags_t flags = irq_save();
