@@ -213,7 +213,7 @@ NVME="nvme,drive=root,serial=one"
 # A pair of queues for each CPU, fewer than that, and one that all share.
 test_nvme_root() {
     make_app
-    for device in "$NVME" "$NVME,max_ioqpairs=1" "$NVME,mdts=1" "$NVME,msix_qsize=1" "$NVME,$LARGE"; do
+    for device in "$NVME" "nvme,serial=x,id=n -device nvme-ns,drive=root,bus=n,nsid=3" "$NVME,max_ioqpairs=1" "$NVME,mdts=1" "$NVME,msix_qsize=1" "$NVME,$LARGE"; do
         disk_with "$device"
         run_on_pci
     done

@@ -109,6 +109,7 @@ static void identify(const struct nvme_command *c)
     } else if (c->dw10 == 1) {
         uint32_t count = 3;
         page[77] = fake_nvme.mdts;
+        page[93] = fake_nvme.tells;
         memcpy(page + 516, &count, 4);
         page[520] = fake_nvme.onocs;
         page[525] = fake_nvme.vwc;
@@ -134,9 +135,21 @@ static void serve_admin(const struct nvme_command *c)
             identify(c);
         break;
     case NVME_ADMIN_SET_FEATURES:
+        if (c->dw10 == 11) {
+            assert_int_equal(c->dw11, 256);
+            break;
+        }
         assert_int_equal(c->dw10, 7);
         result = (fake_nvme.queues - 1) << 16 | (fake_nvme.queues - 1);
         break;
+    case NVME_ADMIN_LOG_PAGE:
+        assert_int_equal(c->dw10, 1023 << 16 | 4);
+        memset(phys_to_virt(c->prp1), 0, 4096);
+        break;
+    case NVME_ADMIN_ASYNC_EVENT:
+        assert_int_equal(c->id, 0xffff);
+        fake_nvme.asked++;
+        return; /* it is completed when something happens */
     case NVME_ADMIN_CREATE_CQ:
         assert_true(id && id < FAKE_NVME_RINGS && id <= fake_nvme.queues);
         fake_nvme_ring[id] = (struct fake_nvme_ring){.cq = phys_to_virt(c->prp1),

@@ -25,6 +25,8 @@ struct fake_nvme {
     unsigned forget; /* that many of them are lost */
     uint16_t answer; /* status of commands of bios */
     bool fail_admin;
+    bool tells;     /* of changed namespaces */
+    unsigned asked; /* times the driver asked for an event, after the latest one */
     unsigned commands, flushes, durable, resets, most_pages; /* so far */
     unsigned served[FAKE_NVME_RINGS];
 };

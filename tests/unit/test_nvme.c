@@ -546,6 +546,60 @@ static void test_death(void **state)
     }
 }
 
+/* The controller tells of a change, and the threads of the driver act. */
+static void change(void)
+{
+    extern void (*fake_thread_fn)(void *arg);
+    extern void *fake_thread_arg;
+    struct nvme *nvme = controller();
+    assert_int_equal(fake_nvme.asked, 1);
+    fake_nvme.asked = 0;
+    fake_nvme_complete(0, 0xffff, 0, 0x0002);
+    fake_interrupt(0);
+    fake_thread_fn = NULL;
+    time_passes(0);
+    assert_non_null(fake_thread_fn);
+    assert_ptr_equal(fake_thread_arg, nvme);
+    nvme_disks_settle(nvme);
+    found_count = 0;
+    blkdev_for_each(remember, NULL);
+}
+
+static void test_namespaces_change(void **state)
+{
+    (void)state;
+    honest();
+    fake_nvme.tells = true;
+    start();
+    struct blkdev *first = found;
+    unsigned all;
+    found_count = 0;
+    blkdev_for_each(remember, NULL);
+    all = found_count;
+    fake_nvme.blocks /= 2;
+    change(); /* another size */
+    assert_int_equal(found_count, all);
+    assert_int_equal(first->sectors, FAKE_NVME_BYTES / 1024);
+    fake_nvme.ids[1] = 9;
+    change(); /* one more */
+    assert_int_equal(found_count, all + 1);
+    assert_non_null(strstr(found->name, "n2"));
+    fake_nvme.ids[0] = 9;
+    fake_nvme.ids[1] = 0;
+    change(); /* the first one goes */
+    assert_int_equal(found_count, all);
+    assert_true(first->gone);
+    free(first->priv); /* in the kernel it stays, as somebody may have it mounted */
+    uint8_t *buf = aligned_alloc(4096, 4096);
+    assert_int_equal(blkdev_read(found, 0, buf, 512), 0);
+    free(buf);
+    time_passes(0);                  /* nothing new */
+    fake_nvme_complete(0, 77, 0, 0); /* of no command */
+    fake_interrupt(0);
+    time_passes(0);
+    assert_int_equal(fake_nvme.asked, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -568,6 +622,7 @@ int main(void)
         cmocka_unit_test(test_lost_interrupt),
         cmocka_unit_test(test_fatal_status),
         cmocka_unit_test(test_death),
+        cmocka_unit_test(test_namespaces_change),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

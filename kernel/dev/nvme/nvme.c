@@ -17,6 +17,7 @@
 #include "lib/string.h"
 #include "mem/kmalloc.h"
 #include "mem/page.h"
+#include "sched/thread.h"
 
 /* Registers (§3.1). */
 #define REG_CAP    0x00
@@ -35,6 +36,10 @@
 #define RESET_UNIT    500        /* ms, of CAP.TO */
 #define ADMIN_MS      10000
 #define FEAT_QUEUES   7
+#define FEAT_EVENTS   11
+#define EVENT_CHANGED (1u << 8)  /* of namespaces: in OAES, and of that feature */
+#define EVENT_ID      UINT16_MAX /* no other command has it */
+#define LOG_CHANGED   4
 #define QUEUE_PLAIN   1u /* contiguous */
 #define QUEUE_IRQ     2u
 #define ADMIN_ENTRIES 16
@@ -42,6 +47,7 @@
 #define IDENTIFY_CONTROLLER 1
 /* Of the controller's data (§5.15.2.2, figure 247). */
 #define CTRL_MDTS 77
+#define CTRL_OAES 92
 #define CTRL_NN   516
 #define CTRL_ONCS 520 /* bit 2: Dataset Management, 3: Write Zeroes */
 #define CTRL_VWC  525
@@ -117,6 +123,7 @@ static bool admin_done(void *arg)
     unsigned n = 0;
     while (n < ADMIN_ENTRIES && !mine && nvme_ring_next(&w->nvme->admin, &w->c)) {
         mine = w->c.id == w->nvme->admin_id; /* else of a command that nobody waits for any more */
+        w->nvme->event |= w->c.id == EVENT_ID;
         n++;
     }
     if (n)
@@ -127,7 +134,8 @@ static bool admin_done(void *arg)
 int nvme_admin(struct nvme *nvme, struct nvme_command *c, uint32_t *result)
 {
     struct admin_wait w = {.nvme = nvme};
-    c->id = ++nvme->admin_id;
+    nvme->admin_id = (uint16_t)(nvme->admin_id + 1) % EVENT_ID;
+    c->id = nvme->admin_id;
     nvme_ring_post(&nvme->admin, c);
     nvme_ring_kick(&nvme->admin);
     int err = ioq_wait_for(admin_done, &w, ADMIN_MS);
@@ -155,6 +163,7 @@ static int controller_identify(struct nvme *nvme)
         nvme->deallocates = data[CTRL_ONCS] & 4;
         nvme->zeroes = data[CTRL_ONCS] & 8;
         nvme->cache = data[CTRL_VWC] & 1;
+        nvme->tells_changes = data[CTRL_OAES + 1] & EVENT_CHANGED >> 8;
     }
     page_put(p);
     return err;
@@ -199,6 +208,8 @@ static void queue_irq(void *arg)
 static void shared_irq(void *arg)
 {
     struct nvme *nvme = arg;
+    if (nvme->tells_changes && nvme_ring_any(&nvme->admin))
+        ioq_host_wake(&nvme->host); /* an event; or of a command, for whose sender it is */
     for (unsigned i = 0; i < nvme->queue_count; i++)
         nvme_queue_reap(nvme->queue[i]);
 }
@@ -215,11 +226,33 @@ static int interrupts_setup(struct nvme *nvme)
     return err;
 }
 
+/* Asks for the next event. */
+static void event_post(struct nvme *nvme)
+{
+    struct nvme_command c = {.opcode = NVME_ADMIN_ASYNC_EVENT, .id = EVENT_ID};
+    nvme->event = false;
+    nvme_ring_post(&nvme->admin, &c);
+    nvme_ring_kick(&nvme->admin);
+}
+
+/* After each reset. A controller that does not want to tell is left alone. */
+static void events_begin(struct nvme *nvme)
+{
+    struct nvme_command c = {
+        .opcode = NVME_ADMIN_SET_FEATURES, .dw10 = FEAT_EVENTS, .dw11 = EVENT_CHANGED};
+    if (nvme->tells_changes && nvme_admin(nvme, &c, NULL))
+        nvme->tells_changes = false;
+    if (nvme->tells_changes)
+        event_post(nvme);
+}
+
 static int queues_create(struct nvme *nvme)
 {
     int err = 0;
     for (unsigned i = 0; i < nvme->queue_count && !err; i++)
         err = queue_create(nvme, nvme->queue[i]);
+    if (!err)
+        events_begin(nvme);
     return err;
 }
 
@@ -303,7 +336,11 @@ static void controller_die(struct nvme *nvme, int err)
     for (unsigned i = 0; i < nvme->queue_count; i++)
         ioq_kill(&nvme->queue[i]->q);
     LIST_FOR_EACH(l, &nvme->disks)
-    blkdev_unregister(&LIST_ENTRY(l, struct nvme_disk, link)->dev);
+    {
+        struct nvme_disk *disk = LIST_ENTRY(l, struct nvme_disk, link);
+        if (disk->registered)
+            blkdev_unregister(&disk->dev);
+    }
 }
 
 static int controller_restart(struct nvme *nvme)
@@ -317,6 +354,48 @@ static int controller_restart(struct nvme *nvme)
     if (count != (int)nvme->queue_count)
         return count < 0 ? count : -EIO;
     return queues_create(nvme);
+}
+
+static void settle_thread(void *arg)
+{
+    nvme_disks_settle(arg);
+    thread_exit();
+}
+
+/* Namespaces came, went or have another size. What is to be read of them is another thread's. */
+static void namespaces_changed(struct nvme *nvme)
+{
+    struct page *p = page_alloc(0);
+    struct thread *t;
+    int err = p ? 0 : -ENOMEM;
+    if (p) { /* reading the list of what has changed is what arms the event again (§5.2) */
+        struct nvme_command c = {.opcode = NVME_ADMIN_LOG_PAGE,
+                                 .nsid = NVME_NSID_ALL,
+                                 .prp1 = page_paddr(p),
+                                 .dw10 = (PAGE_SIZE / 4 - 1) << 16 | LOG_CHANGED};
+        nvme_admin(nvme, &c, NULL);
+        page_put(p);
+    }
+    event_post(nvme);
+    if (!err)
+        err = nvme_disks_find(nvme);
+    if (!err)
+        err = thread_create(&t, "nvme-scan", settle_thread, nvme);
+    if (!err)
+        thread_start(t);
+    else
+        log_error("%s: namespaces have changed: error %d", nvme->name, -err);
+}
+
+/* What was told since the last look. */
+static void events_take(struct nvme *nvme)
+{
+    struct admin_wait w = {.nvme = nvme};
+    if (!nvme->tells_changes)
+        return;
+    admin_done(&w);
+    if (nvme->event)
+        namespaces_changed(nvme);
 }
 
 /* By the host's thread: a command takes too long, or the controller says that it has given up. */
@@ -339,21 +418,9 @@ static void controller_attend(struct ioq_host *h)
         for (unsigned i = 0; i < nvme->queue_count && !err; i++)
             ioq_resume(&nvme->queue[i]->q);
     }
+    if (!nvme->dead)
+        events_take(nvme);
     mutex_unlock(&nvme->admin_lock);
-}
-
-static void disks_register(struct nvme *nvme)
-{
-    LIST_FOR_EACH(l, &nvme->disks)
-    {
-        struct blkdev *dev = &LIST_ENTRY(l, struct nvme_disk, link)->dev;
-        int err = blkdev_register(dev);
-        if (err) /* only its partition table: the disk itself is there */
-            log_warn("%s: partitions not read: error %d", dev->name, -err);
-        else
-            log_info("%s: %llu sectors, %u queues", dev->name, (unsigned long long)dev->sectors,
-                     nvme->queue_count);
-    }
 }
 
 void nvme_probe(const struct pci_device *pci)
@@ -387,5 +454,5 @@ void nvme_probe(const struct pci_device *pci)
         controller_die(nvme, err);
     mutex_unlock(&nvme->admin_lock);
     if (!err)
-        disks_register(nvme); /* reads; without the lock, in case a reset has to help */
+        nvme_disks_settle(nvme);
 }

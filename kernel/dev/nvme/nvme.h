@@ -23,9 +23,11 @@
 
 enum nvme_admin_op {
     NVME_ADMIN_CREATE_SQ = 1,
+    NVME_ADMIN_LOG_PAGE = 2,
     NVME_ADMIN_CREATE_CQ = 5,
     NVME_ADMIN_IDENTIFY = 6,
     NVME_ADMIN_SET_FEATURES = 9,
+    NVME_ADMIN_ASYNC_EVENT = 12,
 };
 
 /* A submission queue entry (§4.2). */
@@ -81,6 +83,8 @@ struct nvme {
     uint32_t transfer_max;
     bool cache; /* volatile: has to be flushed */
     bool deallocates, zeroes;
+    bool tells_changes; /* of namespaces, by events */
+    bool event;         /* one came */
     bool dead;
     unsigned disk_count;
     uint32_t ns_count; /* ids it may have */
@@ -108,6 +112,8 @@ void nvme_ring_kick(struct nvme_ring *r);
 /* The next completion, if there is one; nvme_ring_taken() tells the controller of it. */
 bool nvme_ring_next(struct nvme_ring *r, struct nvme_completion *out);
 void nvme_ring_taken(struct nvme_ring *r);
+/* Whether there is one; a hint only without the ring's lock. */
+bool nvme_ring_any(const struct nvme_ring *r);
 
 /* Queue `id` (from 1) in memory; not known to the controller yet. -ENOMEM. */
 int nvme_queue_alloc(struct nvme *nvme, unsigned id);
@@ -115,5 +121,10 @@ void nvme_queue_free(struct nvme_queue *nq);
 /* Takes what the controller has done. Any context. */
 void nvme_queue_reap(struct nvme_queue *nq);
 
-/* Makes block devices of the active namespaces. Under admin_lock. Sleeps. */
+/* Looks which namespaces are active and how large they are. Under admin_lock. Sleeps. */
 int nvme_disks_find(struct nvme *nvme);
+/*
+ * Registers the block devices of those that came and unregisters the others. Without
+ * the lock, and not by the host's thread: it reads, so a reset may have to help. Sleeps.
+ */
+void nvme_disks_settle(struct nvme *nvme);

@@ -82,20 +82,44 @@ static int disk_fill(struct nvme_disk *disk, const uint8_t *data)
     return 0;
 }
 
-static int disk_add(struct nvme *nvme, uint32_t nsid, uint8_t *page)
+static struct nvme_disk *disk_of(struct nvme *nvme, uint32_t nsid)
 {
-    int err = identify(nvme, nsid, IDENTIFY_NAMESPACE, page);
-    if (err)
-        return err;
+    LIST_FOR_EACH(l, &nvme->disks)
+    {
+        struct nvme_disk *disk = LIST_ENTRY(l, struct nvme_disk, link);
+        if (disk->nsid == nsid)
+            return disk;
+    }
+    return NULL;
+}
+
+/* A known one may have another size. */
+static void disk_measure(struct nvme_disk *known, const struct nvme_disk *now)
+{
+    known->seen = now->shift == known->shift; /* else it is another disk */
+    if (known->seen)
+        blkdev_resize(&known->dev, now->dev.sectors);
+}
+
+static int disk_look(struct nvme *nvme, uint32_t nsid, uint8_t *page)
+{
     static const uint8_t nothing[NS_FORMATS];
-    if (!memcmp(page, nothing, sizeof nothing))
-        return 0; /* an id without a namespace */
+    struct nvme_disk *known = disk_of(nvme, nsid);
+    int err = identify(nvme, nsid, IDENTIFY_NAMESPACE, page);
+    if (err || !memcmp(page, nothing, sizeof nothing))
+        return err; /* an id without a namespace */
     struct nvme_disk *disk = kzalloc(sizeof *disk);
     if (!disk)
         return -ENOMEM;
     disk->nvme = nvme;
     disk->nsid = nsid;
+    disk->seen = disk->arrived = true;
     if (disk_fill(disk, page)) {
+        kfree(disk);
+        return 0;
+    }
+    if (known) {
+        disk_measure(known, disk);
         kfree(disk);
         return 0;
     }
@@ -124,11 +148,54 @@ int nvme_disks_find(struct nvme *nvme)
     struct page *ids_page = page_alloc(0), *page = page_alloc(0);
     int err = ids_page && page ? 0 : -ENOMEM;
     unsigned count = err ? 0 : ids_read(nvme, page_address(ids_page));
+    LIST_FOR_EACH(l, &nvme->disks)
+    LIST_ENTRY(l, struct nvme_disk, link)->seen = err != 0;
     for (unsigned i = 0; i < count && !err; i++)
-        err = disk_add(nvme, ((uint32_t *)page_address(ids_page))[i], page_address(page));
+        err = disk_look(nvme, ((uint32_t *)page_address(ids_page))[i], page_address(page));
     if (ids_page)
         page_put(ids_page);
     if (page)
         page_put(page);
     return err;
+}
+
+/* The next disk that came, or that (*gone) is not there any more; NULL: none. */
+static struct nvme_disk *unsettled_next(struct nvme *nvme, bool *gone)
+{
+    LIST_FOR_EACH(l, &nvme->disks)
+    {
+        struct nvme_disk *disk = LIST_ENTRY(l, struct nvme_disk, link);
+        *gone = disk->registered && !disk->seen;
+        if (!disk->arrived && !*gone)
+            continue;
+        if (*gone)
+            list_remove(&disk->link); /* it stays in memory: somebody may have it mounted */
+        disk->arrived = false;
+        disk->registered = !*gone;
+        return disk;
+    }
+    return NULL;
+}
+
+void nvme_disks_settle(struct nvme *nvme)
+{
+    for (;;) {
+        bool gone;
+        mutex_lock(&nvme->admin_lock);
+        struct nvme_disk *disk = nvme->dead ? NULL : unsettled_next(nvme, &gone);
+        mutex_unlock(&nvme->admin_lock);
+        if (!disk)
+            return;
+        struct blkdev *dev = &disk->dev;
+        int err = 0;
+        if (gone)
+            blkdev_unregister(dev);
+        else
+            err = blkdev_register(dev);
+        if (err) /* only its partition table: the disk itself is there */
+            log_warn("%s: partitions not read: error %d", dev->name, -err);
+        else
+            log_info("%s: %llu sectors, %u queues%s", dev->name, (unsigned long long)dev->sectors,
+                     nvme->queue_count, gone ? "; removed" : "");
+    }
 }

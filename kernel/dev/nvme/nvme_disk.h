@@ -11,6 +11,9 @@ struct nvme_disk {
     struct blkdev dev;
     struct nvme *nvme;
     uint32_t nsid;
-    unsigned shift; /* of a block: 9 to 12 */
+    unsigned shift;  /* of a block: 9 to 12 */
+    bool seen;       /* in the latest list of namespaces */
+    bool arrived;    /* to be registered */
+    bool registered; /* and to be unregistered when it is not seen any more */
     struct list link;
 };

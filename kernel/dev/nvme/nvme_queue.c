@@ -85,6 +85,11 @@ bool nvme_ring_next(struct nvme_ring *r, struct nvme_completion *out)
     return true;
 }
 
+bool nvme_ring_any(const struct nvme_ring *r)
+{
+    return (__atomic_load_n(&r->cq[r->head].status, __ATOMIC_ACQUIRE) & PHASE) == r->phase;
+}
+
 void nvme_ring_taken(struct nvme_ring *r)
 {
     mmio_write32(r->cq_bell, r->head);
