@@ -14,6 +14,9 @@
  * unsigned decimal below 2^63, BOOL is `true` or `false`. An unknown key is an
  * error: tool and kernel ship together.
  *
+ * On a disk the second line is OPS_MANIFEST_SEAL and, as eight hexadecimal digits, the CRC-32C of
+ * all bytes behind that line: the kernel refuses a text that has changed since.
+ *
  * An `interface` line is words with spaces between: `dhcp`, `ADDRESS/BITS` (IPv4, or IPv6 with 64
  * bits), `gateway=ADDRESS` and `dns=ADDRESS`, each of either family. A device without a line has
  * `dhcp`.
@@ -22,6 +25,7 @@
 
 #define OPS_MANIFEST_MAGIC "ops-manifest 1"
 #define OPS_MANIFEST_MAX   (4u << 20)
+#define OPS_MANIFEST_SEAL  "#crc32c="
 
 #define OPS_HOSTNAME "ops"
 

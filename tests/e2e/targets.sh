@@ -10,11 +10,21 @@ program() { cc_program app -static <<<'int main(void) { return 0; }'; }
 test_errors() {
     program
     ops build --target gpc -o disk ./app
-    want_error 2 'there is no target gpc' 'did you mean gcp\? There are do, gcp, hetzner, kubevirt, libvirt, nomad, openstack, proxmox, virtualbox, vultr'
+    want_error 2 'there is no target gpc' 'did you mean gcp\? There are cloud-hypervisor, do, firecracker, gcp, hetzner, kubevirt, libvirt, nomad, openstack, proxmox, virtualbox, vultr'
     ops build --target aws -o disk ./app
-    want_error 2 'machines of aws have NVMe disks and ENA cards, which the kernel cannot use' '--format raw writes such a disk all the same'
+    want_error 2 'machines of aws have network cards of Amazon.s own \(ENA\), which the kernel cannot use' '--format raw writes such a disk all the same'
     ops build --target vsphere -o disk ./app
-    want_error 2 'machines of vsphere have disks and cards of VMware' '--format ova'
+    want_error 2 'machines of vsphere have network cards of VMware.s or Intel.s \(vmxnet3, e1000\)' '--format ova'
+    for target in azure hyperv; do
+        ops build --target $target -o disk ./app
+        want_error 2 "machines of $target have disks and network cards of Hyper-V \\(VMBus\\)" '--format vhd'
+    done
+    ops build --target firecracker --format raw -o disk ./app
+    want_error 2 'firecracker does not start raw images' 'leave out --format'
+    ops build --target gcp --format direct -o disk ./app
+    want_error 2 'gcp does not start direct images'
+    ops build --target firecracker -o disk.tar ./app
+    want_error 2 'not an archive' 'the name of a directory'
     want_no_file disk
 }
 
@@ -34,12 +44,41 @@ END
     ! command -v virt-xml-validate >/dev/null || virt-xml-validate my*.xml domain >log 2>&1 || fail "$(cat log)"
 }
 
+test_direct_targets() {
+    program
+    echo '{"RunConfig": {"Memory": "64M", "CPUs": 2}}' >ops.json
+    ops build ./app --target firecracker -o 'a "b"'
+    want_status 0
+    want_out $'a "b".firecracker.json\na "b".firecracker.sh'
+    bash -n 'a "b".firecracker.sh' || fail "$(cat ./*.sh)"
+    python3 - "$PWD" <<'END' || fail "$(cat ./*.json)"
+import json, os, sys
+c = json.load(open('a "b".firecracker.json'))
+# what the API of Firecracker requires of each object
+required = {"boot-source": {"kernel_image_path"}, "machine-config": {"vcpu_count", "mem_size_mib"}}
+for name, fields in required.items():
+    assert fields <= set(c[name]), name
+assert {"drive_id", "is_root_device", "path_on_host"} <= set(c["drives"][0])
+assert {"iface_id", "host_dev_name"} <= set(c["network-interfaces"][0])
+assert c["machine-config"] == {"vcpu_count": 2, "mem_size_mib": 64}
+for path in (c["boot-source"]["kernel_image_path"], c["boot-source"]["initrd_path"], c["drives"][0]["path_on_host"]):
+    assert path.startswith(sys.argv[1]) and os.path.isfile(path), path
+END
+    ops build --target cloud-hypervisor -o dir ./app
+    want_out dir.cloud-hypervisor.sh
+    bash -n dir.cloud-hypervisor.sh && grep -q -- "--initramfs $PWD/dir/manifest --cpus boot=2 --memory size=64M" dir.cloud-hypervisor.sh || fail "$(cat ./*.sh)"
+}
+
 test_kubevirt_and_nomad() {
     program
     echo '{"RunConfig": {"Memory": "128M", "Ports": ["8080", "9000:90"]}}' >ops.json
     ops build --target kubevirt -o web.qcow2 ./app
     want_out $'web.qcow2.kubevirt.yaml\nweb.qcow2.Containerfile'
     grep -qx 'ADD --chown=107:107 \["web.qcow2", "/disk/"\]' web.qcow2.Containerfile || fail "$(cat web.qcow2.Containerfile)"
+    ops build --target kubevirt -o web ./app
+    want_out web.kubevirt.yaml
+    skopeo inspect oci-archive:web >info || fail "web is no container image"
+    grep -q 'image: "REGISTRY/web:latest" # skopeo copy oci-archive:web docker://' web.kubevirt.yaml || fail "$(cat web.kubevirt.yaml)"
     grep -q 'guest: "128Mi"' web.qcow2.kubevirt.yaml && grep -q 'port: 90$' web.qcow2.kubevirt.yaml || fail "$(cat web.qcow2.kubevirt.yaml)"
     python3 - <<'END' || fail "$(cat web.qcow2.kubevirt.yaml)"
 try:
