@@ -93,6 +93,14 @@ END
     ops build --target nomad -o web.qcow2 ./app
     want_out web.qcow2.nomad.hcl
     grep -q 'image_path *= "/.*/web.qcow2"' web.qcow2.nomad.hcl && grep -q 'p8080 = 8080' web.qcow2.nomad.hcl || fail "$(cat web.qcow2.nomad.hcl)"
+    if python3 -c 'import hcl' 2>/dev/null; then
+        python3 - <<'END' || fail "$(cat web.qcow2.nomad.hcl)"
+import hcl
+task = hcl.load(open("web.qcow2.nomad.hcl"))["job"]["web"]["group"]["web"]["task"]["web"]
+assert task["driver"] == "qemu" and task["config"]["image_path"].endswith("/web.qcow2")
+assert task["resources"]["memory"] == 128 and task["config"]["port_map"] == {"p8080": 8080, "p90": 90}, task
+END
+    fi
     [ "$(tr -cd '{' <web.qcow2.nomad.hcl | wc -c)" = "$(tr -cd '}' <web.qcow2.nomad.hcl | wc -c)" ] || fail "braces"
 }
 
