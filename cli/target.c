@@ -365,7 +365,7 @@ static const struct target targets[] = {
     {"azure", FORMAT_VHD, NULL, NULL, NULL, NULL, "disks and network cards of Hyper-V (VMBus)"},
     {"hyperv", FORMAT_VHDX, NULL, NULL, NULL, NULL, "disks and network cards of Hyper-V (VMBus)"},
     {"vsphere", FORMAT_OVA, NULL, NULL, NULL, NULL,
-     "network cards of VMware's or Intel's (vmxnet3, e1000)"},
+     "disk controllers of VMware's or LSI's (PVSCSI, LSI Logic)"},
 };
 #define TARGETS (sizeof targets / sizeof targets[0])
 

@@ -19,6 +19,7 @@
 #include "dev/device.h"
 #include "dev/power.h"
 #include "dev/power_button.h"
+#include "dev/ramdisk.h"
 #include "dev/serial.h"
 #include "dev/topology.h"
 #include "dev/wallclock.h"
@@ -90,9 +91,11 @@ static void manifest_load(void)
     const char *why = "no manifest: was the kernel started without a boot module?";
     int err = -EINVAL;
     if (boot_info.module_count) {
-        struct boot_range m = boot_info.module[0];
-        err =
-            manifest_parse(&manifest, phys_to_virt(m.start), m.end - m.start, kmalloc, &line, &why);
+        struct boot_range *m = &boot_info.module[0];
+        char *text = phys_to_virt(m->start);
+        size_t n = strnlen(text, m->end - m->start);
+        err = manifest_parse(&manifest, text, n, kmalloc, &line, &why);
+        m->start = MIN(m->end, m->start + ALIGN_UP(n + 1, OPS_MANIFEST_ALIGN)); /* a disk? */
     }
     if (err)
         panic("manifest, line %u: %s", line, err == -ENOMEM ? "out of memory" : why);
@@ -100,6 +103,16 @@ static void manifest_load(void)
     if (log_level_parse(manifest.log, &level))
         panic("manifest: `log` must be debug, info, warn or error");
     log_set_level(level);
+}
+
+/* What the loader brought besides the manifest. */
+static void ramdisks_register(void)
+{
+    for (unsigned i = 0; i < boot_info.module_count; i++) {
+        struct boot_range m = boot_info.module[i];
+        if (ramdisk_register(m.start, m.end - m.start))
+            log_error("no memory for the disk of boot module %u", i);
+    }
 }
 
 static void entropy_init(void)
@@ -198,9 +211,10 @@ static const struct attend_tracer tracer = {trace_start, trace_stop, syscall_cou
 static void kernel_init(void *arg)
 {
     (void)arg;
-    interrupts_init();  /* the IO-APICs */
-    device_probe_all(); /* virtio devices on mmio or PCI */
-    wall_clock_init();  /* time of day */
+    interrupts_init();   /* the IO-APICs */
+    ramdisks_register(); /* disks that came as boot modules */
+    device_probe_all();  /* virtio devices on mmio or PCI */
+    wall_clock_init();   /* time of day */
     if (!random_ready())
         panic("no entropy: the machine has neither virtio-rng nor RDRAND");
     phase_mark(PHASE_DEVICES);

@@ -17,6 +17,10 @@
  * On a disk the second line is OPS_MANIFEST_SEAL and, as eight hexadecimal digits, the CRC-32C of
  * all bytes behind that line: the kernel refuses a text that has changed since.
  *
+ * A NUL ends the text. What stands behind it in the module, from the next multiple of
+ * OPS_MANIFEST_ALIGN bytes of the module on, is a disk in memory, as is every further boot module:
+ * for loaders that read what the kernel cannot. The root is looked for there first.
+ *
  * An `interface` line is words with spaces between: `dhcp`, `ADDRESS/BITS` (IPv4, or IPv6 with 64
  * bits), `gateway=ADDRESS` and `dns=ADDRESS`, each of either family. A device without a line has
  * `dhcp`.
@@ -26,6 +30,7 @@
 #define OPS_MANIFEST_MAGIC "ops-manifest 1"
 #define OPS_MANIFEST_MAX   (4u << 20)
 #define OPS_MANIFEST_SEAL  "#crc32c="
+#define OPS_MANIFEST_ALIGN 4096u
 
 #define OPS_HOSTNAME "ops"
 

@@ -6,6 +6,7 @@
 #include "arch/x86_64/features.h"
 #include "arch/x86_64/io.h"
 #include "arch/x86_64/reset.h"
+#include "arch/x86_64/xen.h"
 #include "dev/acpi.h"
 #include "ops/control.h"
 
@@ -25,6 +26,8 @@ _Noreturn void power_off(int debug_exit)
 {
     irq_disable();
     outb(OPS_DEBUG_EXIT_PORT, (uint8_t)debug_exit);
+    if (xen_present())
+        xen_shutdown(debug_exit == OPS_DEBUG_EXIT_PANIC ? XEN_CRASH : XEN_POWEROFF);
     acpi_power_off();
     acpi_reset();
     keyboard_reset();

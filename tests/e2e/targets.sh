@@ -14,7 +14,7 @@ test_errors() {
     ops build --target aws -o disk ./app
     want_error 2 'machines of aws have network cards of Amazon.s own \(ENA\), which the kernel cannot use' '--format raw writes such a disk all the same'
     ops build --target vsphere -o disk ./app
-    want_error 2 'machines of vsphere have network cards of VMware.s or Intel.s \(vmxnet3, e1000\)' '--format ova'
+    want_error 2 'machines of vsphere have disk controllers of VMware.s or LSI.s \(PVSCSI, LSI Logic\)' '--format ova'
     for target in azure hyperv; do
         ops build --target $target -o disk ./app
         want_error 2 "machines of $target have disks and network cards of Hyper-V \\(VMBus\\)" '--format vhd'
