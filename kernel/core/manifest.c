@@ -188,7 +188,7 @@ static bool seal_ok(const char *text, size_t n)
             return false;
         sum = sum << 4 | (uint32_t)digit;
     }
-    return n >= rest && ~crc32c(UINT32_MAX, text + rest, n - rest) == sum;
+    return n >= rest && text[rest - 1] == '\n' && ~crc32c(UINT32_MAX, text + rest, n - rest) == sum;
 }
 
 int manifest_parse(struct manifest *m, char *text, size_t n, void *(*alloc)(size_t), unsigned *line,
