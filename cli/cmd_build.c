@@ -93,7 +93,7 @@ static const struct option create_rows[] = {
      .help = "name of the image (default: the program's)"},
 };
 
-static const struct option output_rows[] = {OUTPUT_OPTIONS};
+static const struct option output_rows[] = {OUTPUT_OPTIONS, TRUST_OPTIONS};
 static const struct option_table build_options = {build_rows,
                                                   sizeof build_rows / sizeof build_rows[0]};
 const struct option_table image_create_options = {create_rows,
@@ -328,8 +328,9 @@ const struct command cmd_build = {
         "direct (a directory with kernel, manifest and root filesystem); else it is raw. Equal\n"
         "inputs give equal bytes in every format. The program's streams are the serial line.\n\n"
         "Options stand before PROGRAM, as for `ops run`; what follows PROGRAM is the program's.\n"
-        "Only -o, --output, --format and --target that are not given before may also stand right\n"
-        "behind it, up to the first other word or `--`; not if `--` stands before PROGRAM:\n"
+        "Only those of the output (-o, --output, --format, --target, --sign, --sbom, --efi-key,\n"
+        "--efi-cert) that are not given before may also stand right behind it, up to the first\n"
+        "other word or `--`; not if `--` stands before PROGRAM:\n"
         "  ops build ./app --format qcow2 -o app.qcow2 its own words\n"
         "  ops build ./app -o app.img -- --format its-own\n",
     .options = &build_options,

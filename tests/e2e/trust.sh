@@ -86,6 +86,10 @@ test_signature() {
     rm d.raw.minisig
     ops image verify d.raw --key "$public"
     want_error 1 'cannot open d.raw.minisig'
+    ops build ./app -o behind.raw --sign key
+    want_status 0
+    ops image verify behind.raw --key public
+    want_status 0
     ops build --sign key -f direct -o dir ./app
     want_error 2 'direct is more than one file'
     ops build --sign nosuch -o d ./app
