@@ -203,6 +203,7 @@ static bool plan_build(struct plan *p, const struct request *r, struct err *err)
                              .efi_key = r->efi_key,
                              .efi_certificate = r->efi_certificate};
     struct appliance a = appliance_of(p, r->output);
+    a.virtio = !target || target_virtio(target);
     bool ok = kernel && manifest_write(&p->manifest, &manifest, err);
     if (ok)
         image_boot_seal(&sealed, &manifest);

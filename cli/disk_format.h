@@ -34,7 +34,7 @@ struct appliance {
     const char *name;
     uint64_t memory; /* bytes */
     uint64_t cpus;
-    bool virtio; /* its disk controller and card; else those of VMware */
+    bool virtio; /* its disk controller and card; else AHCI and e1000e, as VMware has them */
 };
 
 /* The format called `given`, else the one of the path's suffix, else raw. Errors (OPS_EXIT_USAGE):

@@ -318,6 +318,15 @@ static void virtualbox_write(struct buf *b, const struct place *p)
     LINE(b, "VBoxManage", "startvm", p->a->name, "--type", "headless");
 }
 
+static void vsphere_write(struct buf *b, const struct place *p)
+{
+    buf_addf(
+        b, "# The machine has a disk at an AHCI controller and an e1000e card, as the kernel has\n"
+           "# drivers for them. Nobody has tried this with vSphere yet.\n");
+    LINE(b, "govc", "import.ova", "-name", p->a->name, p->file);
+    LINE(b, "govc", "vm.power", "-on", p->a->name);
+}
+
 static void digitalocean_write(struct buf *b, const struct place *p)
 {
     LINE(b, "doctl", "compute", "image", "create", p->a->name, "--image-url", "https://HOST/FILE",
@@ -360,12 +369,11 @@ static const struct target targets[] = {
     {"openstack", FORMAT_QCOW2, ".openstack.sh", openstack_write, NULL, NULL, NULL},
     {"proxmox", FORMAT_QCOW2, ".proxmox.sh", proxmox_write, NULL, NULL, NULL},
     {"virtualbox", FORMAT_OVA, ".virtualbox.sh", virtualbox_write, NULL, NULL, NULL},
+    {"vsphere", FORMAT_OVA, ".vsphere.sh", vsphere_write, NULL, NULL, NULL},
     {"vultr", FORMAT_RAW, ".vultr.sh", vultr_write, NULL, NULL, NULL},
     {"aws", FORMAT_RAW, NULL, NULL, NULL, NULL, "network cards of Amazon's own (ENA)"},
     {"azure", FORMAT_VHD, NULL, NULL, NULL, NULL, "disks and network cards of Hyper-V (VMBus)"},
     {"hyperv", FORMAT_VHDX, NULL, NULL, NULL, NULL, "disks and network cards of Hyper-V (VMBus)"},
-    {"vsphere", FORMAT_OVA, NULL, NULL, NULL, NULL,
-     "disk controllers of VMware's or LSI's (PVSCSI, LSI Logic)"},
 };
 #define TARGETS (sizeof targets / sizeof targets[0])
 
@@ -408,6 +416,11 @@ enum disk_format target_format(const struct target *t, const char *output)
 {
     bool bare = t->format == FORMAT_CONTAINER && format_suffix(FORMAT_QCOW2, output);
     return bare ? FORMAT_QCOW2 : t->format;
+}
+
+bool target_virtio(const struct target *t)
+{
+    return t->write != vsphere_write;
 }
 
 bool target_takes(const struct target *t, enum disk_format format, const char *output,

@@ -20,6 +20,9 @@ const struct target *target_find(const char *name, struct err *err);
 /* What it takes where nobody says another; `output`'s suffix may choose among two. */
 enum disk_format target_format(const struct target *t, const char *output);
 
+/* Have its machines virtio's disks and cards? */
+bool target_virtio(const struct target *t);
+
 /* Errors (OPS_EXIT_USAGE): it starts nothing of this format, or of this name. */
 bool target_takes(const struct target *t, enum disk_format format, const char *output,
                   struct err *err);

@@ -22,6 +22,7 @@
 #include "dev/ramdisk.h"
 #include "dev/serial.h"
 #include "dev/topology.h"
+#include "dev/vga.h"
 #include "dev/wallclock.h"
 #include "fs/mount.h"
 #include "fs/procfs.h"
@@ -213,7 +214,7 @@ static void kernel_init(void *arg)
     (void)arg;
     interrupts_init();   /* the IO-APICs */
     ramdisks_register(); /* disks that came as boot modules */
-    device_probe_all();  /* virtio devices on mmio or PCI */
+    device_probe_all();  /* devices on mmio or PCI */
     wall_clock_init();   /* time of day */
     if (!random_ready())
         panic("no entropy: the machine has neither virtio-rng nor RDRAND");
@@ -258,6 +259,12 @@ static void panic_power_off(const char *reason)
     power_off(OPS_DEBUG_EXIT_PANIC);
 }
 
+static void panic_write(const void *text, size_t n)
+{
+    serial_write(text, n);
+    vga_write(text, n);
+}
+
 /* On a stack with a guard page, which becomes the idle thread's. */
 static _Noreturn void kernel_main_guarded(void)
 {
@@ -279,12 +286,13 @@ void kernel_main(void)
 {
     phase_mark(PHASE_ENTRY);
     serial_init(); /* panics can be read from here on */
-    panic_set_output(serial_write);
+    panic_set_output(panic_write);
     panic_set_hook(panic_power_off);
     acpi_init(boot_info.rsdp, BOOT_MAPPED); /* while the loader's map covers all tables */
     memory_init(false);                     /* page frames below 4 GiB */
     paging_init();                          /* final page tables */
     memory_init(true);                      /* the frames above */
+    vga_init();                             /* a BIOS machine's screen shows panics, too */
     void *stack = paging_map_stack(KSTACK_PAGES);
     if (!stack || !cpu_map_stacks(0))
         panic("no memory for the boot CPU's stacks");

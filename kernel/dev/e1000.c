@@ -425,19 +425,15 @@ static int card_add(const struct pci_device *pci)
     return 0;
 }
 
-static void card_found(const struct pci_device *pci)
+bool e1000_probe(const struct pci_device *pci)
 {
     if (pci->vendor != VENDOR_INTEL ||
         (pci->device != DEVICE_82540EM && pci->device != DEVICE_82545EM &&
          pci->device != DEVICE_82574L))
-        return;
+        return false;
     int err = card_add(pci);
     if (err)
         log_error("pci@%02x:%02x.%x: the network card cannot be used: error %d", pci->bus,
                   pci->slot, pci->function, -err);
-}
-
-void e1000_probe_all(void)
-{
-    pci_scan(card_found);
+    return true;
 }

@@ -2,8 +2,10 @@
 /* Intel's gigabit network cards, as hypervisors without virtio emulate them. */
 #pragma once
 
+#include "dev/pci.h"
+
 /*
- * Finds 82540EM (QEMU's e1000, VirtualBox), 82545EM (VMware's E1000) and 82574L (e1000e, VMware's
- * E1000e) on PCI and registers a netdev for each.
+ * Registers a netdev for the function if it is a 82540EM (QEMU's e1000, VirtualBox), 82545EM
+ * (VMware's E1000) or 82574L (e1000e, VMware's E1000e), else returns false.
  */
-void e1000_probe_all(void);
+bool e1000_probe(const struct pci_device *pci);

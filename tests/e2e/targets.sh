@@ -10,11 +10,9 @@ program() { cc_program app -static <<<'int main(void) { return 0; }'; }
 test_errors() {
     program
     ops build --target gpc -o disk ./app
-    want_error 2 'there is no target gpc' 'did you mean gcp\? There are cloud-hypervisor, do, firecracker, gcp, hetzner, kubevirt, libvirt, nomad, openstack, proxmox, virtualbox, vultr'
+    want_error 2 'there is no target gpc' 'did you mean gcp\? There are cloud-hypervisor, do, firecracker, gcp, hetzner, kubevirt, libvirt, nomad, openstack, proxmox, virtualbox, vsphere, vultr'
     ops build --target aws -o disk ./app
     want_error 2 'machines of aws have network cards of Amazon.s own \(ENA\), which the kernel cannot use' '--format raw writes such a disk all the same'
-    ops build --target vsphere -o disk ./app
-    want_error 2 'machines of vsphere have disk controllers of VMware.s or LSI.s \(PVSCSI, LSI Logic\)' '--format ova'
     for target in azure hyperv; do
         ops build --target $target -o disk ./app
         want_error 2 "machines of $target have disks and network cards of Hyper-V \\(VMBus\\)" '--format vhd'
@@ -102,6 +100,23 @@ assert task["resources"]["memory"] == 128 and task["config"]["port_map"] == {"p8
 END
     fi
     [ "$(tr -cd '{' <web.qcow2.nomad.hcl | wc -c)" = "$(tr -cd '}' <web.qcow2.nomad.hcl | wc -c)" ] || fail "braces"
+}
+
+# A disk at AHCI and a card of the e1000 family: the machine that QEMU makes of the same parts.
+test_vsphere() {
+    cc_program app -static <<<'#include <stdio.h>
+int main(void) { puts("it runs"); return 0; }'
+    ops build --target vsphere -o web.ova ./app
+    want_status 0
+    want_out web.ova.vsphere.sh
+    bash -n web.ova.vsphere.sh || fail "$(cat web.ova.vsphere.sh)"
+    tar -xf web.ova
+    grep -q '<rasd:ResourceSubType>vmware.sata.ahci</rasd:ResourceSubType>' web.ovf &&
+        grep -q '<rasd:ResourceSubType>E1000e</rasd:ResourceSubType>' web.ovf || fail "$(cat web.ovf)"
+    timeout $E2E_LIMIT qemu-system-x86_64 -M q35 -accel tcg -cpu max -m 256 -nodefaults -display none -no-reboot -serial stdio \
+        -device isa-debug-exit -snapshot -drive if=none,id=d,file=web-disk1.vmdk,format=vmdk -device ide-hd,drive=d \
+        -netdev user,id=n -device e1000e,netdev=n >serial 2>err </dev/null
+    tr -d '\r' <serial | grep -qx 'it runs' || fail "$(tail -c 400 serial)"
 }
 
 # Files of commands are shell, quoted where it is needed.

@@ -21,6 +21,11 @@ uint64_t clock_now(void)
     return fake_clock;
 }
 
+bool clock_calibrated(void)
+{
+    return true;
+}
+
 uint64_t clock_wall(void)
 {
     return fake_clock + 1700000000ull * NSEC_PER_SEC;
@@ -96,6 +101,12 @@ int thread_block(uint64_t deadline, bool interruptible)
     return -ETIMEDOUT;
 }
 
+void thread_yield(void)
+{
+    if (fake_block)
+        fake_block();
+}
+
 void thread_sleep_until(uint64_t deadline)
 {
     thread_block(deadline, false);
@@ -116,6 +127,12 @@ int thread_create(struct thread **out, const char *name, void (*fn)(void *), voi
 void thread_start(struct thread *t)
 {
     (void)t;
+}
+
+/* Threads of the tested code are not run to their end. */
+__attribute__((weak)) void thread_exit(void)
+{
+    abort();
 }
 
 void timer_init(struct timer *t, void (*fn)(struct timer *t))
