@@ -193,8 +193,6 @@ static bool plan_build(struct plan *p, const struct request *r, struct err *err)
         return output_missing(r, err);
     if (!shape_choose(r, &format, &target, err))
         return false;
-    if (format == FORMAT_ISO)
-        p->manifest.readonly_rootfs = true;
     char *kernel = launch_kernel(r, err);
     struct disk_content c = {.root = &p->tree,
                              .root_size = p->config->volume_size,

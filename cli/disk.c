@@ -207,9 +207,13 @@ static bool loader_write(int fd, const char *shown, const struct disk *d, const 
 {
     struct grub g = {0};
     struct buf carried = {0};
+    char uuid[37];
+    rootfs_uuid(d->root.id, uuid);
     const struct grub_request request = {.first = d->parts[PART_BIOS].first,
                                          .partition = PART_BOOT + 1,
                                          .cd = c->cd,
+                                         .memory_root = c->cd ? uuid : NULL,
+                                         .memory_sectors = d->root.size / GRUB_SECTOR,
                                          .key = c->efi_key,
                                          .certificate = c->efi_certificate,
                                          .carried = &carried};

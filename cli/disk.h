@@ -19,7 +19,8 @@ struct disk_content {
     uint64_t align;     /* the disk's size is a multiple of it, whole MiB; 0: one */
     const char *kernel; /* host file */
     const struct buf *manifest;
-    bool cd; /* the disk is a bootable CD-ROM as well (iso.h) */
+    /* The disk is a bootable CD-ROM as well (iso.h), and GRUB brings the root into memory. */
+    bool cd;
     /* Files in PEM, to sign for Secure Boot what UEFI machines start; NULL: it is not signed. */
     const char *efi_key, *efi_certificate;
 };

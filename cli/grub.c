@@ -24,40 +24,52 @@
 #define GRUB_LIST_START  0x1f4 /* diskboot.img: 64-bit sector of the rest ... */
 #define GRUB_LIST_LENGTH 0x1fc /* ... and how many, 16 bits */
 
-/* Behind the second try the machine goes off: it does not wait for somebody at a keyboard.
- * Checksums of packed files are compared (gzio with gcry_crc). */
-#define LOAD_COMMANDS                                                                              \
-    "multiboot2 /kernel.elf\n"                                                                     \
-    "module2 /manifest manifest\n"                                                                 \
-    "boot\n"
-
+/* Checksums of packed files are compared (gzio with gcry_crc). */
 #define LOAD_MODULES "multiboot2 gzio gcry_crc halt"
-#define DISK_MODULES "part_gpt ext2 " LOAD_MODULES
+#define DISK_MODULES "part_gpt ext2 search_fs_uuid " LOAD_MODULES
 
 /* One image of grub-mkimage; lists are words with spaces between. */
 struct core {
     const char *platform; /* its words for it */
     const char *modules;
-    const char *config;
+    bool bios;
     const struct buf *carried; /* files of its own; NULL: those of the partition */
 };
 
-/* The serial line gets to know what is wrong by a second try, as its terminal begins with some
- * bytes that are not the program's. UEFI's console is there already. */
-static const char bios_config[] =
-    LOAD_COMMANDS "serial\nterminal_output --append serial\n" LOAD_COMMANDS "halt\n";
-static const char efi_config[] = LOAD_COMMANDS "halt\n";
-
 static const struct core core_bios = {"-O i386-pc -d " GRUB_DIR,
-                                      "biosdisk serial terminal " DISK_MODULES, bios_config, NULL};
+                                      "biosdisk serial terminal " DISK_MODULES, true, NULL};
 static const struct core core_cd = {"-O i386-pc-eltorito -d " GRUB_DIR,
-                                    "biosdisk serial terminal " DISK_MODULES, bios_config, NULL};
-static const struct core core_efi = {"-O x86_64-efi -d " GRUB_EFI_DIR, DISK_MODULES, efi_config,
-                                     NULL};
+                                    "biosdisk serial terminal " DISK_MODULES, true, NULL};
+static const struct core core_efi = {"-O x86_64-efi -d " GRUB_EFI_DIR, DISK_MODULES, false, NULL};
 /* Under Secure Boot GRUB wants every file verified, by shim or somebody, but for those that the
  * signed program carries. */
 static const struct core core_signed = {"-O x86_64-efi --disable-shim-lock -d " GRUB_EFI_DIR,
-                                        "memdisk tar " LOAD_MODULES, efi_config, NULL};
+                                        "memdisk tar " LOAD_MODULES, false, NULL};
+
+static void load_add(struct buf *b, const struct grub_request *r, bool root)
+{
+    buf_addf(b, "multiboot2 /kernel.elf\nmodule2 /manifest manifest\n");
+    if (root)
+        buf_addf(b, "search.fs_uuid %s disk\nmodule2 ($disk)0+%llu root\n", r->memory_root,
+                 (unsigned long long)r->memory_sectors);
+    buf_addf(b, "boot\n");
+}
+
+/*
+ * What an image does. The serial line gets to know what is wrong by a second try, as its terminal
+ * begins with some bytes that are not the program's; UEFI's console is there already. Then the
+ * machine goes off: it does not wait for somebody at a keyboard.
+ */
+static void config_write(struct buf *b, const struct core *core, const struct grub_request *r)
+{
+    bool root = r->memory_root && !core->carried;
+    load_add(b, r, root);
+    if (core->bios) {
+        buf_addf(b, "serial\nterminal_output --append serial\n");
+        load_add(b, r, root);
+    }
+    buf_addf(b, "halt\n");
+}
 
 static void put_le(char *to, uint64_t v, size_t bytes)
 {
@@ -116,10 +128,12 @@ static void descriptor_close(int fd)
 
 /* Runs grub-mkimage between files in memory. */
 static bool image_make(struct buf *to, const char *tool, const struct core *core,
-                       unsigned partition, struct err *err)
+                       const struct grub_request *r, struct err *err)
 {
     const struct buf *carried = core->carried;
-    int config = memory_file("grub.cfg", core->config, strlen(core->config), err);
+    struct buf text = {0};
+    config_write(&text, core, r);
+    int config = memory_file("grub.cfg", text.data, text.size, err);
     int image = memory_file("core.img", "", 0, err);
     int disk = carried ? memory_file("files.tar", carried->data, carried->size, err) : -1;
     const int keep[] = {config, image, disk};
@@ -132,13 +146,14 @@ static bool image_make(struct buf *to, const char *tool, const struct core *core
         strlist_addf(&argv, "-m/proc/self/fd/%d", disk);
         strlist_add(&argv, "-p(memdisk)/");
     } else {
-        strlist_addf(&argv, "-p(,gpt%u)/", partition); /* the disk it was booted from */
+        strlist_addf(&argv, "-p(,gpt%u)/", r->partition); /* the disk it was booted from */
     }
     strlist_addf(&argv, "-o/proc/self/fd/%d", image);
     strlist_split(&argv, core->modules, " ");
     bool ok = config >= 0 && image >= 0 && (!carried || disk >= 0) &&
               child_collect(&argv, keep, carried ? 3 : 2, &said, err) &&
               memory_read(image, to, err);
+    buf_free(&text);
     buf_free(&said);
     strlist_free(&argv);
     descriptor_close(config);
@@ -185,11 +200,9 @@ static bool images_make(struct grub *g, const char *tool, const struct grub_requ
 {
     struct core efi = r->key ? core_signed : core_efi;
     efi.carried = r->key ? r->carried : NULL;
-    return image_make(&g->core, tool, &core_bios, r->partition, err) &&
-           core_check(g, r->first, err) &&
-           (!r->cd || image_make(&g->cd, tool, &core_cd, r->partition, err)) &&
-           image_make(&g->efi, tool, &efi, r->partition, err) &&
-           (!r->key || program_sign(&g->efi, r, err));
+    return image_make(&g->core, tool, &core_bios, r, err) && core_check(g, r->first, err) &&
+           (!r->cd || image_make(&g->cd, tool, &core_cd, r, err)) &&
+           image_make(&g->efi, tool, &efi, r, err) && (!r->key || program_sign(&g->efi, r, err));
 }
 
 bool grub_make(struct grub *g, const struct grub_request *r, struct err *err)

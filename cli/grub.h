@@ -27,6 +27,10 @@ struct grub_request {
     uint64_t first;     /* the sector of the core image */
     unsigned partition; /* whose files are loaded (1, 2, ...), of the disk it is booted from */
     bool cd;            /* make `cd`, too */
+    /* The filesystem that is loaded into memory besides, for a kernel without the drive's driver:
+     * its UUID (NULL: none) and sectors. A signed program does not. */
+    const char *memory_root;
+    uint64_t memory_sectors;
     /* For Secure Boot: files in PEM that sign the program for UEFI machines (NULL: it is not
      * signed), and the archive (tar) with kernel and manifest that it then carries within itself.
      */

@@ -116,11 +116,26 @@ static time_t tree_clock(struct tree_entry **entries)
     return newest;
 }
 
+/* Formed as a version 4 UUID. */
+static void uuid_fill(uint8_t uuid[16], const unsigned char id[64])
+{
+    memcpy(uuid, id, 16);
+    uuid[6] = (uint8_t)((uuid[6] & 0x0f) | 0x40);
+    uuid[8] = (uint8_t)((uuid[8] & 0x3f) | 0x80);
+}
+
+void rootfs_uuid(const unsigned char id[64], char text[37])
+{
+    uint8_t u[16];
+    uuid_fill(u, id);
+    for (size_t i = 0, at = 0; i < sizeof u; i++)
+        at += (size_t)snprintf(text + at, 37 - at, "%s%02x",
+                               i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", u[i]);
+}
+
 static void super_fill(struct ext2_super_block *s, const struct rootfs_options *o)
 {
-    memcpy(s->s_uuid, o->id, sizeof s->s_uuid);
-    s->s_uuid[6] = (uint8_t)((s->s_uuid[6] & 0x0f) | 0x40); /* formed as a version 4 UUID */
-    s->s_uuid[8] = (uint8_t)((s->s_uuid[8] & 0x3f) | 0x80);
+    uuid_fill(s->s_uuid, o->id);
     memcpy(s->s_hash_seed, o->id + 16, sizeof s->s_hash_seed);
     memcpy(s->s_volume_name, o->label, strnlen(o->label, sizeof s->s_volume_name));
     s->s_def_hash_version = EXT2_HASH_HALF_MD4;

@@ -25,6 +25,9 @@ struct rootfs_options {
     void *context;
 };
 
+/* The UUID that comes of an id, as text. */
+void rootfs_uuid(const unsigned char id[64], char text[37]);
+
 /* Bytes the tree takes with the default free space: a quarter, at least 16 MiB. */
 uint64_t rootfs_size(const struct tree *t, bool journal);
 

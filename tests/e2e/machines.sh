@@ -78,7 +78,7 @@ firmware() { # OPTIONS for UEFI
 
 direct() { # MACHINE BUS
     build --format direct d
-    serves virtio-net-$2 -M "$1" -kernel d/kernel.elf -initrd d/manifest \
+    serves virtio-net-$2 -M "$1" -global virtio-mmio.force-legacy=false -kernel d/kernel.elf -initrd d/manifest \
         -drive id=root,if=none,format=raw,file=d/root.ext4 -device virtio-blk-$2,drive=root
 }
 
