@@ -55,6 +55,8 @@ static void command_start(const struct apt *a, struct strlist *argv, const char 
     strlist_addf(argv, "%s", tool);
     strlist_addf(argv, "-oDir::State=%s/state", a->dir);
     strlist_addf(argv, "-oDir::Cache=%s/cache", a->dir);
+    /* The index as apt has parsed it is kept: images of containers turn that off for their own. */
+    strlist_addf(argv, "-oDir::Cache::pkgcache=pkgcache.bin");
     strlist_addf(argv, "-oDir::State::status=/dev/null");
     strlist_addf(argv, "-oAPT::Sandbox::User=");
     strlist_addf(argv, "-oAPT::Architecture=amd64");

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "alloc.h"
+#include "hole.h"
 #include "hostpath.h"
 #include "mtree.h"
 #include "ops/exit.h"
@@ -296,11 +297,10 @@ static errcode_t blocks_reserve(struct writer *w, const struct tree_entry *e, in
     errcode_t code = 0;
     while (!code && at < size) {
         if (fd >= 0) {
-            off_t data = lseek(fd, at, SEEK_DATA);
-            if (data < 0 && errno == ENXIO)
+            at = hole_skip(fd, at, size);
+            if (at == size)
                 break;
-            at = data < 0 ? at : data;
-            end = data < 0 ? size : lseek(fd, at, SEEK_HOLE);
+            end = lseek(fd, at, SEEK_HOLE);
             if (end <= at || end > size)
                 end = size;
         }

@@ -7,7 +7,6 @@
  */
 #include "grow.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +16,7 @@
 #include "alloc.h"
 #include "ext4tools.h"
 #include "gpt_table.h"
+#include "hole.h"
 #include "hold.h"
 #include "hostpath.h"
 #include "ops/exit.h"
@@ -48,10 +48,7 @@ static bool span_copy(int from, off_t at, int to, off_t put, uint64_t n, struct 
     off_t end = at + (off_t)n, shift = put - at;
     bool ok = true;
     while (ok && at < end) {
-        off_t data = lseek(from, at, SEEK_DATA);
-        if (data < 0 && errno == ENXIO)
-            break;
-        at = data < 0 ? at : data;
+        at = hole_skip(from, at, end);
         size_t want = end - at < (off_t)GROW_CHUNK ? (size_t)(end > at ? end - at : 0) : GROW_CHUNK;
         ssize_t got = want ? pread(from, bytes, want, at) : 0;
         if (got <= 0 && want)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "alloc.h"
+#include "hole.h"
 #include "strlist.h"
 
 #define BLOCK ((size_t)64 << 10)
@@ -84,11 +85,10 @@ static bool block_read(int fd, unsigned char *to, size_t n, uint64_t offset)
 /* The next block of the range from `at` that may not be a hole. */
 static uint64_t data_next(int fd, uint64_t offset, uint64_t at, uint64_t size)
 {
-    off_t data = lseek(fd, (off_t)(offset + at), SEEK_DATA);
-    if (data < 0)
-        return errno == ENXIO ? size : at;
-    uint64_t next = ((uint64_t)data - offset) / BLOCK * BLOCK;
-    return next > at ? next : at;
+    uint64_t data = (uint64_t)hole_skip(fd, (off_t)(offset + at), (off_t)(offset + size)) - offset;
+    if (data >= size)
+        return size;
+    return data / BLOCK * BLOCK > at ? data / BLOCK * BLOCK : at;
 }
 
 bool image_digest_range(int fd, uint64_t offset, uint64_t size, unsigned char digest[DIGEST_SIZE])

@@ -7,42 +7,32 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include "alloc.h"
+#include "gzip_file.h"
+#include "hole.h"
 #include "outfile.h"
 
 #define TAR_BLOCK     512u
 #define TAR_OCTAL_MAX ((UINT64_C(1) << 33) - 1) /* eleven octal digits */
-#define TAR_CHUNK     ((size_t)256 << 10)
+#define TAR_CHUNK     GZIP_ZEROS
 
 enum { KIND_FILE = '0', KIND_DIR = '5' };
 
 bool tarball_begin(struct tarball *a, int fd, const char *shown, bool gzip, struct err *err)
 {
     *a = (struct tarball){.fd = fd, .shown = shown};
-    int copy = gzip ? dup(fd) : -1; /* zlib closes its own */
-    if (gzip && (copy < 0 || !(a->gz = gzdopen(copy, "wb6")))) {
-        if (copy >= 0)
-            close(copy);
-        return err_errno(err, "write", shown);
-    }
-    return true;
+    return !gzip || (a->gz = gzip_file_begin(fd, shown, err));
 }
 
 static bool put(struct tarball *a, const void *bytes, size_t n, struct err *err)
 {
-    if (!a->gz) {
-        if (!outfile_put(a->fd, a->shown, bytes, n, a->at, err))
-            return false;
-        a->at += (off_t)n;
-        return true;
-    }
-    errno = 0;
-    if (gzwrite(a->gz, bytes, (unsigned)n) == (int)n)
-        return true;
-    errno = errno ? errno : ENOSPC;
-    return err_errno(err, "write", a->shown);
+    if (a->gz)
+        return gzip_file_put(a->gz, bytes, n, err);
+    if (!outfile_put(a->fd, a->shown, bytes, n, a->at, err))
+        return false;
+    a->at += (off_t)n;
+    return true;
 }
 
 static void size_put(char field[12], uint64_t size)
@@ -81,17 +71,38 @@ static bool header_put(struct tarball *a, const char *name, uint64_t size, char 
     return put(a, h, sizeof h, err);
 }
 
+static bool all_zero(const char *bytes, size_t n)
+{
+    return bytes[0] == 0 && memcmp(bytes, bytes + 1, n - 1) == 0;
+}
+
+/* Adds one chunk from `at` on, n bytes. Whether zeros are a hole of the file makes no difference
+ * to what is written: filesystems differ in what they keep as one. */
+static bool chunk_put(struct tarball *a, char *chunk, size_t n, int from, off_t at, struct err *err)
+{
+    bool whole = a->gz && n == TAR_CHUNK;
+    if (whole && hole_skip(from, at, at + (off_t)n) == at + (off_t)n)
+        return gzip_file_put_zeros(a->gz, err);
+    for (size_t done = 0; done < n;) {
+        ssize_t got = pread(from, chunk + done, n - done, at + (off_t)done);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got == 0)
+            errno = EIO;
+        if (got <= 0)
+            return err_errno(err, "write", a->shown);
+        done += (size_t)got;
+    }
+    return whole && all_zero(chunk, n) ? gzip_file_put_zeros(a->gz, err) : put(a, chunk, n, err);
+}
+
 static bool content_put(struct tarball *a, uint64_t size, int from, struct err *err)
 {
     char *chunk = alloc_array(NULL, TAR_CHUNK, 1);
     bool ok = true;
-    for (uint64_t at = 0; ok && at < size;) {
+    for (uint64_t at = 0; ok && at < size; at += TAR_CHUNK) {
         size_t n = size - at < TAR_CHUNK ? (size_t)(size - at) : TAR_CHUNK;
-        ssize_t got = pread(from, chunk, n, (off_t)at);
-        if (got == 0)
-            errno = EIO;
-        ok = got > 0 ? put(a, chunk, (size_t)got, err) : err_errno(err, "write", a->shown);
-        at += got > 0 ? (uint64_t)got : 0;
+        ok = chunk_put(a, chunk, n, from, (off_t)at, err);
     }
     free(chunk);
     return ok;
@@ -116,13 +127,5 @@ bool tarball_end(struct tarball *a, bool ok, struct err *err)
 {
     static const char zeros[2 * TAR_BLOCK];
     ok = ok && put(a, zeros, sizeof zeros, err);
-    if (!a->gz)
-        return ok;
-    errno = 0;
-    bool closed = gzclose(a->gz) == Z_OK;
-    if (ok && !closed) {
-        errno = errno ? errno : ENOSPC;
-        ok = err_errno(err, "write", a->shown);
-    }
-    return ok;
+    return a->gz ? gzip_file_end(a->gz, ok, err) : ok;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Tar archives of single files as clouds want them, with all times and owners zero. Written
- * to the end of a file, plain or through gzip.
+ * to the start of a file, plain or through gzip, where empty parts of disks cost little.
  */
 #pragma once
 
@@ -13,8 +13,8 @@
 
 struct tarball {
     int fd;
-    void *gz; /* of zlib; NULL: plain */
-    off_t at; /* where the next plain byte goes */
+    struct gzip_file *gz; /* NULL: plain */
+    off_t at;             /* where the next plain byte goes */
     const char *shown;
     unsigned owner; /* user and group of what is added; 0: root */
 };

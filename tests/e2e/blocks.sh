@@ -124,8 +124,15 @@ for n in range(4):
 END
 }
 
-run_everywhere() { # the device of the root is in $DEVICE
-    run_with '--smp 1' '--smp 2' '--machine q35 --smp 1' '--machine q35 --smp 4' "$@"
+# Both buses, with one CPU and with several; the device of the root is in $DEVICE. Each device of a
+# test takes one half of these in turn, with BLOCKS_LONG (`make check-long`) all of them.
+run_everywhere() {
+    TURN=$((1 - ${TURN:-1}))
+    case ${BLOCKS_LONG:+all}$TURN in
+    0) run_with '--smp 1' '--machine q35 --smp 4' "$@" ;;
+    1) run_with '--smp 2' '--machine q35 --smp 1' "$@" ;;
+    *) run_with '--smp 1' '--smp 2' '--machine q35 --smp 1' '--machine q35 --smp 4' "$@" ;;
+    esac
 }
 
 run_on_pci() {

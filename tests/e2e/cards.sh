@@ -52,10 +52,10 @@ serve() {
     shift 2
     with_card "$card"
     printf '{"Files": ["%s"]}' "$T/server.py" >files.json
+    : >err
     timeout 100 "$OPS" run -v --machine q35 "$@" -c files.json -p 0:8080 /usr/bin/python3 "$T/server.py" "$turns" >out 2>err </dev/null &
     SERVER=$!
-    wait_for 60 grep -qs 'listening on' err || fail "$card: no start: $(said)"
-    PORT=$(sed -n 's/^ops: listening on .*:\([0-9]*\)$/\1/p' err | head -n 1)
+    PORT=$(wait_for 60 port_in err) || fail "$card: no start: $(said)"
 }
 
 # Long streams, which the card cuts and whose sums it makes; many short ones; both ways at once.

@@ -1,10 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # kill -9 to ops at random moments of each command that writes (cuts.py): nothing half is ever used,
-# nothing is lost, the next command cleans up and works. CUTS moments a command; SEED chooses them.
+# nothing is lost, the next command cleans up and works. CUTS moments a command (25
+# in `make check-long`); SEED chooses them.
 . "$(dirname "$0")/lib.sh"
 
-CUTS=${CUTS:-10}
+CUTS=${CUTS:-6}
 SEED=${SEED:-$RANDOM}
 export PATH=$PATH:/usr/sbin:/sbin
 apart= # networks are made where they are in nobody's way

@@ -860,9 +860,9 @@ test_chosen_port() {
     prepare
     ops run -d --name m -p 0:8000 /usr/bin/python3 -m http.server 8000
     quiet m
-    listening() { "$OPS" instance logs m 2>&1 | grep -q 'listening on http://127.0.0.1:[1-9]'; }
-    wait_for 30 listening || fail "$("$OPS" instance logs m 2>&1)"
-    port=$("$OPS" instance logs m 2>&1 | sed -n 's/.*127.0.0.1:\([0-9]*\).*/\1/p' | head -1)
+    listening() { "$OPS" instance logs m >said 2>&1 && port_in said; }
+    port=$(wait_for 30 listening) || fail "$(cat said)"
+    grep -q "listening on http://127.0.0.1:$port\$" said || fail "$(cat said)"
     wait_for 30 curl -sfo page "http://127.0.0.1:$port/" || fail "nobody answers on $port"
     ops instance delete -f m
     quiet

@@ -84,6 +84,19 @@ wait_for() {
     done
 }
 
+# port_in FILE [NTH]: the port of the first (or NTH) line `ops: listening on ...` of what `ops run -v`
+# says. Lines count when they are whole. Empty the file before ops starts: it may still be another's.
+port_in() {
+    local line nth=${2:-1}
+    while IFS= read -r line; do
+        case $line in "ops: listening on "*)
+            [ $((nth -= 1)) -gt 0 ] || { echo "${line##*:}" && return 0; }
+            ;;
+        esac
+    done <"$1"
+    return 1
+}
+
 # like_host PROGRAM ARGUMENT...: same stdout and status under ops as on the host.
 like_host() {
     local want status

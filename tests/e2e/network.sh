@@ -254,6 +254,7 @@ test_failure_and_kill() {
 machine() { # FILES NAME WORD...: `ops run` in the background, output in FILES-out and FILES-err
     local files=$1
     shift
+    : >"$files-err"
     "$OPS" run --timeout $E2E_LIMIT "$@" >"$files-out" 2>"$files-err" </dev/null &
 }
 
@@ -637,9 +638,10 @@ l = socket.create_server(("127.0.0.1", 0)); print(l.getsockname()[1]); l.accept(
     wait_for 10 test -s port.py
     map_scripts
     machine m -v --ip 192.168.5.20/24 --gateway 192.168.5.9 --dns 192.168.5.77 -p 0:8080 -c map.json /usr/bin/python3 /scripts/serve.py
-    wait_for 60 grep -q '^ops: listening on ' m-err || fail "no server: $(tail -n 3 m-err)"
+    local port
+    port=$(wait_for 60 port_in m-err) || fail "no server: $(tail -n 3 m-err)"
     [ "$(python3 -c 'import socket, sys
-print(socket.create_connection(("127.0.0.1", int(sys.argv[1])), 30).recv(99).decode())' "$(sed -n 's/^ops: listening on .*:\([0-9]*\)$/\1/p' m-err)")" = 192.168.5.20 ] || fail "another address"
+print(socket.create_connection(("127.0.0.1", int(sys.argv[1])), 30).recv(99).decode())' "$port")" = 192.168.5.20 ] || fail "another address"
     wait
     [ "$(paste -sd ' ' m-out)" = 'nameserver 192.168.5.77 the host' ] || fail "it says $(cat m-out) $(tail -n 3 m-err)"
 }
@@ -691,9 +693,9 @@ test_ports_of_ipv6() {
     map_scripts
     machine m -v -p '[::1]:0:8080' --udp '[::1]:8053:5353' -c map.json /usr/bin/python3 /scripts/echo.py
     local own=$!
-    wait_for 60 grep -q '^ops: listening on http://\[::1\]:' m-err || fail "no server: $(tail -n 3 m-err)"
     local port
-    port=$(sed -n 's/^ops: listening on .*:\([0-9]*\)$/\1/p' m-err)
+    port=$(wait_for 60 port_in m-err) || fail "no server: $(tail -n 3 m-err)"
+    grep -q '^ops: listening on http://\[::1\]:' m-err || fail "another address: $(grep listening m-err)"
     timeout 60 python3 - "$port" >got 2>&1 <<'END' || fail "$(cat got)"
 import os, socket, sys, threading
 def stream(data):

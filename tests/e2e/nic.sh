@@ -101,8 +101,9 @@ for _ in range(2):
 END
     qemu_with -qmp "unix:$T/qmp,server=on,wait=off"
     printf '{"Files": ["%s"]}' "$T/server.py" >files.json
+    : >err
     timeout 100 "$OPS" run -v -c files.json -p 0:8080 /usr/bin/python3 "$T/server.py" >out 2>err </dev/null &
-    wait_for 60 grep -qs 'listening on' err || fail "no start: $(said)"
+    PORT=$(wait_for 60 port_in err) || fail "no start: $(said)"
     cat >client.py <<'END'
 import os, socket, sys
 s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
@@ -126,7 +127,7 @@ socket.create_connection(("127.0.0.1", int(sys.argv[1]))).close()
 END
     mkfifo go
     exec 8<>go
-    timeout 90 python3 client.py "$(sed -n 's/^ops: listening on .*:\([0-9]*\)$/\1/p' err | head -n 1)" <go >client-out 2>client-err &
+    timeout 90 python3 client.py "$PORT" <go >client-out 2>client-err &
     CLIENT=$!
     wait_for 30 grep -qs off client-out || fail "no echo: $(cat client-err)"
     set_link off
@@ -249,9 +250,10 @@ END
         local bus=device
         [ $machine = microvm ] || bus=pci
         qemu_with -netdev "user,id=net1,net=10.0.3.0/24,hostfwd=tcp:127.0.0.1:$port-:8080" -device virtio-net-$bus,netdev=net1
+        : >err
         timeout 100 "$OPS" run -v --machine $machine -c files.json -p 0:8080 /usr/bin/python3 "$T/server.py" >out 2>err </dev/null &
-        wait_for 60 grep -qs 'listening on' err || fail "$machine: no start: $(said)"
-        timeout 60 python3 client.py "$(sed -n 's/^ops: listening on .*:\([0-9]*\)$/\1/p' err | head -n 1)" "$port" 2>client-err ||
+        PORT=$(wait_for 60 port_in err) || fail "$machine: no start: $(said)"
+        timeout 60 python3 client.py "$PORT" "$port" 2>client-err ||
             fail "$machine: $(tail -n 1 client-err)"
         wait $! || fail "$machine: ended with $?: $(said)"
         grep -qs "eth0', '0'" out || fail "$machine: $(cat out)"

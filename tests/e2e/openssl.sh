@@ -49,28 +49,42 @@ build_tests() {
     done | xargs -P2 -I{} ${CC:-gcc} $FLAGS -o "$BIN/{}" "$SOURCE/test/{}.c" "$BIN/shared.a" -lssl -lcrypto
 }
 
-one() { # PROGRAM ARGUMENT...
+# Each in a directory of its own, so that several go at once.
+one() ( # PROGRAM ARGUMENT...
+    T=$(mktemp -d "$T/one.XXXXXX") && cd "$T" || exit 1
     local program=$BIN/$1
     shift
-    (cd "$SOURCE/test" && timeout 60 "$program" "$@") >host 2>&1 || fail "on the host: ${program##*/} $*: $(tail -n 3 host)"
-    if [ $# = 0 ]; then ops run "$program"; else ops run -c map.json "$program" "$@"; fi
+    (cd "$SOURCE/test" && timeout 90 "$program" "$@") >host 2>&1 || fail "on the host: ${program##*/} $*: $(tail -n 3 host)"
+    if [ $# = 0 ]; then ops run "$program"; else ops run -c ../map.json "$program" "$@"; fi
     [ "$STATUS" = 0 ] || fail "${program##*/} $*: status $STATUS: $(grep -a -m3 -E '^ *(not ok|# ERROR)' out) $(said)"
     # The same results in the same order; what tests count and time may differ.
     diff <(grep -aoE '^ *(not )?ok [0-9]+' host) <(cat out err | grep -aoE '^ *(not )?ok [0-9]+') >results ||
         fail "${program##*/} $*: $(head -n 5 results)"
+)
+
+# every NTH OF: of the lines on standard input, those that are NTH modulo OF, as words of one().
+every() {
+    local words i=0
+    while read -r words; do
+        # shellcheck disable=SC2086
+        [ $((i++ % $2)) != "$1" ] || one $words || return 1
+    done
 }
 
 test_self_tests() {
     "$E2E_TREE/scripts/fetch-source" openssl "$O" 2>fetch || skip "$(cat fetch)"
     build_tests >build-log 2>&1 || fail "cannot compile: $(grep -m3 error build-log)"
-    for name in $ALONE; do
-        one "$name"
-    done
     printf '{"MapDirs": {"%s": "/t"}, "Cwd": "/t"}' "$SOURCE/test" >map.json
-    while read -r words; do
-        # shellcheck disable=SC2086
-        one $words
-    done <<<"$WITH_FILES"
+    local n=0 jobs workers=()
+    jobs=$(nproc)
+    printf '%s\n' $ALONE "$WITH_FILES" >all
+    for ((n = 0; n < jobs; n++)); do
+        every $n "$jobs" <all &
+        workers+=($!)
+    done
+    for n in "${workers[@]}"; do
+        wait "$n" || exit 1 # which said why
+    done
 }
 
 e2e_main "$@"

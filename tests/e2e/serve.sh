@@ -7,8 +7,7 @@ serve_ops() {
     : >server-err
     timeout --foreground -k 5 $E2E_LIMIT "$OPS" "$@" >server-out 2>server-err </dev/null &
     SERVER=$!
-    wait_for 90 grep -q '^ops: listening on ' server-err || fail "no server: $(tail -n 5 server-err) $(tail -n 3 server-out)"
-    PORT=$(sed -n 's/^ops: listening on .*:\([0-9]*\)$/\1/p' server-err | head -n 1)
+    PORT=$(wait_for 90 port_in server-err) || fail "no server: $(tail -n 5 server-err) $(tail -n 3 server-out)"
 }
 
 # The program is asked to end as a cloud would; its status is what it gives then.

@@ -68,7 +68,7 @@ END
         timeout 20 bash -c "exec 3<>/dev/tcp/127.0.0.1/$PORT; cat >&3; cat <&3" >pipelined
     [ "$(grep -ao 'HTTP/1.1 200 OK' pipelined | wc -l)" = 2 ] || fail "pipelining"
     local tls
-    tls=$(sed -n 's/.*listening on .*:\([0-9]*\)$/\1/p' server-err | grep -v "^$PORT$" | head -n 1)
+    tls=$(wait_for 20 port_in server-err 2) || fail "no second port: $(tail -n 5 server-err)"
     curl -sSk --max-time 60 "https://127.0.0.1:$tls/f1000000" -o got && cmp -s got www/f1000000 || fail "TLS"
     for _ in 1 2 3 4 5 6 7 8; do
         get /f1000000 -o "got$_" &
@@ -168,7 +168,7 @@ test_iperf3() {
         >server-out 2>server-err </dev/null &
     SERVER=$!
     PORT=$port
-    wait_for 60 grep -q '^ops: listening on ' server-err || fail "no server: $(tail -n 5 server-err)"
+    wait_for 60 port_in server-err >port || fail "no server: $(tail -n 5 server-err)"
     cat >report.py <<'END'
 import json, sys
 end = json.load(sys.stdin)["end"]

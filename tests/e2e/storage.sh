@@ -277,7 +277,7 @@ END
             --bind 0.0.0.0 --save '' --appendonly yes --appendfsync always --dir /data >server-out 2>err </dev/null &
         local pid=$! port
         wait_for 60 grep -q 'Ready to accept' server-out || fail "no server: $(tail -n 3 err) $(tail -n 3 server-out)"
-        port=$(sed -n 's/^ops: listening on .*:\([0-9]*\)$/\1/p' err | head -n 1)
+        port=$(wait_for 20 port_in err) || fail "no port: $(tail -n 3 err)"
         if [ "$last" -ge 0 ]; then
             python3 verify.py "$port" "$last" >verified 2>&1 || fail "round $round: $(tail -n 1 verified) $(tail -n 3 server-out)"
         fi

@@ -3,7 +3,7 @@
 # clang's libFuzzer with ASan and UBSan. First inputs are in tests/fuzz/seeds/<name>, corpora and
 # findings in $(O)/fuzz.
 # `make check-fuzz` is bounded (FUZZ_SECONDS each); `make fuzz FUZZ_SECONDS=3600` is not CI's.
-FUZZ_SECONDS ?= 10
+FUZZ_SECONDS ?= 6
 FUZZ_TESTS := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 FUZZ_CFLAGS := -std=gnu11 -O1 -g $(WARN) -Wno-missing-prototypes -D_GNU_SOURCE -DUNIT_TEST \
 	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \

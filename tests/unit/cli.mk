@@ -5,7 +5,8 @@ UNIT_cli_config := cli/config.c cli/config_keys.c cli/config_origin.c cli/config
 UNIT_LIBS_cli_config := -lcjson -lm
 UNIT_cli_elfinfo := cli/elfinfo.c $(CLI_BASE)
 UNIT_LIBS_cli_elfinfo := -lelf
-UNIT_cli_image := cli/gpt_table.c cli/gzip.c cli/image_digest.c cli/digest.c cli/iso.c cli/sha1.c $(CLI_BASE)
+UNIT_cli_image := cli/gpt_table.c cli/gzip.c cli/gzip_file.c cli/hole.c cli/image_digest.c cli/digest.c cli/iso.c \
+	cli/outfile.c cli/sha1.c cli/tarball.c cli/tempfile.c $(CLI_BASE)
 UNIT_LIBS_cli_image := -lsodium -lz
 UNIT_cli_gpt := cli/gpt_table.c
 UNIT_cli_manifest := cli/manifest_text.c $(CLI_BASE)
@@ -16,7 +17,7 @@ UNIT_cli_control := cli/control_lines.c cli/bootchart.c cli/forward.c cli/portow
 	cli/terminal.c $(CLI_BASE)
 UNIT_LIBS_cli_control := -lelf
 CLI_EXT4 := cli/ext4file.c cli/ext4tools.c cli/ext4tree.c cli/ext4copy.c cli/ext4diff.c cli/rootfs.c cli/tree.c \
-	cli/gpt_table.c cli/child.c cli/script.c cli/rootdir.c cli/mtree.c cli/mtree_read.c cli/digest.c cli/hold.c cli/tempfile.c \
+	cli/gpt_table.c cli/child.c cli/script.c cli/rootdir.c cli/mtree.c cli/mtree_read.c cli/digest.c cli/hold.c cli/hole.c cli/tempfile.c \
 	cli/nearest.c cli/volume_store.c $(CLI_BASE)
 UNIT_cli_ext4 := $(CLI_EXT4)
 UNIT_LIBS_cli_ext4 := -lext2fs -lcom_err -lsodium

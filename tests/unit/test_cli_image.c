@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is read from and written into disk images, as bytes: packed files, digests, a CD-ROM's
  * records. */
+#include <stdio.h>
+
 #include "cli_test.h"
 
 #include "gpt_table.h"
@@ -8,6 +10,7 @@
 #include "image_digest.h"
 #include "iso.h"
 #include "sha1.h"
+#include "tarball.h"
 
 static struct err err;
 
@@ -43,6 +46,71 @@ static void packed(void **state)
     buf_free(&back);
     buf_free(&to);
     buf_free(&text);
+    err_free(&err);
+}
+
+enum { MIB = 1 << 20, HOLES = 100 * MIB }; /* zeros between the two parts of a disk */
+
+static const char middle[] = "what is in the middle of the disk";
+
+/* A disk of 3 MiB of bytes, HOLES, three words across a boundary, 5 MiB and a bit; `written`: all
+ * zeros are in the file, none of them a hole. */
+static uint64_t disk_make(int fd, bool written)
+{
+    char *text = calloc(1, 3 * MIB), *zeros = calloc(1, MIB);
+    uint64_t size = 3 * MIB + HOLES + 5 * MIB + 77;
+    for (uint64_t at = 0; written && at < size; at += MIB)
+        assert_int_equal(pwrite(fd, zeros, MIB, (off_t)at), MIB);
+    for (unsigned i = 0, v = 1; i < 3 * MIB; i++)
+        text[i] = (char)((v = v * 1664525 + 1013904223) >> 24);
+    assert_int_equal(pwrite(fd, text, 3 * MIB, 0), 3 * MIB);
+    assert_int_equal(pwrite(fd, middle, sizeof middle, 3 * MIB + HOLES - 9), sizeof middle);
+    assert_int_equal(ftruncate(fd, (off_t)size), 0);
+    free(zeros);
+    free(text);
+    return size;
+}
+
+static void file_read(FILE *f, struct buf *to)
+{
+    char bytes[4096];
+    size_t n;
+    rewind(f);
+    while ((n = fread(bytes, 1, sizeof bytes, f)))
+        buf_add(to, bytes, n);
+}
+
+/* The archive of a disk as gzip's member, read back; of equal content, equal bytes. */
+static void sparse_archive(void **state)
+{
+    (void)state;
+    struct buf packed_as[2] = {{0}, {0}}, back = {0}, disk = {0};
+    for (int written = 0; written < 2; written++) {
+        FILE *from = tmpfile(), *to = tmpfile();
+        struct tarball tar;
+        uint64_t size = disk_make(fileno(from), written);
+        assert_true(tarball_begin(&tar, fileno(to), "it", true, &err));
+        assert_true(tarball_add(&tar, "small", 5, "bytes", -1, &err));
+        bool ok = tarball_add(&tar, "disk.raw", size, NULL, fileno(from), &err);
+        assert_true(tarball_end(&tar, ok, &err));
+        file_read(to, &packed_as[written]);
+        disk.size = 0;
+        file_read(from, &disk);
+        fclose(from);
+        fclose(to);
+    }
+    assert_int_equal(packed_as[0].size, packed_as[1].size);
+    assert_memory_equal(packed_as[0].data, packed_as[1].data, packed_as[0].size);
+    assert_true(packed_as[0].size < 3 * MIB + MIB / 2);
+    assert_true(
+        gzip_unpack(&back, &packed_as[0], 200 * MIB, "it", &err)); /* which compares the sum */
+    assert_int_equal(back.size, 3 * 512 + disk.size + -disk.size % 512 + 1024);
+    assert_memory_equal(back.data + 512, "bytes", 5);
+    assert_memory_equal(back.data + 3 * 512, disk.data, disk.size);
+    buf_free(&packed_as[0]);
+    buf_free(&packed_as[1]);
+    buf_free(&back);
+    buf_free(&disk);
     err_free(&err);
 }
 
@@ -151,7 +219,8 @@ static void backup_table(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(packed),     cmocka_unit_test(digests),      cmocka_unit_test(sha1_sums),
+        cmocka_unit_test(packed),     cmocka_unit_test(sparse_archive),
+        cmocka_unit_test(digests),    cmocka_unit_test(sha1_sums),
         cmocka_unit_test(cd_records), cmocka_unit_test(backup_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
