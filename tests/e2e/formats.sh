@@ -47,7 +47,8 @@ partition() { # DISK NUMBER: cuts it out into part
     local first last
     first=$(sgdisk -i "$2" "$1" | awk '/First sector/ {print $3}')
     last=$(sgdisk -i "$2" "$1" | awk '/Last sector/ {print $3}')
-    dd if="$1" of=part bs=512 skip="$first" count=$((last - first + 1)) conv=sparse status=none
+    dd if="$1" of=part bs=1M iflag=skip_bytes,count_bytes skip=$((first * 512)) count=$(((last - first + 1) * 512)) \
+        conv=sparse status=none
 }
 
 # The table and every filesystem of a raw disk.
@@ -141,10 +142,8 @@ END
 test_gcp_archive() {
     app
     build d.tar.gz
-    tar -tvzf d.tar.gz >list || fail "tar"
+    (set -o pipefail && gzip -dc d.tar.gz | tar -xvvSf - >list) || fail "gzip or tar" # gzip compares its sum
     [ "$(awk '{print $NF, $3}' list)" = "disk.raw 1073741824" ] || fail "$(cat list)"
-    gzip -t d.tar.gz || fail "gzip"
-    tar -xSzf d.tar.gz
     sound disk.raw
     boots disk.raw raw
 }
