@@ -31,6 +31,7 @@
 #include "mem/kmalloc.h"
 #include "mem/page.h"
 #include "net/interface.h"
+#include "net/ntp.h"
 #include "net/procnet.h"
 #include "ops/control.h"
 #include "proc/attend.h"
@@ -217,6 +218,7 @@ static void kernel_init(void *arg)
     if (process_init(&manifest)) /* descriptor table, limits, ids */
         panic("no memory for the process");
     interface_configure(&manifest.interface);
+    ntp_configure(&manifest);
     procfs_set_process(process.fds, process.fs, PROCESS_PID);
     control_init();               /* the channel to ops, and the log over it */
     power_button_init(terminate); /* SIGTERM from a cloud's stop */
@@ -233,6 +235,7 @@ static void kernel_init(void *arg)
     phase_mark(PHASE_MOUNTS);
     if (manifest.phases)
         phases_tell();
+    ntp_start();    /* asks for the time, where the manifest says whom */
     exec_program(); /* load it and start its first thread */
     thread_exit();
 }

@@ -40,6 +40,10 @@
     X(NUM, gid, 0)       /* group id likewise */                                                   \
     X(BOOL, aslr, true)  /* randomise program, interpreter, stack, brk, mmap and vDSO */           \
     X(LIST, interface, ) /* a network device each: how it comes to its addresses, see above */     \
+    X(LIST, ntp, )       /* who tells the time: HOST[:PORT], or `dhcp` for those of the lease */   \
+    X(NUM, ntp_poll_min, 6)  /* they are asked every 2^n seconds: at least */                      \
+    X(NUM, ntp_poll_max, 10) /* and at most */                                                     \
+    X(NUM, ntp_step, 128)  /* ms: so far off the clock is set, not slewed; 0: only at the start */ \
     X(STR, stdin, "null")  /* what stands behind the stream on the host: tty, pipe, null */        \
     X(STR, stdout, "pipe") /* likewise */                                                          \
     X(STR, stderr, "pipe") /* likewise */                                                          \

@@ -40,7 +40,6 @@
 #define FLAG_LOWER_UP  0x10000u
 #define NEIGHBOUR_HOPS 255 /* RFC 4861: what came over a router is not believed */
 #define HOST_NAME_MAX  64
-#define NAME_SERVERS   3
 #define GATEWAYS       40u
 #define DHCP_PATIENCE                                                                              \
     (5 * NSEC_PER_SEC) /* so long after the start whoever wants the name servers waits */
@@ -358,10 +357,21 @@ static void server_text(struct seq *s, const ip_addr_t *server)
     seq_printf(s, "nameserver %s\n", text);
 }
 
+unsigned interface_name_servers(ip_addr_t *to)
+{
+    ip_addr_t servers6[DHCP6_SERVERS];
+    unsigned n = 0, n6 = dhcp6_servers(servers6);
+    for (; n < NAME_SERVERS && !ip_addr_isany_val(name_servers[n]); n++)
+        to[n] = name_servers[n];
+    for (unsigned i = 0; i < n6 && n < NAME_SERVERS; i++)
+        to[n++] = servers6[i];
+    return n;
+}
+
 int interface_pnp_text(struct seq *s)
 {
     struct waiter w;
-    ip_addr_t servers6[DHCP6_SERVERS];
+    ip_addr_t servers[NAME_SERVERS];
     int err = stack_start();
     if (err)
         return err;
@@ -376,11 +386,9 @@ int interface_pnp_text(struct seq *s)
     waitq_remove(&w);
     stack_lock();
     seq_text(s, dhcp_runs ? "#PROTO: DHCP\n" : "#MANUAL\n");
-    unsigned n = 0, n6 = dhcp6_servers(servers6);
-    for (; n < NAME_SERVERS && !ip_addr_isany_val(name_servers[n]); n++)
-        server_text(s, &name_servers[n]);
-    for (unsigned i = 0; i < n6 && n < NAME_SERVERS; i++, n++)
-        server_text(s, &servers6[i]);
+    unsigned n = interface_name_servers(servers);
+    for (unsigned i = 0; i < n; i++)
+        server_text(s, &servers[i]);
     stack_unlock();
     return 0;
 }

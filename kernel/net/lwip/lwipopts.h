@@ -78,13 +78,13 @@
 #define LWIP_DHCP_DOES_ACD_CHECK      0
 #define LWIP_DHCP_GET_NTP_SRV         0
 #define LWIP_DHCP_PROVIDE_DNS_SERVERS 3
-#ifndef LWIP_DNS /* dhcp.c is told otherwise: net/interface.c keeps the servers */
-#define LWIP_DNS 0
-#endif
-#define LWIP_AUTOIP               0
-#define LWIP_ACD                  0
-#define LWIP_IGMP                 1
-#define LWIP_MULTICAST_TX_OPTIONS 1
+#define LWIP_DNS                      1 /* for the kernel's own use: net/ntp.c */
+#define DNS_MAX_SERVERS               3
+#define DNS_TABLE_SIZE                2
+#define LWIP_AUTOIP                   0
+#define LWIP_ACD                      0
+#define LWIP_IGMP                     1
+#define LWIP_MULTICAST_TX_OPTIONS     1
 
 #define LWIP_IPV6                     1
 #define LWIP_IPV6_MLD                 1
