@@ -44,9 +44,11 @@ struct config {
     uint64_t cpus;
     uint64_t timeout; /* seconds */
     uint64_t log_size;
+    char *metadata, *user_data;
     struct strlist ntp_servers;
     uint64_t ntp_poll_min, ntp_poll_max, ntp_reset; /* 2^n s, 2^n s, s */
     bool bridged, readonly_rootfs, no_aslr, no_system_files, verbose, debug;
+    bool metadata_required;
     struct strlist secrets;   /* NAME=value of this run only: shown nowhere, in no image */
     struct strlist origins;   /* pairs: "RunConfig.Memory", "ops.json:3" */
     struct strlist notes;     /* keys that were read and need no effect, with places */

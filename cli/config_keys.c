@@ -171,6 +171,12 @@ const struct key config_keys[] = {
      "numbers and booleans too; key by key below"},
     {"MapDirs", KEY_MAP, AT(map_dirs), NULL, NULL, MARK_BETTER,
      "patterns as in a shell; a bare directory works"},
+    {"Metadata", KEY_TEXT, AT(metadata), NULL, NULL, MARK_OURS,
+     "a cloud's word on host name and user data: \"auto\", or some of nocloud, configdrive, gcp, "
+     "ec2, "
+     "openstack, digitalocean, hetzner, vultr, azure with commas between"},
+    {"MetadataRequired", KEY_BOOL, AT(metadata_required), NULL, NULL, MARK_OURS,
+     "without it the program does not start"},
     {"Mounts", KEY_MOUNTS, AT(mounts), NULL, NULL, MARK_YES, NULL},
     {"NameServers", KEY_TEXTS, AT(name_servers), NULL, NULL, MARK_YES, NULL},
     NOTED("NanosVersion", NANOS),
@@ -202,6 +208,8 @@ const struct key config_keys[] = {
     {"Uid", KEY_NUMBER, AT(uid), NULL, NULL, MARK_OURS, NULL},
     NOTED("Uefi", "disks boot by BIOS and by UEFI"),
     NOTED("UefiBoot", "disks boot by BIOS and by UEFI"),
+    {"UserData", KEY_TEXT, AT(user_data), NULL, NULL, MARK_OURS,
+     "what becomes of Metadata's user data: \"env\", lines NAME=value, or the path of a file"},
     NOTED("Version", METADATA),
     REFUSED("VolumesDir", "volumes are in $XDG_DATA_HOME/ops/volumes; a mount may name a file"),
     {0},

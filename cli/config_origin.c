@@ -77,7 +77,7 @@ void config_free(struct config *c)
     char *texts[] = {c->program,      c->hostname,    c->cwd,      c->accel,      c->machine,
                      c->network,      c->bridge_name, c->tap_name, c->ip_address, c->net_mask,
                      c->ipv6_address, c->gateway,     c->restart,  c->trace,      c->name,
-                     c->code_dir,     c->stop_signal};
+                     c->code_dir,     c->stop_signal, c->metadata, c->user_data};
     struct strlist *lists[] = {&c->args,      &c->env,          &c->files,        &c->dirs,
                                &c->mounts,    &c->shares,       &c->name_servers, &c->map_dirs,
                                &c->exclude,   &c->ports,        &c->udp_ports,    &c->secrets,

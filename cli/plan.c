@@ -273,6 +273,45 @@ static bool ntp_make(struct manifest *m, const struct config *c, struct err *err
     return ok;
 }
 
+/* Sources as include/ops/manifest.h lists them. */
+static bool metadata_sources_check(const char *list, struct err *err)
+{
+    static const char *const known[] = {"auto",  "nocloud",   "configdrive",  "gcp",
+                                        "ec2",   "openstack", "digitalocean", "hetzner",
+                                        "vultr", "azure"};
+    for (const char *word = list; word;) {
+        size_t n = strcspn(word, ","), i = 0;
+        while (i < sizeof known / sizeof known[0] &&
+               (strncmp(known[i], word, n) != 0 || known[i][n]))
+            i++;
+        if (i == sizeof known / sizeof known[0])
+            return err_set(
+                err, OPS_EXIT_USAGE,
+                "auto, nocloud, configdrive, gcp, ec2, openstack, digitalocean, hetzner, "
+                "vultr, azure, with commas between",
+                "'%.*s' of Metadata is no source", (int)n, word);
+        word = word[n] ? word + n + 1 : NULL;
+    }
+    return true;
+}
+
+static bool metadata_make(struct manifest *m, const struct config *c, struct err *err)
+{
+    m->metadata = c->metadata ? c->metadata : m->metadata;
+    m->user_data = c->user_data ? c->user_data : m->user_data;
+    m->metadata_required = c->metadata_required;
+    if (*m->metadata && !metadata_sources_check(m->metadata, err))
+        return false;
+    if (!*m->metadata && (*m->user_data || m->metadata_required))
+        return err_set(err, OPS_EXIT_USAGE, "\"Metadata\": \"auto\" tries all there are",
+                       "%s needs Metadata", *m->user_data ? "UserData" : "MetadataRequired");
+    if (*m->user_data && strcmp(m->user_data, "env") != 0 &&
+        (m->user_data[0] != '/' || m->user_data[strlen(m->user_data) - 1] == '/'))
+        return err_set(err, OPS_EXIT_USAGE, "\"env\" or a path that starts with a slash",
+                       "UserData cannot be '%s'", m->user_data);
+    return true;
+}
+
 bool plan_make(struct plan *p, const struct request *r, bool portable, struct err *err)
 {
     *p = (struct plan){0};
@@ -286,7 +325,7 @@ bool plan_make(struct plan *p, const struct request *r, bool portable, struct er
     m->readonly_rootfs = c->readonly_rootfs;
     m->cwd = c->cwd;
     m->hostname = c->hostname;
-    if (!hostname_check(m->hostname, err) || !ntp_make(m, c, err))
+    if (!hostname_check(m->hostname, err) || !ntp_make(m, c, err) || !metadata_make(m, c, err))
         return false;
     m->aslr = !c->no_aslr && !c->debug; /* gdb is told fixed addresses */
     m->core = r->core != NULL;

@@ -38,6 +38,7 @@
 #include "proc/control.h"
 #include "proc/exec.h"
 #include "proc/exit.h"
+#include "proc/metadata.h"
 #include "proc/process.h"
 #include "proc/procinfo.h"
 #include "proc/signal.h"
@@ -179,6 +180,13 @@ static void shares_mount(void)
     }
 }
 
+/* Nor without what it needs to know of its cloud. */
+static void cloud_ask(void)
+{
+    if (!metadata_take(&manifest))
+        process_exit(127);
+}
+
 /* For `ops run --boot-chart`. */
 static void phases_tell(void)
 {
@@ -235,6 +243,7 @@ static void kernel_init(void *arg)
     phase_mark(PHASE_MOUNTS);
     if (manifest.phases)
         phases_tell();
+    cloud_ask();    /* the manifest's `metadata` */
     ntp_start();    /* asks for the time, where the manifest says whom */
     exec_program(); /* load it and start its first thread */
     thread_exit();

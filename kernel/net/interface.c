@@ -368,14 +368,11 @@ unsigned interface_name_servers(ip_addr_t *to)
     return n;
 }
 
-int interface_pnp_text(struct seq *s)
+/* As long as DHCP is at work: 0, or the error that ended the wait. */
+static int lease_wait(uint64_t deadline)
 {
     struct waiter w;
-    ip_addr_t servers[NAME_SERVERS];
-    int err = stack_start();
-    if (err)
-        return err;
-    uint64_t deadline = started + DHCP_PATIENCE;
+    int err = 0;
     waiter_init(&w);
     for (;;) {
         waitq_add(&changed, &w);
@@ -384,6 +381,22 @@ int interface_pnp_text(struct seq *s)
         err = thread_block(deadline, true);
     }
     waitq_remove(&w);
+    return err;
+}
+
+bool interface_wait(uint64_t deadline)
+{
+    lease_wait(deadline);
+    return !dhcp_pending();
+}
+
+int interface_pnp_text(struct seq *s)
+{
+    ip_addr_t servers[NAME_SERVERS];
+    int err = stack_start();
+    if (err)
+        return err;
+    lease_wait(started + DHCP_PATIENCE);
     stack_lock();
     seq_text(s, dhcp_runs ? "#PROTO: DHCP\n" : "#MANUAL\n");
     unsigned n = interface_name_servers(servers);

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# What an image learns from the cloud it runs in: the time.
+# What an image learns from the cloud it runs in: the time, its name, its user's data.
 . "$(dirname "$0")/lib.sh"
 
 # ntp_server SECONDS FILE: a time server on a port of its own, that many seconds ahead; its port is
@@ -99,6 +99,199 @@ test_ntp_wrong() {
     echo '{"NtpServers": ["10.0.2.2"], "NtpPollMin": 12}' >c.json
     ops run -c c.json ./idle
     want_error 2 'cannot be asked every 2\^12 to 2\^10 s' 'NtpPollMin'
+}
+
+# Tells its name, the variables that begin with T_, and what the files named hold.
+make_teller() {
+    cc_program teller -static <<'C'
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+extern char **environ;
+int main(int argc, char **argv)
+{
+    char name[100], text[66000];
+    struct stat st;
+    gethostname(name, sizeof name);
+    printf("name %s\n", name);
+    for (char **e = environ; *e; e++)
+        if (!strncmp(*e, "T_", 2))
+            printf("%s\n", *e);
+    for (int i = 1; i < argc; i++) {
+        FILE *f = fopen(argv[i], "r");
+        if (!f || fstat(fileno(f), &st)) {
+            printf("no %s\n", argv[i]);
+            continue;
+        }
+        text[fread(text, 1, sizeof text - 1, f)] = 0;
+        printf("%s %o %d:%d %ld: %.60s\n", argv[i], st.st_mode & 07777, st.st_uid, st.st_gid, (long)st.st_size, text);
+    }
+    return 0;
+}
+C
+}
+
+# with_disk FILE: a QEMU that has it as one more disk.
+with_disk() {
+    printf '#!/bin/bash\nexec qemu-system-x86_64 "$@" -drive if=none,id=seed,format=raw,readonly=on,file=%s -device %s,drive=seed\n' \
+        "$T/$1" "${2:-virtio-blk-device}" >qemu
+    chmod +x qemu
+    export OPS_QEMU=$T/qemu
+}
+
+seed_files() {
+    mkdir -p seed
+    printf 'instance-id: i-1\nlocal-hostname: web-7.example.com\nhostname: other\n' >seed/meta-data
+    printf '# for the program\nT_A=one two\nT_B="quoted"=x\r\n\nnonsense\nT_IMAGE=new\n' >seed/user-data
+}
+
+# Every format that such a disk may have.
+test_nocloud() {
+    command -v mformat xorriso mkfs.vfat >/dev/null || skip "no mtools, xorriso or mkfs.vfat"
+    make_teller
+    seed_files
+    local kind size
+    printf '{"Metadata": "auto", "UserData": "env", "Env": {"T_IMAGE": "old", "T_KEPT": "yes"}}' >c.json
+    for kind in 12 16 32 joliet rock both plain; do
+        rm -f disk
+        case $kind in
+        12 | 16 | 32)
+            size=$((kind == 12 ? 1 : kind == 16 ? 16 : 64))
+            truncate -s ${size}M disk
+            mkfs.vfat -F $kind -s 1 -n CIDATA disk >/dev/null || fail "mkfs.vfat"
+            mcopy -i disk seed/meta-data seed/user-data :: || fail "mcopy"
+            ;;
+        joliet) xorriso -as mkisofs -quiet -V cidata -J -o disk seed 2>/dev/null ;;
+        rock) xorriso -as mkisofs -quiet -V cidata -R -o disk seed 2>/dev/null ;;
+        both) xorriso -as mkisofs -quiet -V cidata -J -R -o disk seed 2>/dev/null ;;
+        plain) xorriso -as mkisofs -quiet -V cidata -iso-level 3 --norock -o disk seed 2>/dev/null ;;
+        esac
+        with_disk disk
+        ops run -v -c c.json ./teller
+        want_status 0
+        want_out "$(printf 'name web-7\nT_IMAGE=new\nT_KEPT=yes\nT_A=one two\nT_B="quoted"=x')"
+        want_err '1 lines of the user.s data are no variables'
+    done
+}
+
+test_config_drive() {
+    command -v xorriso >/dev/null || skip "no xorriso"
+    make_teller
+    mkdir -p tree/openstack/latest
+    printf '{"uuid": "x", "meta": {"a": "b"}, "hostname": "db-3.novalocal", "name": "db"}' >tree/openstack/latest/meta_data.json
+    printf '#cloud-config\nwrite_files: []\n' >tree/openstack/latest/user_data
+    xorriso -as mkisofs -quiet -V config-2 -J -R -o disk tree 2>/dev/null || fail "xorriso"
+    with_disk disk virtio-blk-pci
+    printf '{"Metadata": "configdrive", "UserData": "/run/cloud/user-data", "Uid": 1000, "Gid": 1001}' >c.json
+    ops run --machine q35 -c c.json ./teller /run/cloud/user-data
+    want_status 0
+    want_out "$(printf 'name db-3\n/run/cloud/user-data 600 1000:1001 30: #cloud-config\nwrite_files: []')"
+    want_no_err
+    printf '{"Metadata": "configdrive", "UserData": "env", "Hostname": "mine"}' >c.json
+    ops run -v --machine q35 -c c.json ./teller
+    want_out 'name mine'
+    want_err 'instructions for another system'
+}
+
+# A disk that is not there, or whose file is too large; the program starts unless it must not.
+test_metadata_missing() {
+    command -v xorriso >/dev/null || skip "no xorriso"
+    make_teller
+    printf '{"Metadata": "nocloud"}' >c.json
+    ops run -v -c c.json ./teller
+    want_status 0
+    want_out 'name ops'
+    want_err 'metadata: nothing by nocloud: no disk'
+    printf '{"Metadata": "nocloud", "MetadataRequired": true}' >c.json
+    ops run -c c.json ./teller
+    want_status 127
+    want_out ''
+    mkdir seed
+    echo 'local-hostname: big' >seed/meta-data
+    head -c 70000 /dev/zero | tr '\0' x >seed/user-data
+    xorriso -as mkisofs -quiet -V cidata -J -o disk seed 2>/dev/null
+    with_disk disk
+    ops run -c c.json ./teller
+    want_status 0
+    want_out 'name big'
+}
+
+test_metadata_wrong() {
+    make_teller
+    for words in '"Metadata": "auto,aws"' '"UserData": "env"' '"MetadataRequired": true' '"Metadata": "auto", "UserData": "env2"' '"Metadata": "auto,"'; do
+        echo "{$words}" >c.json
+        ops run -c c.json ./teller
+        want_error 2 '(Metadata|UserData)'
+    done
+}
+
+# A cloud's service in a namespace, and a machine on a tap there.
+cloud() {
+    [ "$(id -u)" = 0 ] && command -v ip >/dev/null || skip "needs root and ip"
+    NS=ops-e2e-$$
+    ip netns add $NS 2>ns-err || skip "no network namespace: $(cat ns-err)"
+    trap 'kill $(jobs -p) 2>/dev/null; ip netns del $NS' EXIT
+    IN="ip netns exec $NS"
+    $IN ip link set lo up && $IN ip addr add 169.254.169.254/32 dev lo && $IN ip tuntap add cable mode tap &&
+        $IN ip addr add 10.0.2.2/24 dev cable && $IN ip link set cable up || skip "no tap device"
+    make_teller
+    cp "$E2E_DIR/metadata.py" .
+}
+
+# service KIND: serves until the test ends or another one is started.
+service() {
+    [ -z "${SERVER-}" ] || kill $SERVER
+    rm -f ready
+    $IN python3 metadata.py "$1" >service.log 2>&1 &
+    SERVER=$!
+    wait_for 20 test -e ready || fail "no service: $(cat service.log)"
+}
+
+in_cloud() { # WORD...
+    timeout -k 5 $E2E_LIMIT $IN "$OPS" run --net tap:cable,ip=10.0.2.15/24,gateway=10.0.2.2 -c c.json "$@" >out 2>err </dev/null
+    STATUS=$?
+}
+
+test_services() {
+    cloud
+    local kind
+    for kind in gcp ec2 ec2v1 openstack digitalocean hetzner vultr azure; do
+        service $kind
+        printf '{"Metadata": "%s", "UserData": "env"}' "${kind%v1}" >c.json
+        in_cloud ./teller
+        want_status 0
+        want_out "$(printf 'name host-%s\nT_FROM=%s' $kind $kind)"
+        want_no_err
+        grep -v '^ok ' service.log && fail "$kind: $(cat service.log)"
+        echo '{"Metadata": "auto", "UserData": "/user"}' >c.json
+        in_cloud ./teller /user
+        want_status 0
+        want_out "name host-$kind
+/user 600 0:0 $((8 + ${#kind})): T_FROM=$kind"
+    done
+}
+
+# Whatever stands there instead, the program starts, and soon.
+test_hostile_services() {
+    cloud
+    local kind begin
+    for kind in endless slow silent garbage huge redirect chunked-endless header-endless refused; do
+        service $kind
+        echo '{"Metadata": "auto", "UserData": "env"}' >c.json
+        begin=$SECONDS
+        in_cloud -v ./teller
+        want_status 0
+        want_out 'name ops'
+        want_err 'metadata: nothing by auto: '
+        [ $((SECONDS - begin)) -le 40 ] || fail "$kind: $((SECONDS - begin)) s"
+    done
+    service chunked
+    in_cloud ./teller
+    want_out "$(printf 'name host-chunked\nT_FROM=chunked')"
+    service badname
+    in_cloud ./teller
+    want_out "$(printf 'name ops\nT_FROM=badname')"
 }
 
 e2e_main "$@"
