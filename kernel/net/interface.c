@@ -20,10 +20,10 @@
 #include "lwip/ip6_addr.h"
 #include "lwip/mld6.h"
 #include "lwip/netif.h"
-#include "lwip/prot/dhcp.h"
 #include "lwip/prot/icmp6.h"
 #include "lwip/prot/nd6.h"
 #include "net/dhcp6.h"
+#include "net/dhcp_options.h"
 #include "net/link.h"
 #include "net/lwip/hooks.h"
 #include "net/netlink.h"
@@ -39,7 +39,6 @@
 #define FLAG_MULTICAST 0x1000u
 #define FLAG_LOWER_UP  0x10000u
 #define NEIGHBOUR_HOPS 255 /* RFC 4861: what came over a router is not believed */
-#define HOST_NAME_MAX  64
 #define GATEWAYS       40u
 #define DHCP_PATIENCE                                                                              \
     (5 * NSEC_PER_SEC) /* so long after the start whoever wants the name servers waits */
@@ -156,6 +155,7 @@ static void default_choose(struct netif *netif)
 
 static void address_changed(struct netif *netif)
 {
+    dhcp_options_apply();
     netlink_changed(netif_get_index(netif), NETLINK_LINK | NETLINK_ADDRESSES);
     waitq_wake(&changed, 0);
 }
@@ -241,6 +241,7 @@ void interface_tick(void)
     dhcp_fine_tmr();
     if (++seconds % COARSE_SECONDS == 0)
         dhcp_coarse_tmr();
+    dhcp_options_apply();
 }
 
 /* Interfaces are never removed and keep their names: no lock. */
@@ -315,27 +316,6 @@ void dns_setserver(u8_t n, const ip_addr_t *server)
         ip_addr_set_zero(&name_servers[i + 1]);
 }
 
-/* A name as RFC 1123 allows it. */
-static bool is_host_name(const char *name)
-{
-    bool sound = *name && *name != '-' && *name != '.';
-    for (; *name; name++)
-        sound &= (*name >= 'a' && *name <= 'z') || (*name >= 'A' && *name <= 'Z') ||
-                 (*name >= '0' && *name <= '9') || *name == '-' || *name == '.';
-    return sound;
-}
-
-void net_dhcp_option(const struct dhcp_msg *msg, u8_t type, u8_t option, u8_t len, struct pbuf *p,
-                     u16_t offset)
-{
-    char name[HOST_NAME_MAX + 1] = "";
-    (void)msg;
-    if (type != DHCP_ACK || option != DHCP_OPTION_HOSTNAME || len > HOST_NAME_MAX ||
-        pbuf_copy_partial(p, name, len, offset) != len || !is_host_name(name))
-        return;
-    socket_process.host_named(name);
-}
-
 /* DHCP is at work and has not come to an end. */
 static bool dhcp_pending(void)
 {
@@ -402,6 +382,10 @@ int interface_pnp_text(struct seq *s)
     unsigned n = interface_name_servers(servers);
     for (unsigned i = 0; i < n; i++)
         server_text(s, &servers[i]);
+    if (*dhcp_search())
+        seq_printf(s, "search %s\n", dhcp_search());
+    else if (*dhcp_domain())
+        seq_printf(s, "domain %s\n", dhcp_domain());
     stack_unlock();
     return 0;
 }

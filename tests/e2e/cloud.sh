@@ -294,4 +294,102 @@ test_hostile_services() {
     want_out "$(printf 'name ops\nT_FROM=badname')"
 }
 
+# A lease with everything: name, domain, MTU, time server, search list, routes (and a router that
+# they make void).
+test_lease() {
+    cloud
+    cat >dhcp.py <<'END'
+import socket, struct
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"cable")
+s.bind(("", 67))
+a = socket.inet_aton
+own, given = a("10.0.2.2"), a("10.0.2.15")
+def option(n, v):
+    return bytes([n, len(v)]) + v
+more = option(12, b"leased") + option(15, b"one.example") + option(26, struct.pack("!H", 1400)) + \
+    option(42, a("10.0.2.2")) + option(119, b"\3two\7example\0\5three\xc0\4") + \
+    option(3, a("10.0.2.99")) + option(121, bytes([24]) + a("192.168.77.0")[:3] + a("10.0.2.3") +
+    bytes([32]) + a("169.254.169.254") + a("10.0.2.3") + bytes([0]) + a("10.0.2.2"))
+while True:
+    q = s.recv(2000)
+    kind = q[q.index(b"\x35\1", 240) + 2]
+    asked = q[q.index(b"\x37", 240) + 2:][:q[q.index(b"\x37", 240) + 1]]
+    assert {12, 15, 26, 42, 119, 121} <= set(asked), asked
+    if kind in (1, 3):
+        s.sendto(b"\2\1\6\0" + q[4:8] + bytes(8) + given + own + bytes(4) + q[28:44] + bytes(192) + b"\x63\x82\x53\x63" +
+                 bytes([53, 1, 2 if kind == 1 else 5]) + b"\x36\4" + own + b"\x33\4\0\1\0\0\1\4\xff\xff\xff\0" + more + b"\xff",
+                 ("255.255.255.255", 68))
+END
+    $IN ip addr add 10.0.2.3/24 dev cable
+    $IN ip addr add 192.168.77.1/32 dev lo
+    # Link-local addresses are reached by the route's gateway alone.
+    $IN sysctl -q -w net.ipv4.conf.all.arp_ignore=1 || fail "no sysctl"
+    $IN python3 dhcp.py 2>dhcp-err &
+    $IN python3 -c '
+import socket, struct, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("10.0.2.2", 123))
+while True:
+    q, who = s.recvfrom(100)
+    t = struct.pack("!II", int(time.time()) + 2208988800 + 3600 * 5 & 0xffffffff, 0)
+    s.sendto(bytes([0x24, 2, 6, 0xec]) + bytes(8) + b"TEST" + t + q[40:48] + t + t, who)' &
+    service ec2
+    $IN python3 -m http.server --bind 192.168.77.1 8000 >http.log 2>&1 &
+    cc_program seen -static <<'C'
+#include <arpa/inet.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/timex.h>
+#include <time.h>
+#include <unistd.h>
+static void show(const char *name)
+{
+    char line[300];
+    FILE *f = fopen(name, "r");
+    while (f && fgets(line, sizeof line, f))
+        fputs(line, stdout);
+}
+int main(void)
+{
+    char name[100];
+    struct ifreq r = {.ifr_name = "eth0"};
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(8000)};
+    struct timespec begin, now;
+    struct timex x = {0};
+    int s = socket(AF_INET, SOCK_STREAM, 0);
+    show("/etc/resolv.conf");
+    show("/proc/net/route");
+    ioctl(s, SIOCGIFMTU, &r);
+    gethostname(name, sizeof name);
+    printf("mtu %d name %s\n", r.ifr_mtu, name);
+    inet_aton("192.168.77.1", &a.sin_addr);
+    printf("connect %d\n", connect(s, (void *)&a, sizeof a));
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+    do
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    while (adjtimex(&x) == TIME_ERROR && now.tv_sec - begin.tv_sec < 30);
+    printf("synced %d\n", !(x.status & STA_UNSYNC));
+    return 0;
+}
+C
+    echo '{"NtpServers": ["dhcp"], "Metadata": "ec2", "MetadataRequired": true}' >c.json
+    timeout -k 5 $E2E_LIMIT $IN "$OPS" run --net tap:cable -c c.json ./seen >out 2>err </dev/null
+    STATUS=$?
+    want_status 0
+    want_out_has '^search two.example three.example$'
+    want_out_lacks '^domain'
+    want_out_has '^eth0.00000000.0202000A.0003.0.0.0.00000000'
+    want_out_has '^eth0.004DA8C0.0302000A.0003.0.0.0.00FFFFFF'
+    want_out_has '^eth0.FEA9FEA9.0302000A.0003.0.0.0.FFFFFFFF'
+    want_out_has '^mtu 1400 name host-ec2$|^mtu 1400 name leased$'
+    want_out_has '^connect 0$'
+    want_out_has '^synced 1$'
+    [ ! -s dhcp-err ] || fail "$(tail -n 1 dhcp-err)"
+}
+
 e2e_main "$@"

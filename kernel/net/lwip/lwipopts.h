@@ -152,11 +152,13 @@
 
 #define LWIP_HOOK_FILENAME             "net/lwip/hooks.h"
 #define LWIP_HOOK_TCP_ISN              net_tcp_isn
-#define DHCP_ADD_EXTRA_REQUEST_OPTIONS , 12 /* the name of this machine */
+#define DHCP_ADD_EXTRA_REQUEST_OPTIONS , 12, 15, 26, 42, 119, 121 /* net/dhcp_options.c */
 #define LWIP_HOOK_DHCP_PARSE_OPTION(netif, dhcp, state, msg, type, option, len, p, offset)         \
-    net_dhcp_option(msg, type, option, len, p, offset)
+    net_dhcp_option(ip_current_input_netif(), msg, type, option, len, p, offset)
 #define LWIP_HOOK_IP4_INPUT net_ip4_input
 #define LWIP_HOOK_IP4_ROUTE net_ip4_route
-#define LWIP_HOOK_IP6_INPUT net_ip6_input
+
+#define LWIP_HOOK_ETHARP_GET_GW(netif, dest) net_ip4_gateway(netif, dest)
+#define LWIP_HOOK_IP6_INPUT                  net_ip6_input
 
 #define LWIP_HOOK_ND6_GET_GW(netif, dest) net_ip6_gateway(netif)
