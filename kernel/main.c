@@ -16,6 +16,7 @@
 #include "core/phase.h"
 #include "core/random.h"
 #include "dev/acpi.h"
+#include "dev/crashlog.h"
 #include "dev/device.h"
 #include "dev/power.h"
 #include "dev/power_button.h"
@@ -209,6 +210,7 @@ static void kernel_init(void *arg)
     (void)arg;
     interrupts_init();  /* the IO-APICs */
     device_probe_all(); /* virtio devices on mmio or PCI */
+    crashlog_init();    /* where a crash is told to who looks at the disk later */
     wall_clock_init();  /* time of day */
     if (!random_ready())
         panic("no entropy: the machine has neither virtio-rng nor RDRAND");
@@ -249,10 +251,16 @@ static void kernel_init(void *arg)
     thread_exit();
 }
 
+static void panic_text(const void *text, size_t n)
+{
+    serial_write(text, n);
+    crashlog_text(text, n);
+}
+
 /* Until the control channel is there to tell the host. */
 static void panic_power_off(const char *reason)
 {
-    (void)reason;
+    crashlog_panic(reason);
     power_off(OPS_DEBUG_EXIT_PANIC);
 }
 
@@ -277,7 +285,7 @@ void kernel_main(void)
 {
     phase_mark(PHASE_ENTRY);
     serial_init(); /* panics can be read from here on */
-    panic_set_output(serial_write);
+    panic_set_output(panic_text);
     panic_set_hook(panic_power_off);
     acpi_init(boot_info.rsdp, BOOT_MAPPED); /* while the loader's map covers all tables */
     memory_init(false);                     /* page frames below 4 GiB */

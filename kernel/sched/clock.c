@@ -171,6 +171,12 @@ uint64_t clock_wall(void)
     return wall;
 }
 
+uint64_t clock_wall_unlocked(void)
+{
+    const struct clock_page *p = &shared.page;
+    return clock_page_wall(p, source ? source_latest : clock_page_now(p, cpu_tsc()));
+}
+
 /* The wall clock is at `wall` now and goes on from there by `slew` ns. */
 static void wall_change(uint64_t now, uint64_t wall, int64_t slew)
 {

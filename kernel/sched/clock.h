@@ -28,6 +28,8 @@ void clock_set_source(uint64_t (*read)(void));
 uint64_t clock_now(void);
 /* Since 1970, UTC. */
 uint64_t clock_wall(void);
+/* About the same at a panic, where a CPU may have stopped while it wrote the page. */
+uint64_t clock_wall_unlocked(void);
 /* Sets the wall clock; `wall` is the time now. Ends a slew. */
 void clock_set_wall(uint64_t wall);
 /*

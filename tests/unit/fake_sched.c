@@ -26,6 +26,11 @@ uint64_t fake_epoch = 1700000000ull * NSEC_PER_SEC; /* the wall clock when fake_
 int64_t fake_slew;                                  /* what it was last told to slew by */
 int32_t fake_trim;
 
+uint64_t clock_tsc_hz(void)
+{
+    return NSEC_PER_SEC;
+}
+
 uint64_t clock_wall(void)
 {
     return fake_clock + fake_epoch;
