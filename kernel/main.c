@@ -20,8 +20,10 @@
 #include "dev/device.h"
 #include "dev/power.h"
 #include "dev/power_button.h"
+#include "dev/ramdisk.h"
 #include "dev/serial.h"
 #include "dev/topology.h"
+#include "dev/vga.h"
 #include "dev/wallclock.h"
 #include "fs/mount.h"
 #include "fs/procfs.h"
@@ -93,9 +95,11 @@ static void manifest_load(void)
     const char *why = "no manifest: was the kernel started without a boot module?";
     int err = -EINVAL;
     if (boot_info.module_count) {
-        struct boot_range m = boot_info.module[0];
-        err =
-            manifest_parse(&manifest, phys_to_virt(m.start), m.end - m.start, kmalloc, &line, &why);
+        struct boot_range *m = &boot_info.module[0];
+        char *text = phys_to_virt(m->start);
+        size_t n = strnlen(text, m->end - m->start);
+        err = manifest_parse(&manifest, text, n, kmalloc, &line, &why);
+        m->start = MIN(m->end, m->start + ALIGN_UP(n + 1, OPS_MANIFEST_ALIGN)); /* a disk? */
     }
     if (err)
         panic("manifest, line %u: %s", line, err == -ENOMEM ? "out of memory" : why);
@@ -103,6 +107,16 @@ static void manifest_load(void)
     if (log_level_parse(manifest.log, &level))
         panic("manifest: `log` must be debug, info, warn or error");
     log_set_level(level);
+}
+
+/* What the loader brought besides the manifest. */
+static void ramdisks_register(void)
+{
+    for (unsigned i = 0; i < boot_info.module_count; i++) {
+        struct boot_range m = boot_info.module[i];
+        if (ramdisk_register(m.start, m.end - m.start))
+            log_error("no memory for the disk of boot module %u", i);
+    }
 }
 
 static void entropy_init(void)
@@ -208,10 +222,11 @@ static const struct attend_tracer tracer = {trace_start, trace_stop, syscall_cou
 static void kernel_init(void *arg)
 {
     (void)arg;
-    interrupts_init();  /* the IO-APICs */
-    device_probe_all(); /* virtio devices on mmio or PCI */
-    crashlog_init();    /* where a crash is told to who looks at the disk later */
-    wall_clock_init();  /* time of day */
+    interrupts_init();   /* the IO-APICs */
+    ramdisks_register(); /* disks that came as boot modules */
+    device_probe_all();  /* devices on mmio or PCI */
+    crashlog_init();     /* where a bad end is told to who looks at the disk later */
+    wall_clock_init();   /* time of day */
     if (!random_ready())
         panic("no entropy: the machine has neither virtio-rng nor RDRAND");
     phase_mark(PHASE_DEVICES);
@@ -251,17 +266,18 @@ static void kernel_init(void *arg)
     thread_exit();
 }
 
-static void panic_text(const void *text, size_t n)
-{
-    serial_write(text, n);
-    crashlog_text(text, n);
-}
-
 /* Until the control channel is there to tell the host. */
 static void panic_power_off(const char *reason)
 {
     crashlog_panic(reason);
     power_off(OPS_DEBUG_EXIT_PANIC);
+}
+
+static void panic_write(const void *text, size_t n)
+{
+    serial_write(text, n);
+    vga_write(text, n);
+    crashlog_text(text, n);
 }
 
 /* On a stack with a guard page, which becomes the idle thread's. */
@@ -285,12 +301,13 @@ void kernel_main(void)
 {
     phase_mark(PHASE_ENTRY);
     serial_init(); /* panics can be read from here on */
-    panic_set_output(panic_text);
+    panic_set_output(panic_write);
     panic_set_hook(panic_power_off);
     acpi_init(boot_info.rsdp, BOOT_MAPPED); /* while the loader's map covers all tables */
     memory_init(false);                     /* page frames below 4 GiB */
     paging_init();                          /* final page tables */
     memory_init(true);                      /* the frames above */
+    vga_init();                             /* a BIOS machine's screen shows panics, too */
     void *stack = paging_map_stack(KSTACK_PAGES);
     if (!stack || !cpu_map_stacks(0))
         panic("no memory for the boot CPU's stacks");

@@ -29,6 +29,7 @@ include tests/guest/build.mk
 include tests/fuzz/build.mk
 include tests/power/build.mk
 include tests/kvm/build.mk
+include tests/xen/build.mk
 include tests/bench/build.mk
 
 check: ## install what is missing, build, run every test

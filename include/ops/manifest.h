@@ -14,6 +14,10 @@
  * unsigned decimal below 2^63, BOOL is `true` or `false`. An unknown key is an
  * error: tool and kernel ship together.
  *
+ * A NUL ends the text. What stands behind it in the module, from the next multiple of
+ * OPS_MANIFEST_ALIGN bytes of the module on, is a disk in memory, as is every further boot module:
+ * for loaders that read what the kernel cannot. The root is looked for there first.
+ *
  * An `interface` line is words with spaces between: `dhcp`, `ADDRESS/BITS` (IPv4, or IPv6 with 64
  * bits), `gateway=ADDRESS` and `dns=ADDRESS`, each of either family. A device without a line has
  * `dhcp`.
@@ -27,6 +31,7 @@
 
 #define OPS_MANIFEST_MAGIC "ops-manifest 1"
 #define OPS_MANIFEST_MAX   (4u << 20)
+#define OPS_MANIFEST_ALIGN 4096u
 
 #define OPS_HOSTNAME "ops"
 

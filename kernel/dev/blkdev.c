@@ -51,7 +51,9 @@ static int partition_add(struct blkdev *disk, const struct gpt_partition *p)
                             .priv = disk->priv,
                             .parent = disk,
                             .start = p->start};
-    snprintf(part->name, sizeof part->name, "%.8s%u", disk->name, p->number);
+    size_t n = strlen(disk->name);
+    bool digit = disk->name[n - 1] >= '0' && disk->name[n - 1] <= '9';
+    snprintf(part->name, sizeof part->name, "%.11s%s%u", disk->name, digit ? "p" : "", p->number);
     memcpy(part->label, p->label, sizeof part->label);
     blkdev_get(disk);
     list_enter(part);

@@ -60,7 +60,7 @@ struct blkdev_ops {
 
 struct blkdev {
     const struct blkdev_ops *ops;
-    char name[16];         /* vda, sda, ...; partitions vda1, ... */
+    char name[16];         /* vda, sda, nvme0n1, ...; partitions vda1, nvme0n1p1, ... */
     uint64_t sectors;      /* size in units of 512 bytes; may change */
     uint32_t block_size;   /* the device's logical block, bytes */
     uint32_t transfer_max; /* bytes a request may carry, whole blocks; 0: any number */

@@ -14,7 +14,7 @@ struct gpt_partition {
 
 /*
  * The disk's partitions in a kmalloc'ed array; none (0, no array) when it has
- * no table. Both checksums and all bounds are verified. -EIO when it has a table
- * and neither copy is sound, -ENOMEM. Sleeps.
+ * no table. The table may count in 512 bytes on a disk of larger blocks. Both checksums and all
+ * bounds are verified. -EIO when it has a table and neither copy is sound, -ENOMEM. Sleeps.
  */
 int gpt_read(struct blkdev *disk, struct gpt_partition **out, unsigned *count);

@@ -111,6 +111,12 @@ void pci_enable(const struct pci_device *dev)
     pci_write16(dev, PCI_COMMAND, cmd | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 }
 
+void pci_stop(const struct pci_device *dev)
+{
+    uint16_t cmd = pci_read16(dev, PCI_COMMAND);
+    pci_write16(dev, PCI_COMMAND, (uint16_t)(cmd & ~PCI_COMMAND_MASTER));
+}
+
 unsigned pci_capability(const struct pci_device *dev, uint8_t id, unsigned from)
 {
     if (!(pci_read16(dev, PCI_STATUS) & PCI_STATUS_CAP_LIST))
@@ -165,6 +171,16 @@ int pci_map(struct pci_device *dev, unsigned bar, uint64_t offset, size_t size, 
     return *out ? 0 : -ENOMEM;
 }
 
+uint16_t pci_ports(const struct pci_device *dev, unsigned bar, unsigned count)
+{
+    uint32_t v = pci_read32(dev, PCI_BASE_ADDRESS_0 + bar * 4);
+    uint32_t port = v & (uint32_t)PCI_BASE_ADDRESS_IO_MASK;
+    if (!(v & PCI_BASE_ADDRESS_SPACE_IO) || !port || port > 0x10000 - count)
+        return 0;
+    pci_write16(dev, PCI_COMMAND, pci_read16(dev, PCI_COMMAND) | PCI_COMMAND_IO);
+    return (uint16_t)port;
+}
+
 int pci_msix_enable(struct pci_device *dev)
 {
     unsigned cap = pci_capability(dev, PCI_CAP_ID_MSIX, 0);
@@ -208,4 +224,34 @@ int pci_intx_route(const struct pci_device *dev, irq_handler_fn *fn, void *arg, 
         return -ENOENT;
     struct acpi_irq irq = acpi_isa_irq(line);
     return irq_register(irq.gsi, true, irq.active_low, fn, arg, name);
+}
+
+/* -ENOENT: no such capability. */
+static int msi_route(const struct pci_device *dev, irq_handler_fn *fn, void *arg, const char *name)
+{
+    unsigned cap = pci_capability(dev, PCI_CAP_ID_MSI, 0);
+    uint64_t address;
+    uint32_t data;
+    if (!cap)
+        return -ENOENT;
+    int err = irq_register_msi(fn, arg, name, &address, &data);
+    if (err)
+        return err;
+    uint16_t flags = pci_read16(dev, cap + PCI_MSI_FLAGS);
+    bool wide = flags & PCI_MSI_FLAGS_64BIT;
+    pci_write32(dev, cap + PCI_MSI_ADDRESS_LO, (uint32_t)address);
+    if (wide)
+        pci_write32(dev, cap + PCI_MSI_ADDRESS_HI, (uint32_t)(address >> 32));
+    pci_write16(dev, cap + (wide ? PCI_MSI_DATA_64 : PCI_MSI_DATA_32), (uint16_t)data);
+    if (flags & PCI_MSI_FLAGS_MASKBIT)
+        pci_write32(dev, cap + (wide ? PCI_MSI_MASK_64 : PCI_MSI_MASK_32), 0);
+    flags = (uint16_t)((flags & ~PCI_MSI_FLAGS_QSIZE) | PCI_MSI_FLAGS_ENABLE); /* one message */
+    pci_write16(dev, cap + PCI_MSI_FLAGS, flags);
+    return 0;
+}
+
+int pci_irq_route(const struct pci_device *dev, irq_handler_fn *fn, void *arg, const char *name)
+{
+    int err = msi_route(dev, fn, arg, name);
+    return err ? pci_intx_route(dev, fn, arg, name) : 0;
 }

@@ -34,8 +34,16 @@ uint8_t pci_read8(const struct pci_device *dev, unsigned offset);
 void pci_write32(const struct pci_device *dev, unsigned offset, uint32_t v);
 void pci_write16(const struct pci_device *dev, unsigned offset, uint16_t v);
 
+/* Class, subclass and programming interface. */
+static inline uint32_t pci_class(const struct pci_device *dev)
+{
+    return pci_read32(dev, PCI_CLASS_REVISION) >> 8;
+}
+
 /* Lets it decode memory and be bus master. */
 void pci_enable(const struct pci_device *dev);
+/* It cannot reach memory any more, nor send messages. */
+void pci_stop(const struct pci_device *dev);
 /* Offset of the next capability with this id after `from` (0: the first); 0 if there is none. */
 unsigned pci_capability(const struct pci_device *dev, uint8_t id, unsigned from);
 /*
@@ -45,11 +53,19 @@ unsigned pci_capability(const struct pci_device *dev, uint8_t id, unsigned from)
 int pci_map(struct pci_device *dev, unsigned bar, uint64_t offset, size_t size,
             volatile char **out);
 
+/*
+ * The first I/O port of BAR `bar`, which decodes from now on; 0: it has no ports, or they were
+ * not assigned.
+ */
+uint16_t pci_ports(const struct pci_device *dev, unsigned bar, unsigned count);
+
 /* Maps the vector table, all vectors masked, and turns MSI-X on. -ENOENT: no such capability. */
 int pci_msix_enable(struct pci_device *dev);
 /* Routes vector `n` to the handler; `name` as irq_register()'s. */
 int pci_msix_route(struct pci_device *dev, unsigned n, irq_handler_fn *fn, void *arg,
                    const char *name);
+/* The one interrupt of a function without MSI-X: MSI where it has that, else INTx. */
+int pci_irq_route(const struct pci_device *dev, irq_handler_fn *fn, void *arg, const char *name);
 /*
  * Routes the function's INTx pin, by the interrupt line the firmware wrote.
  * A fallback: it is right where that line is also the IO-APIC's (QEMU).

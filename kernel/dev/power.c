@@ -6,7 +6,9 @@
 #include "arch/x86_64/features.h"
 #include "arch/x86_64/io.h"
 #include "arch/x86_64/reset.h"
+#include "arch/x86_64/xen.h"
 #include "dev/acpi.h"
+#include "dev/vga.h"
 #include "ops/control.h"
 
 #define KEYBOARD_COMMAND 0x64
@@ -25,6 +27,9 @@ _Noreturn void power_off(int debug_exit)
 {
     irq_disable();
     outb(OPS_DEBUG_EXIT_PORT, (uint8_t)debug_exit);
+    vga_hold(); /* of a panic; under ops the machine has ended by now */
+    if (xen_present())
+        xen_shutdown(debug_exit == OPS_DEBUG_EXIT_PANIC ? XEN_CRASH : XEN_POWEROFF);
     acpi_power_off();
     acpi_reset();
     keyboard_reset();

@@ -6,7 +6,7 @@
 
 /*
  * Ends the machine for good, by the first way that works: QEMU's isa-debug-exit
- * with `debug_exit` (OPS_DEBUG_EXIT_*), ACPI soft-off, reset, halt. Any context;
+ * with `debug_exit` (OPS_DEBUG_EXIT_*), Xen's call, ACPI soft-off, reset, halt. Any context;
  * nothing is flushed here.
  */
 _Noreturn void power_off(int debug_exit);

@@ -16,6 +16,7 @@
 #define REG_STATUS_B 0x0b
 #define REG_CENTURY  0x32
 #define UPDATING     0x80 /* status A */
+#define EMPTY_BUS    0xff
 #define MODE_24H     0x02 /* status B */
 #define MODE_BINARY  0x04
 #define HOUR_PM      0x80
@@ -35,10 +36,14 @@ static uint8_t cmos_read(uint8_t reg)
 
 static bool update_wait(void)
 {
-    for (unsigned i = 0; i < UPDATE_POLLS; i++)
-        if (!(cmos_read(REG_STATUS_A) & UPDATING))
+    for (unsigned i = 0; i < UPDATE_POLLS; i++) {
+        uint8_t status = cmos_read(REG_STATUS_A);
+        if (!(status & UPDATING))
             return true;
-    return false; /* also an empty bus, which reads 0xff */
+        if (status == EMPTY_BUS)
+            return false;
+    }
+    return false;
 }
 
 static void registers_read(struct rtc_time *t)

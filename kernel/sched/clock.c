@@ -108,6 +108,11 @@ void clock_calibrate(uint64_t hz)
     log_info("clock: TSC at %lu kHz", tsc_hz / 1000);
 }
 
+bool clock_calibrated(void)
+{
+    return calibrated;
+}
+
 uint64_t clock_tsc_hz(void)
 {
     return tsc_hz;

@@ -17,6 +17,8 @@ void clock_init(void);
  * start to run now.
  */
 void clock_calibrate(uint64_t tsc_hz);
+/* False: the rate is a guess still (up to 5 times too fast), and timers do not fire. */
+bool clock_calibrated(void);
 uint64_t clock_tsc_hz(void);
 /*
  * For machines whose TSCs differ between CPUs: from now on time is read from

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 
 # disk_with ROOT_DRIVE... : QEMU with the root on ./disk, a kept copy of the image, on the device
-# that $DEVICE names; `BUS` in it becomes the bus (pci or device).
+# that $DEVICE names; `BUS` in it becomes the bus (pci or device). MACHINE: instead of q35.
 disk_with() {
     DEVICE="$*"
     export DEVICE
@@ -20,6 +20,7 @@ for a in "$@"; do
         fi
         a=id=root,if=none,format=raw,discard=unmap,file=disk
         ;;
+    q35,*) a=${MACHINE-q35}${a#q35} ;;
     virtio-blk-*,drive=root)
         bus=${a#virtio-blk-}
         read -ra words <<<"${DEVICE//BUS/${bus%%,*}}"
@@ -124,7 +125,21 @@ END
 }
 
 run_everywhere() { # the device of the root is in $DEVICE
-    for options in '--smp 1' '--smp 2' '--machine q35 --smp 1' '--machine q35 --smp 4'; do
+    run_with '--smp 1' '--smp 2' '--machine q35 --smp 1' '--machine q35 --smp 4' "$@"
+}
+
+run_on_pci() {
+    run_with '--machine q35 --smp 1' '--machine q35 --smp 2' "$@"
+}
+
+# run_with OPTIONS... [ARGUMENT...]: OPTIONS begin with a dash.
+run_with() {
+    local all=()
+    while [[ ${1-} = -* ]]; do
+        all+=("$1")
+        shift
+    done
+    for options in "${all[@]}"; do
         rm -f disk
         ops run $options ./app "$@"
         [ "$STATUS" = 0 ] || fail "$DEVICE $options: status $STATUS: $(cat out) $(said)"
@@ -168,6 +183,107 @@ test_large_sectors() {
     done
 }
 
+# Devices of before virtio 1.0: disk, SCSI, entropy, console and network, with and without MSI-X.
+test_legacy_devices() {
+    make_app
+    for more in '' ,vectors=0; do
+        cat >legacy <<SCRIPT
+#!/bin/bash
+args=()
+for a in "\$@"; do
+    case \$a in
+    virtio-rng-pci* | virtio-balloon-pci*) a=\$a,disable-modern=on ;;
+    virtio-*-pci*) a=\$a,disable-modern=on$more ;;
+    esac
+    args+=("\$a")
+done
+exec qemu-system-x86_64 "\${args[@]}"
+SCRIPT
+        chmod +x legacy
+        for device in "$BLK" "$SCSI"; do
+            disk_with "$device"
+            sed -i "s|exec qemu-system-x86_64|exec $T/legacy|" qemu
+            run_on_pci
+        done
+    done
+}
+
+NVME="nvme,drive=root,serial=one"
+
+# A pair of queues for each CPU, fewer than that, and one that all share.
+test_nvme_root() {
+    make_app
+    for device in "$NVME" "nvme,serial=x,id=n -device nvme-ns,drive=root,bus=n,nsid=3" "$NVME,max_ioqpairs=1" "$NVME,mdts=1" "$NVME,msix_qsize=1" "$NVME,$LARGE"; do
+        disk_with "$device"
+        run_on_pci
+    done
+}
+
+# Freed blocks of the disk are given back to the host.
+trim_gives_back() { # OPTIONS of ops run
+    ops run "$@" ./app 0
+    want_status 0
+    grep -q '^trimmed [1-9][0-9]* MiB$' out || fail "$DEVICE: $(cat out) $(said)"
+    fallocate -l "$(stat -c %s disk)" disk # nothing of it is a hole
+    before=$(du -k disk | cut -f1)
+    ops run "$@" ./app 0
+    want_status 0
+    disk_is_clean
+    content_is_right
+    after=$(du -k disk | cut -f1)
+    [ "$after" -lt $((before / 2)) ] || fail "$before KiB before, $after after: $(cat out)"
+}
+
+test_trim_on_pci() {
+    make_app
+    for device in "$NVME" "$NVME,$LARGE" "$AHCI"; do
+        rm -f disk
+        disk_with "$device"
+        trim_gives_back --machine q35
+    done
+}
+
+AHCI="ahci,id=hba -device ide-hd,bus=hba.0,drive=root"
+
+test_ahci_root() {
+    make_app
+    disk_with "$AHCI"
+    run_on_pci
+}
+
+# The oldest of controllers, as in QEMU's machine of the type pc.
+test_ide_root() {
+    make_app
+    export MACHINE=pc
+    for device in ide-hd,bus=ide.0,drive=root ide-hd,bus=ide.1,unit=1,drive=root; do
+        disk_with $device
+        run_on_pci
+    done
+}
+
+# A CD, whose blocks have 2048 bytes, with the filesystem itself and with the image of a disk that
+# counts in 512 bytes.
+test_optical_root() {
+    seq 100000 >numbers
+    printf '{"ReadonlyRootfs": true, "Files": ["%s/numbers"]}' "$T" >c.json
+    for kind in sr0 sr0p1; do
+        for smp in 1 2; do
+            export MACHINE=$([ $smp = 1 ] && echo pc || echo q35) # IDE, and AHCI
+            disk_with ide-cd,bus=ide.1,drive=root
+            ops run --machine q35 --smp $smp -c c.json /usr/bin/python3 -c "
+print(open('/proc/mounts').readline().split()[0])
+print(sum(int(n) for n in open('$T/numbers')))"
+            want_status 0
+            want_out "$kind"$'\n5000050000'
+        done
+        cp disk plain
+        bytes=$(stat -c %s plain)
+        truncate -s $((bytes + (2 << 20))) disk
+        sgdisk -o -n "1:2048:$((2048 + bytes / 512 - 1))" disk >sgdisk 2>&1 || fail "$(cat sgdisk)"
+        dd if=plain of=disk bs=1M seek=1 conv=notrunc status=none
+    done
+}
+
 # A filesystem with blocks smaller than the disk's is refused.
 test_blocks_smaller_than_sectors() {
     mke2fs -q -t ext4 -b 1024 -L small small.ext4 64M 2>/dev/null
@@ -189,15 +305,7 @@ test_trim() {
     for device in "$BLK" "$SCSI" "$SCSI,$LARGE"; do
         disk_with "$device"
         run_everywhere 0
-        grep -q '^trimmed [1-9][0-9]* MiB$' out || fail "$device: $(cat out) $(said)"
-        fallocate -l "$(stat -c %s disk)" disk # nothing of it is a hole
-        before=$(du -k disk | cut -f1)
-        ops run ./app 0
-        want_status 0
-        disk_is_clean
-        content_is_right
-        after=$(du -k disk | cut -f1)
-        [ "$after" -lt $((before / 2)) ] || fail "$before KiB before, $after after: $(cat out)"
+        trim_gives_back
         ops run ./app 200000000
         want_out_has '^trim: Invalid argument'
     done
@@ -213,23 +321,28 @@ test_read_errors() {
     file=$XDG_DATA_HOME/ops/volumes/data.ext4
     block=$(debugfs -R 'bmap /bad 100' "$file" 2>/dev/null)
     sector=$((block * 8))
-    for kind in blk scsi; do
+    for kind in blk scsi nvme ahci; do
+        machine=microvm name=sda
+        case $kind in
+        blk) device=virtio-blk-device,drive=volume0 name=vdb ;;
+        scsi) device='virtio-scsi-device -device scsi-hd,drive=volume0' ;;
+        nvme) device=nvme,serial=x,drive=volume0 name=nvme0n1 machine=q35 ;;
+        ahci) device=ide-hd,bus=ide.0,drive=volume0 machine=q35 ;; # which has an adapter
+        esac
         cat >qemu <<SCRIPT
 #!/bin/bash
 args=()
 for a in "\$@"; do
     case \$a in
     id=volume0,*) a=id=volume0,if=none,driver=raw,file.driver=blkdebug,file.image.driver=file,file.image.filename=$file,file.inject-error.0.event=read_aio,file.inject-error.0.errno=5,file.inject-error.0.sector=$sector,rerror=report ;;
-    virtio-blk-device,drive=volume0)
-        [ $kind = blk ] || { args+=(virtio-scsi-device -device scsi-hd,drive=volume0); continue; } ;;
+    virtio-blk-*,drive=volume0) args+=($device); continue ;;
     esac
     args+=("\$a")
 done
 exec qemu-system-x86_64 "\${args[@]}"
 SCRIPT
         chmod +x qemu
-        name=$([ $kind = blk ] && echo vdb || echo sda)
-        OPS_QEMU=$T/qemu ops run --mounts data:/data /usr/bin/python3 -c '
+        OPS_QEMU=$T/qemu ops run --machine $machine --mounts data:/data /usr/bin/python3 -c '
 import errno
 print(open("/data/good").read().strip())
 f = open("/data/bad", "rb", buffering=0)

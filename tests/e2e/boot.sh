@@ -272,19 +272,103 @@ int main(void) { for (;;) { char *p = malloc(1 << 20); if (!p) return 5; memset(
     done
 }
 
-test_disk_boots_by_grub() {
-    cc_program app <<<"$HELLO"
-    ops build ./app -o disk x
+# grub_boot SMP OPTION...: boots ./disk, which the options attach; clean: what the serial line said.
+grub_boot() {
+    local smp=$1
+    shift
+    timeout $E2E_LIMIT qemu-system-x86_64 -M ${MACHINE-q35} -accel tcg -cpu max -smp $smp -m 256 -nodefaults -display none \
+        -no-reboot -serial stdio -device isa-debug-exit "$@" >out 2>err </dev/null
+    STATUS=$?
+    tr -d '\r' <out >clean
+    [ $STATUS = 33 ] || fail "$*, $smp CPUs: status $STATUS, not 33; serial line: $(tail -c 400 out)"
+}
+
+# Counts its boots on the root filesystem, and tells where that is.
+make_counter() {
+    cc_program app <<'C'
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+int main(int argc, char **argv)
+{
+    char root[64] = "", text[16] = "";
+    int n = 0, fd = open("/count", O_RDWR | O_CREAT, 0644);
+    FILE *f = fopen("/proc/mounts", "r");
+    if (!f || fscanf(f, "%63s", root) != 1)
+        return 1;
+    if (read(fd, text, sizeof text - 1) > 0)
+        sscanf(text, "%d", &n);
+    if (pwrite(fd, text, sprintf(text, "%d\n", n + 1), 0) < 0 || fsync(fd))
+        return 2;
+    printf("boot %d of %s from %s\n", n + 1, argv[1], root);
+    return 42;
+}
+C
+    ops build ./app -o new x
     want_status 0
-    for smp in 1 2; do
-        timeout $E2E_LIMIT qemu-system-x86_64 -M q35 -accel tcg -cpu max -smp $smp -m 256 -nodefaults -display none \
-            -no-reboot -serial stdio -device isa-debug-exit -drive file=disk,format=raw,if=virtio \
-            >out 2>err </dev/null
-        STATUS=$?
-        [ $STATUS = 33 ] || fail "$smp CPUs: status $STATUS, not 33; serial line: $(tail -c 400 out)"
-        tr -d '\r' <out >clean
-        grep -qx 'hello 2 x' clean && grep -qx 'ops: exit status 42' clean || fail "$(cat clean)"
+    start=$(($(sgdisk -i 4 new | sed -n 's/^First sector: \([0-9]*\).*/\1/p') * 512))
+}
+
+# What was written is there at the next boot, on controllers of all kinds.
+test_disk_boots_by_grub() {
+    make_counter
+    while read -r MACHINE name device; do
+        cp --sparse=always new disk
+        for smp in 1 2; do
+            grub_boot $smp -drive file=disk,format=raw,if=none,id=disk -device $device
+            grep -qx "boot $smp of x from $name" clean && grep -qx 'ops: exit status 42' clean || fail "$device: $(tail -n 20 clean)"
+        done
+        e2fsck -fn "disk?offset=$start" >fsck 2>&1 || fail "$device: e2fsck: $(head -c 600 fsck)"
+    done <<'END'
+q35 vda4 virtio-blk-pci,drive=disk
+pc vda4 virtio-blk-pci,drive=disk,disable-modern=on
+q35 sda4 virtio-scsi-pci -device scsi-hd,drive=disk
+q35 nvme0n1p4 nvme,drive=disk,serial=x
+q35 sda4 ide-hd,drive=disk,bus=ide.2
+pc sda4 ide-hd,drive=disk,bus=ide.0
+END
+}
+
+# Names follow the order on the bus, whichever disk has the root.
+test_order_of_disks() {
+    make_counter
+    truncate -s 16M other other2
+    for n in 0 1; do
+        grub_boot 2 -device nvme,drive=other,serial=a,addr=$((5 - n)) -device nvme,drive=disk,serial=b,addr=$((4 + n)),bootindex=0 \
+            -device ide-hd,drive=other2,bus=ide.0 -drive file=new,format=raw,if=none,id=disk,snapshot=on \
+            -drive file=other,format=raw,if=none,id=other -drive file=other2,format=raw,if=none,id=other2
+        grep -qx "boot 1 of x from nvme${n}n1p4" clean || fail "$(cat clean)"
     done
+}
+
+# Without a host that reads the serial line a panic is seen on the screen.
+test_panic_on_the_screen() {
+    make_counter
+    printf 'lost\0' | dd of=new bs=1 seek=$((start + 1024 + 120)) conv=notrunc status=none # the label
+    timeout $E2E_LIMIT qemu-system-x86_64 -M q35 -accel tcg -cpu max -m 256 -nodefaults -display none -vga std -no-reboot \
+        -serial file:serial -qmp unix:qmp,server=on,wait=off -drive file=new,format=raw,if=virtio >out 2>err </dev/null &
+    wait_for 40 grep -qs 'by 0x' serial || fail "no panic: $(cat serial)"
+    python3 - "$T/screen" <<'END' || fail "no answer from QMP"
+import json, socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.connect("qmp")
+f = s.makefile("rw")
+for command in ({"execute": "qmp_capabilities"},
+                {"execute": "pmemsave", "arguments": {"val": 0xb8000, "size": 4000, "filename": sys.argv[1]}},
+                {"execute": "quit"}):
+    f.write(json.dumps(command) + "\n")
+    f.flush()
+    while '"return"' not in (line := f.readline()):
+        assert line and '"error"' not in line, line
+END
+    wait
+    python3 - >seen <<'END'
+cells = open("screen", "rb").read()
+assert set(cells[1::2]) == {0x1f}, set(cells[1::2])
+text = cells[::2].decode()
+print("\n".join(text[i:i + 80].rstrip() for i in range(0, len(text), 80)))
+END
+    grep -q '^ops: kernel panic on cpu 0: no root filesystem labelled' seen && grep -q '^  by 0x' seen || fail "$(cat seen)"
 }
 
 test_trace() {

@@ -224,4 +224,38 @@ C
     done
 }
 
+# The loader brings the root, behind the manifest or as a module of its own: no disk is there.
+test_root_in_memory() {
+    writer
+    cat >qemu <<'SCRIPT'
+#!/bin/bash
+args=()
+while [ $# -gt 0 ]; do
+    case $1,$2 in
+    -drive,id=root,*) root=${2##*file=} ;;
+    -device,*drive=root) ;;
+    -initrd,*) manifest=$2 ;;
+    *) args+=("$1") && shift && continue ;;
+    esac
+    shift 2
+done
+cat "$manifest" >module
+head -c 1 /dev/zero >>module
+truncate -s %4096 module
+cat "$root" >>module
+exec qemu-system-x86_64 "${args[@]}" -initrd module
+SCRIPT
+    chmod +x qemu
+    export OPS_QEMU=$T/qemu
+    for machine in microvm q35; do
+        ops run --machine $machine -m 384M ./app
+        want_status 7
+    done
+    truncate -s 3M module
+    printf '#!/bin/bash\nargs=("$@")\nfor i in "${!args[@]}"; do [ "${args[i]}" = -initrd ] && args[i+1]=module; done\nexec qemu-system-x86_64 "${args[@]}"\n' >qemu
+    ops run -m 384M ./app
+    want_status 125
+    grep -q "root" err || fail "not said why: $(said)"
+}
+
 e2e_main "$@"

@@ -31,6 +31,11 @@ uint64_t clock_tsc_hz(void)
     return NSEC_PER_SEC;
 }
 
+bool clock_calibrated(void)
+{
+    return true;
+}
+
 uint64_t clock_wall(void)
 {
     return fake_clock + fake_epoch;
@@ -136,6 +141,12 @@ int thread_block(uint64_t deadline, bool interruptible)
     return -ETIMEDOUT;
 }
 
+void thread_yield(void)
+{
+    if (fake_block)
+        fake_block();
+}
+
 void thread_sleep_until(uint64_t deadline)
 {
     thread_block(deadline, false);
@@ -156,6 +167,12 @@ int thread_create(struct thread **out, const char *name, void (*fn)(void *), voi
 void thread_start(struct thread *t)
 {
     (void)t;
+}
+
+/* Threads of the tested code are not run to their end. */
+__attribute__((weak)) void thread_exit(void)
+{
+    abort();
 }
 
 void timer_init(struct timer *t, void (*fn)(struct timer *t))

@@ -21,7 +21,8 @@ static unsigned reads;
 
 static void ram_submit(struct blkdev *dev, struct bio *bio)
 {
-    (void)dev;
+    assert_int_equal(bio->sector * 512 % dev->block_size, 0);
+    assert_int_equal(bio->vec[0].len % dev->block_size, 0);
     memcpy(bio->vec[0].data, disk + bio->sector * 512, bio->vec[0].len);
     reads++;
     bio->status = 0;
@@ -139,6 +140,28 @@ static void test_sound(void **state)
     expect_both();
 }
 
+/* The image of a disk on a CD: it counts in 512 bytes, the drive in 2048. */
+static void test_small_units(void **state)
+{
+    (void)state;
+    for (unsigned damaged = 0; damaged < 2; damaged++) {
+        disk_make(512);
+        entry_put(disk + 1024 + 128, 50, 57, "between blocks");
+        memcpy(disk + (blocks - 33) * 512 + 128, disk + 1024 + 128, 128);
+        seal(1);
+        seal(blocks - 1);
+        ram.block_size = 2048;
+        disk[512 + 60] ^= (uint8_t)damaged;
+        assert_int_equal(table_read(), 0);
+        assert_int_equal(count, 2);
+        assert_int_equal(part[0].start, 40);
+        assert_int_equal(part[0].sectors, 8); /* of 10: whole blocks */
+        assert_int_equal(part[1].number, 3);
+        assert_int_equal(part[1].start, 60);
+        assert_int_equal(part[1].sectors, blocks - 100);
+    }
+}
+
 static void test_none(void **state)
 {
     (void)state;
@@ -236,7 +259,7 @@ static void test_label(void **state)
 static void test_no_memory(void **state)
 {
     (void)state;
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < 4; i++) {
         disk_make(512);
         fake_mem_fail_after = i;
         assert_int_equal(table_read(), -ENOMEM);
@@ -265,14 +288,36 @@ static void test_register(void **state)
     assert_string_equal(names[2], "vda3");
 }
 
+/* Where the disk's name ends with a digit a letter stands before the partition's number. */
+static void test_numbered_name(void **state)
+{
+    (void)state;
+    static struct blkdev numbered;
+    blkdev_unregister(&ram);
+    disk_make(512);
+    numbered = ram;
+    strcpy(numbered.name, "nvme0n1");
+    name_count = 0;
+    assert_int_equal(blkdev_register(&numbered), 0);
+    blkdev_for_each(name_take, NULL);
+    assert_string_equal(names[1], "nvme0n1p1");
+    assert_string_equal(names[2], "nvme0n1p3");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sound),          cmocka_unit_test(test_none),
-        cmocka_unit_test(test_backup),         cmocka_unit_test(test_both_damaged),
-        cmocka_unit_test(test_hostile_header), cmocka_unit_test(test_hostile_entries),
-        cmocka_unit_test(test_label),          cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_sound),
+        cmocka_unit_test(test_small_units),
+        cmocka_unit_test(test_none),
+        cmocka_unit_test(test_backup),
+        cmocka_unit_test(test_both_damaged),
+        cmocka_unit_test(test_hostile_header),
+        cmocka_unit_test(test_hostile_entries),
+        cmocka_unit_test(test_label),
+        cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_register),
+        cmocka_unit_test(test_numbered_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -37,6 +37,7 @@ enum mb2_tag_type {
     MB2_CMDLINE = 1,
     MB2_MODULE = 3,
     MB2_MEMORY_MAP = 6,
+    MB2_FRAMEBUFFER = 8,
     MB2_RSDP_OLD = 14,
     MB2_RSDP_NEW = 15,
 };
@@ -60,6 +61,15 @@ struct mb2_range {
     uint64_t addr, size;
     uint32_t type, reserved;
 };
+
+struct mb2_framebuffer { /* without what follows for other types */
+    struct mb2_tag tag;
+    uint64_t address;
+    uint32_t pitch, width, height;
+    uint8_t bits, type;
+};
+
+#define MB2_TEXT 2 /* mb2_framebuffer.type */
 
 struct boot_info boot_info;
 
@@ -121,6 +131,12 @@ static void boot_read_mb2_map(const struct mb2_memory_map *map)
     }
 }
 
+static void boot_read_mb2_screen(const struct mb2_framebuffer *f)
+{
+    if (f->tag.size >= sizeof *f && f->type == MB2_TEXT)
+        boot_info.screen = (struct boot_screen){f->address, f->pitch, f->width, f->height};
+}
+
 static void boot_read_mb2(const uint8_t *info)
 {
     uint32_t size;
@@ -137,6 +153,8 @@ static void boot_read_mb2(const uint8_t *info)
             boot_add_module(m->start, m->end);
         else if (tag->type == MB2_MEMORY_MAP)
             boot_read_mb2_map((const void *)p);
+        else if (tag->type == MB2_FRAMEBUFFER)
+            boot_read_mb2_screen((const void *)p);
         else if (tag->type == MB2_RSDP_NEW || (tag->type == MB2_RSDP_OLD && !boot_info.rsdp))
             boot_info.rsdp = virt_to_phys(tag + 1);
         p += ALIGN_UP(tag->size, 8);

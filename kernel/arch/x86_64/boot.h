@@ -13,6 +13,12 @@ struct boot_range {
     paddr_t start, end; /* [start, end) */
 };
 
+/* A screen in text mode: two bytes for each character, `pitch` for a row. */
+struct boot_screen {
+    paddr_t address; /* 0: there is none */
+    uint32_t pitch, columns, rows;
+};
+
 #define BOOT_RANGES  64
 #define BOOT_MODULES 4
 
@@ -23,7 +29,8 @@ struct boot_info {
     unsigned module_count;
     struct boot_range module[BOOT_MODULES]; /* module 0 is the manifest */
     paddr_t rsdp;                           /* ACPI root pointer, 0 if none */
-    char cmdline[1024];                     /* terminated; cut if longer */
+    struct boot_screen screen;
+    char cmdline[1024]; /* terminated; cut if longer */
 };
 
 extern struct boot_info boot_info;

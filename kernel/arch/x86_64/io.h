@@ -34,6 +34,15 @@ static inline uint32_t inl(uint16_t port)
     __asm__ volatile("inl %1, %0" : "=a"(v) : "Nd"(port));
     return v;
 }
+/* `n` words of 16 bits. */
+static inline void ins16(uint16_t port, void *to, size_t n)
+{
+    __asm__ volatile("rep insw" : "+D"(to), "+c"(n) : "d"(port) : "memory");
+}
+static inline void outs16(uint16_t port, const void *from, size_t n)
+{
+    __asm__ volatile("rep outsw" : "+S"(from), "+c"(n) : "d"(port) : "memory");
+}
 
 static inline uint8_t mmio_read8(const volatile void *p)
 {

@@ -30,7 +30,7 @@ static void complete_all(struct list *done)
 
 static void request_free(struct diskq *q, struct diskq_request *r)
 {
-    r->bio = NULL;
+    r->part.bio = NULL;
     r->free = q->free;
     q->free = r;
 }
@@ -48,42 +48,14 @@ static struct diskq_request *request_take(struct diskq *q)
     return r;
 }
 
-static bool bio_reads(const struct bio *bio)
-{
-    return bio->op == BIO_READ || bio->op == BIO_COMMAND;
-}
-
-/* Fills seg[] with the bio's next bytes, neighbours merged; returns the number of segments. */
-static unsigned segments_fill(struct diskq *q, struct diskq_request *r, struct virtq_seg *seg)
-{
-    const struct bio *bio = r->bio;
-    uint32_t most = bio->dev && bio->dev->transfer_max ? bio->dev->transfer_max : UINT32_MAX;
-    uint32_t skip = r->skip;
-    unsigned n = 0;
-    r->bytes = 0;
-    for (unsigned i = r->first; i < bio->count && r->bytes < most; i++) {
-        const struct bio_vec *v = &bio->vec[i];
-        uint32_t len = MIN(v->len - skip, most - r->bytes);
-        paddr_t pa = virt_to_phys((char *)v->data + skip);
-        if (n && seg[n - 1].addr + seg[n - 1].len == pa && seg[n - 1].len + len > len)
-            seg[n - 1].len += len;
-        else if (n < q->seg_max)
-            seg[n++] = (struct virtq_seg){pa, len};
-        else
-            break;
-        r->bytes += len;
-        skip = 0;
-    }
-    return n;
-}
-
 /* Puts the request's next part on the ring. */
 static int request_start(struct diskq *q, struct diskq_request *r)
 {
     const struct diskq_type *type = q->type;
-    struct virtq_seg data[BIO_VECS], seg[BIO_VECS + 3];
-    bool reads = bio_reads(r->bio);
-    unsigned n = 0, count = segments_fill(q, r, data), out;
+    struct bio_seg data[BIO_VECS];
+    struct virtq_seg seg[BIO_VECS + 3];
+    bool reads = bio_reads(r->part.bio);
+    unsigned n = 0, count = bio_part_fill(&r->part, data, q->seg_max, 0), out;
     memset(r->answer, ANSWER_NONE, type->answer_size);
     r->extra.len = 0;
     uint32_t head = type->prepare(r);
@@ -91,14 +63,14 @@ static int request_start(struct diskq *q, struct diskq_request *r)
 
     seg[n++] = (struct virtq_seg){virt_to_phys(r->head), head};
     for (unsigned i = 0; !reads && i < count; i++)
-        seg[n++] = data[i];
+        seg[n++] = (struct virtq_seg){data[i].addr, data[i].len};
     if (r->extra.len)
         seg[n++] = r->extra;
     out = n;
     if (type->answer_first)
         seg[n++] = answer;
     for (unsigned i = 0; reads && i < count; i++)
-        seg[n++] = data[i];
+        seg[n++] = (struct virtq_seg){data[i].addr, data[i].len};
     if (!type->answer_first)
         seg[n++] = answer;
     return virtq_add(q->vq, seg, out, n - out, r);
@@ -112,9 +84,7 @@ static void dispatch(struct diskq *q, struct list *done)
         struct diskq_request *r = request_take(q);
         if (!r)
             break;
-        r->bio = bio;
-        r->first = r->skip = r->tries = 0;
-        r->sector = bio->sector;
+        bio_part_begin(&r->part, bio);
         int err = request_start(q, r);
         if (err)
             request_free(q, r);
@@ -127,34 +97,21 @@ static void dispatch(struct diskq *q, struct list *done)
     virtio_kick(q->vq);
 }
 
-/* Behind what the request carried; true if the bio has more. */
-static bool request_advance(struct diskq_request *r)
-{
-    const struct bio *bio = r->bio;
-    if (!r->bytes)
-        return false;
-    r->sector += r->bytes / 512;
-    for (r->skip += r->bytes; r->first < bio->count && r->skip >= bio->vec[r->first].len;
-         r->first++)
-        r->skip -= bio->vec[r->first].len;
-    r->tries = 0;
-    return r->first < bio->count;
-}
-
 /* The device used the request: goes on with the rest of the bio, or ends it. */
 static void request_done(struct diskq *q, struct diskq_request *r, uint32_t written,
                          struct list *done)
 {
-    struct bio *bio = r->bio;
+    struct bio *bio = r->part.bio;
     int status = q->type->result(r, written);
-    bool more = status == -EAGAIN ? ++r->tries < TRIES_MAX : !status && request_advance(r);
+    bool more =
+        status == -EAGAIN ? ++r->part.tries < TRIES_MAX : !status && bio_part_advance(&r->part);
     if (more) {
         status = request_start(q, r); /* its own descriptors were just given back */
         if (!status)
             return;
     }
     if (status)
-        bio->sector = r->sector;
+        bio->sector = r->part.sector;
     request_free(q, r);
     bio_finish(bio, status == -EAGAIN ? -EIO : status, done);
 }
@@ -214,9 +171,7 @@ int diskqs_emergency(struct diskqs *qs, struct bio *bio)
     struct diskq_request *r = request_take(q);
     if (!r)
         return -EBUSY;
-    r->bio = bio;
-    r->first = r->skip = r->tries = 0;
-    r->sector = bio->sector;
+    bio_part_begin(&r->part, bio);
     int err = request_start(q, r);
     if (err)
         return err;
@@ -224,7 +179,7 @@ int diskqs_emergency(struct diskqs *qs, struct bio *bio)
     err = emergency_wait(q, r, &written);
     if (!err)
         err = q->type->result(r, written);
-    if (!err && bio->op == BIO_WRITE && r->bytes != bio->vec[0].len)
+    if (!err && bio->op == BIO_WRITE && r->part.bytes != bio->vec[0].len)
         err = -EIO; /* the device takes no more at once */
     request_free(q, r);
     return err;
@@ -237,7 +192,7 @@ void diskqs_broken(struct diskqs *qs)
         struct diskq *q = &qs->q[i];
         irqflags_t flags = spin_lock_irq(&q->lock);
         for (struct diskq_request *r; (r = virtq_take(q->vq)) != NULL;) {
-            bio_finish(r->bio, -EIO, &done);
+            bio_finish(r->part.bio, -EIO, &done);
             request_free(q, r);
         }
         for (struct list *l; (l = list_pop_head(&q->waiting)) != NULL;)

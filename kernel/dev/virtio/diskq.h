@@ -12,16 +12,11 @@
 #pragma once
 
 #include "core/spinlock.h"
-#include "dev/blkdev.h"
+#include "dev/bio_part.h"
 #include "dev/virtio/virtio.h"
 
 struct diskq_request {
-    struct bio *bio;
-    unsigned first;         /* the bio's piece where the request begins, */
-    uint32_t skip;          /* that many bytes into it */
-    uint64_t sector;        /* the same place on the disk */
-    uint32_t bytes;         /* carried by the request */
-    unsigned tries;         /* of this part of the bio, so far */
+    struct bio_part part;   /* of the bio that it is for */
     struct virtq_seg extra; /* set by `prepare`: the device reads this too; len 0: nothing */
     uint8_t *answer;        /* type->answer_size bytes that the device writes */
     struct diskq_request *free;

@@ -60,6 +60,7 @@ struct nic {
     volatile bool failed; /* the device wants a reset */
     unsigned restarts;    /* since a frame came through */
     bool merge;
+    uint32_t header; /* bytes before a frame: without `merge` an old device has fewer */
 };
 
 /* Queue pairs that the device has, 1 at least. */

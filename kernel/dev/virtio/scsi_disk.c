@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Disks behind a virtio SCSI controller: what a unit is, and its commands. Main
- * struct: scsi_disk, which is filled once; only its size changes later. Names are
- * given by a bitmap under names_lock.
+ * struct: scsi_disk, which is filled once; only its size changes later.
  */
 #include <errno.h>
 
 #include "arch/x86_64/layout.h"
 #include "core/log.h"
+#include "dev/sd_name.h"
 #include "dev/virtio/scsi_host.h"
 #include "lib/string.h"
 #include "mem/kmalloc.h"
 
-#define ANSWER_ROOM     512 /* bytes of an answer that are looked at */
-#define NAMES           256
+#define ANSWER_ROOM     512       /* bytes of an answer that are looked at */
 #define WRITE_SAME_MOST 0x7fffffu /* blocks, where the disk names no limit */
 #define NARROW_MOST     0xffffu   /* blocks of a command of 10 bytes */
 #define CAPACITY_BYTES  32
@@ -21,30 +20,6 @@
 #define INQUIRY_BYTES   36
 
 static const uint8_t zeroes[PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
-static struct spinlock names_lock;
-static uint64_t names[NAMES / 64]; /* taken */
-
-static int name_take(unsigned *index)
-{
-    int err = -ENOSPC;
-    irqflags_t flags = spin_lock_irq(&names_lock);
-    for (unsigned i = 0; i < ARRAY_SIZE(names) && err; i++) {
-        if (!~names[i])
-            continue;
-        *index = i * 64 + (unsigned)__builtin_ctzll(~names[i]);
-        names[i] |= 1ull << *index % 64;
-        err = 0;
-    }
-    spin_unlock_irq(&names_lock, flags);
-    return err;
-}
-
-static void name_give_back(unsigned index)
-{
-    irqflags_t flags = spin_lock_irq(&names_lock);
-    names[index / 64] &= ~(1ull << index % 64);
-    spin_unlock_irq(&names_lock, flags);
-}
 
 /* A conversation with a unit: one command after the other, the answer in `data`. */
 struct talk {
@@ -201,10 +176,9 @@ int scsi_disk_identify(struct scsi_host *host, const struct scsi_unit *unit,
     if (!err)
         err = disk_fill(t, disk);
     if (!err)
-        err = name_take(&disk->index);
+        err = sd_name_take(&disk->dev, &disk->index);
     if (err)
         goto failed;
-    blkdev_set_name(&disk->dev, "sd", disk->index);
     kfree(t);
     *out = disk;
     return 0;
@@ -218,7 +192,7 @@ failed:
 void scsi_disk_free(struct blkdev *dev)
 {
     struct scsi_disk *disk = dev->priv;
-    name_give_back(disk->index);
+    sd_name_give_back(disk->index);
     kfree(disk);
 }
 
@@ -234,9 +208,9 @@ void scsi_disk_measure(struct scsi_disk *disk)
 unsigned scsi_disk_command(const struct scsi_disk *disk, struct diskq_request *r, uint8_t *cdb,
                            uint8_t *parameters)
 {
-    const struct bio *bio = r->bio;
+    const struct bio *bio = r->part.bio;
     uint32_t size = disk->dev.block_size, sectors = size / 512;
-    uint64_t block = r->sector / sectors;
+    uint64_t block = r->part.sector / sectors;
     uint32_t count = (uint32_t)(bio->sectors / sectors); /* of a discard, of zeroes */
     switch (bio->op) {
     case BIO_FLUSH:
@@ -254,7 +228,7 @@ unsigned scsi_disk_command(const struct scsi_disk *disk, struct diskq_request *r
         return 0;
     default:
         scsi_cdb_transfer(cdb, bio->op == BIO_WRITE, disk->wide, bio->durable, block,
-                          r->bytes / size);
+                          r->part.bytes / size);
         return 0;
     }
 }

@@ -50,6 +50,8 @@ static int device_reset(struct virtio_device *vdev)
 static int features_settle(struct virtio_device *vdev)
 {
     vdev->transport->set_features(vdev, vdev->features);
+    if (vdev->legacy) /* there was no such step (§3.1.2) */
+        return 0;
     status_add(vdev, VIRTIO_CONFIG_S_FEATURES_OK);
     if (vdev->transport->status(vdev) & VIRTIO_CONFIG_S_FEATURES_OK)
         return 0;
@@ -64,8 +66,8 @@ static int features_negotiate(struct virtio_device *vdev, const struct virtio_dr
     vdev->features = vdev->transport->features(vdev) & (drv->features | RING_FEATURES);
     if (drv->accept)
         vdev->features = drv->accept(vdev->features);
-    if (!virtio_has(vdev, VIRTIO_F_VERSION_1)) {
-        log_error("%s: a legacy virtio device (no VIRTIO_F_VERSION_1) is not supported",
+    if (!virtio_has(vdev, VIRTIO_F_VERSION_1) && !vdev->legacy) {
+        log_error("%s: a legacy virtio device (no VIRTIO_F_VERSION_1) is not supported here",
                   vdev->name);
         return -ENOTSUP;
     }
@@ -114,7 +116,9 @@ int virtio_queue_create(struct virtio_device *vdev, unsigned index, unsigned max
     unsigned size = index < VIRTIO_QUEUES_MAX ? vdev->transport->queue_size(vdev, index) : 0;
     if (!size)
         return -ENOENT;
-    struct virtq *vq = virtq_create(MIN(size, max_size), vdev->features);
+    if (vdev->legacy && size > VIRTQ_SIZE_MAX)
+        return -ENOTSUP; /* its size cannot be changed (§4.1.5.1.3.1) */
+    struct virtq *vq = virtq_create(vdev->legacy ? size : MIN(size, max_size), vdev->features);
     if (!vq)
         return -ENOMEM;
     vq->index = (uint16_t)index;

@@ -3,8 +3,8 @@
  * Virtio devices (virtio 1.2 §2, §3): what transports offer and drivers use.
  * A transport finds a device and hands it to virtio_device_add(), which
  * negotiates features and calls the driver for its id. Legacy devices (before
- * 1.0) are refused. Devices are found at boot and stay; nothing is locked here:
- * a driver serialises the calls on its own device.
+ * 1.0) need a transport that knows them. Devices are found at boot and stay; nothing is locked
+ * here: a driver serialises the calls on its own device.
  */
 #pragma once
 
@@ -15,6 +15,7 @@
 
 #define VIRTIO_QUEUES_MAX 33 /* network devices: 16 pairs and the control queue */
 
+struct pci_device;
 struct virtio_device;
 struct virtio_driver;
 
@@ -42,6 +43,7 @@ struct virtio_device {
     uint64_t features; /* negotiated */
     uint8_t status;    /* as last written */
     bool broken;
+    bool legacy;                            /* the transport's: the interface of before 1.0 */
     uint32_t generation;                    /* of the configuration, as the driver knows it */
     struct virtq *queue[VIRTIO_QUEUES_MAX]; /* NULL where not created */
     const struct virtio_driver *driver;
@@ -115,4 +117,5 @@ uint32_t virtio_config_mapped(const volatile void *p, unsigned size);
 
 /* Transports: find their devices and add them. */
 void virtio_mmio_probe_all(void);
-void virtio_pci_probe_all(void);
+/* Adds the function if it is a virtio device, else returns false. */
+bool virtio_pci_probe(const struct pci_device *pci);

@@ -32,14 +32,14 @@ static unsigned blk_prepare(struct diskq_request *r)
     static const uint32_t types[] = {VIRTIO_BLK_T_IN, VIRTIO_BLK_T_OUT, VIRTIO_BLK_T_FLUSH,
                                      VIRTIO_BLK_T_DISCARD, VIRTIO_BLK_T_WRITE_ZEROES};
     struct blk_head *h = (void *)r->head;
-    enum bio_op op = r->bio->op;
+    enum bio_op op = r->part.bio->op;
     h->head = (struct virtio_blk_outhdr){.type = types[op]};
     if (op == BIO_READ || op == BIO_WRITE)
-        h->head.sector = r->sector;
+        h->head.sector = r->part.sector;
     if (op != BIO_DISCARD && op != BIO_ZEROES)
         return sizeof h->head;
-    h->range = (struct virtio_blk_discard_write_zeroes){.sector = r->sector,
-                                                        .num_sectors = (uint32_t)r->bio->sectors};
+    h->range = (struct virtio_blk_discard_write_zeroes){
+        .sector = r->part.sector, .num_sectors = (uint32_t)r->part.bio->sectors};
     return sizeof *h;
 }
 

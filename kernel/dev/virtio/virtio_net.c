@@ -191,7 +191,7 @@ static size_t frame_gather(struct nic *nic, struct virtq *rx, struct net_buffer 
 static struct net_buffer *queue_receive(struct nic *nic, struct virtq *rx)
 {
     struct net_buffer *first;
-    while ((first = buffer_pop(nic, rx, HEADER)) != NULL) {
+    while ((first = buffer_pop(nic, rx, nic->header)) != NULL) {
         const struct virtio_net_hdr_mrg_rxbuf *h = buffer_start(first);
         unsigned pieces = nic->merge ? h->num_buffers : 1;
         first->checked = h->hdr.flags & (VIRTIO_NET_HDR_F_NEEDS_CSUM | VIRTIO_NET_HDR_F_DATA_VALID);
@@ -274,7 +274,7 @@ static int nic_send(struct netdev *d, const struct net_piece *piece, unsigned co
     if (!s)
         return room_await(nic, pair->tx);
     header_fill(&s->header, offload);
-    seg[0] = (struct virtq_seg){virt_to_phys(&s->header), HEADER};
+    seg[0] = (struct virtq_seg){virt_to_phys(&s->header), nic->header};
     for (unsigned i = 0; i < count; i++) {
         seg[i + 1] = (struct virtq_seg){virt_to_phys(piece[i].data), piece[i].len};
         bytes += piece[i].len;
@@ -420,6 +420,9 @@ static int nic_probe(struct virtio_device *vdev)
         return -ENOMEM;
     nic->vdev = vdev;
     nic->merge = virtio_has(vdev, VIRTIO_NET_F_MRG_RXBUF);
+    nic->header = nic->merge || virtio_has(vdev, VIRTIO_F_VERSION_1)
+                      ? HEADER
+                      : sizeof(struct virtio_net_hdr); /* §5.1.6.1 */
     int err = nic_prepare(nic);
     if (err) {
         for (unsigned i = 0; i < NIC_PAIRS; i++)

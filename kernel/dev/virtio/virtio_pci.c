@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Virtio over PCI, modern interface (virtio 1.2 §4.1): the structures are found
- * through vendor capabilities, also on transitional devices. Each queue gets an
+ * Virtio over PCI (virtio 1.2 §4.1): the structures are found through vendor
+ * capabilities, also on transitional devices; a device without them has the old
+ * interface (virtio_pci_legacy.c). Each queue gets an
  * MSI-X vector of its own while they last; vector 0 takes the rest; without
  * MSI-X there is INTx. Main struct: vpci_device; no lock (see virtio.h).
  */
@@ -11,34 +12,15 @@
 #include "arch/x86_64/io.h"
 #include "arch/x86_64/layout.h"
 #include "core/log.h"
-#include "dev/pci.h"
-#include "dev/virtio/virtio.h"
+#include "dev/virtio/virtio_pci.h"
 #include "lib/fmt.h"
 #include "mem/kmalloc.h"
 
 #define VENDOR_VIRTIO      0x1af4
 #define DEVICE_LEGACY_MIN  0x1000 /* transitional: the id is the subsystem's */
-#define DEVICE_LEGACY_MAX  0x103f
-#define DEVICE_MODERN_BASE 0x1040 /* + virtio device id */
+#define DEVICE_MODERN_BASE 0x1040 /* virtio 1.0 and later: + virtio device id */
 #define DEVICE_MODERN_MAX  0x107f
 #define CAPS_MAX           16 /* vendor capabilities looked at */
-
-struct vpci_region {
-    volatile char *base;
-    uint32_t size;
-};
-
-struct vpci_device {
-    struct virtio_device vdev;
-    struct pci_device pci;
-    struct vpci_region common, notify, isr, config;
-    uint32_t notify_multiplier;
-};
-
-static struct vpci_device *vpci(struct virtio_device *vdev)
-{
-    return CONTAINER_OF(vdev, struct vpci_device, vdev);
-}
 
 static uint8_t vpci_status(struct virtio_device *vdev)
 {
@@ -89,15 +71,16 @@ static unsigned vpci_queue_size(struct virtio_device *vdev, unsigned index)
 }
 
 /* Ties a queue to a vector; the device answers NO_VECTOR if it cannot (§4.1.5.1.2). */
-static bool vector_assign(volatile char *c, uint16_t vector)
+static bool vector_assign(struct vpci_device *dev, uint16_t vector)
 {
+    volatile char *c = dev->common.base;
     mmio_write16(c + VIRTIO_PCI_COMMON_Q_MSIX, vector);
     return mmio_read16(c + VIRTIO_PCI_COMMON_Q_MSIX) == vector;
 }
 
-static int queue_route(struct vpci_device *dev, struct virtq *vq)
+int vpci_queue_route(struct vpci_device *dev, struct virtq *vq,
+                     bool (*assign)(struct vpci_device *dev, uint16_t vector))
 {
-    volatile char *c = dev->common.base;
     uint16_t vector = (uint16_t)(vq->index + 1);
     if (!dev->pci.msix || !vq->done)
         return 0;
@@ -105,8 +88,8 @@ static int queue_route(struct vpci_device *dev, struct virtq *vq)
     bool routed = vq->own_vector || (vector < dev->pci.msix_count &&
                                      !pci_msix_route(&dev->pci, vector, virtio_queue_irq,
                                                      &dev->vdev.queue[vq->index], dev->vdev.name));
-    vq->own_vector = routed && vector_assign(c, vector);
-    return vq->own_vector || vector_assign(c, 0) ? 0 : -EIO;
+    vq->own_vector = routed && assign(dev, vector);
+    return vq->own_vector || assign(dev, 0) ? 0 : -EIO;
 }
 
 static void write_address(volatile char *low, const void *p)
@@ -125,7 +108,7 @@ static int vpci_queue_enable(struct virtio_device *vdev, struct virtq *vq)
     if (at + 2 > dev->notify.size)
         return -EINVAL;
     vq->doorbell = dev->notify.base + at;
-    int err = queue_route(dev, vq);
+    int err = vpci_queue_route(dev, vq, vector_assign);
     if (err)
         return err;
     mmio_write16(c + VIRTIO_PCI_COMMON_Q_SIZE, (uint16_t)vq->ring.num);
@@ -165,6 +148,7 @@ static void vpci_vector0_irq(void *arg)
 {
     struct vpci_device *dev = arg;
     virtio_shared_irq(&dev->vdev);
+    dev->changes++;
     virtio_config_irq(&dev->vdev);
 }
 
@@ -172,11 +156,13 @@ static void vpci_vector0_irq(void *arg)
 static void vpci_intx_irq(void *arg)
 {
     struct vpci_device *dev = arg;
-    uint8_t why = mmio_read8(dev->isr.base);
+    uint8_t why = dev->port ? vpci_legacy_why(dev) : mmio_read8(dev->isr.base);
     if (why & 1)
         virtio_shared_irq(&dev->vdev);
-    if (why & VIRTIO_PCI_ISR_CONFIG)
+    if (why & VIRTIO_PCI_ISR_CONFIG) {
+        dev->changes++;
         virtio_config_irq(&dev->vdev);
+    }
 }
 
 static void region_map(struct vpci_device *dev, unsigned cap, struct vpci_region *r, size_t max)
@@ -235,9 +221,8 @@ static int vpci_device_add(const struct pci_device *pci, uint32_t id)
     snprintf(dev->vdev.name, sizeof dev->vdev.name, "pci@%02x:%02x.%x", pci->bus, pci->slot,
              pci->function);
     pci_enable(pci);
-    if (!regions_find(dev)) {
-        log_error("%s: virtio device without the modern interface; QEMU needs disable-modern=off",
-                  dev->vdev.name);
+    if (!regions_find(dev) && !vpci_legacy_find(dev)) {
+        log_error("%s: virtio device without an interface that we know", dev->vdev.name);
         kfree(dev);
         return -ENOTSUP;
     }
@@ -250,17 +235,12 @@ static int vpci_device_add(const struct pci_device *pci, uint32_t id)
     return virtio_device_add(&dev->vdev); /* the interrupts keep `dev` for good */
 }
 
-static void vpci_found(const struct pci_device *pci)
+bool virtio_pci_probe(const struct pci_device *pci)
 {
-    if (pci->vendor != VENDOR_VIRTIO)
-        return;
-    if (pci->device >= DEVICE_MODERN_BASE && pci->device <= DEVICE_MODERN_MAX)
-        vpci_device_add(pci, pci->device - DEVICE_MODERN_BASE);
-    else if (pci->device >= DEVICE_LEGACY_MIN && pci->device <= DEVICE_LEGACY_MAX)
-        vpci_device_add(pci, pci_read16(pci, PCI_SUBSYSTEM_ID));
-}
-
-void virtio_pci_probe_all(void)
-{
-    pci_scan(vpci_found);
+    if (pci->vendor != VENDOR_VIRTIO || pci->device < DEVICE_LEGACY_MIN ||
+        pci->device > DEVICE_MODERN_MAX)
+        return false;
+    vpci_device_add(pci, pci->device >= DEVICE_MODERN_BASE ? pci->device - DEVICE_MODERN_BASE
+                                                           : pci_read16(pci, PCI_SUBSYSTEM_ID));
+    return true;
 }

@@ -78,13 +78,13 @@ static unsigned host_prepare(struct diskq_request *r)
     struct scsi_head *h = (void *)r->head;
     memset(&h->req, 0, sizeof h->req);
     h->req.tag = (uint64_t)(uintptr_t)r;
-    if (r->bio->op == BIO_COMMAND) {
-        const struct scsi_command *cmd = CONTAINER_OF(r->bio, struct scsi_command, bio);
+    if (r->part.bio->op == BIO_COMMAND) {
+        const struct scsi_command *cmd = CONTAINER_OF(r->part.bio, struct scsi_command, bio);
         lun_write(h->req.lun, &cmd->unit);
         memcpy(h->req.cdb, cmd->cdb, SCSI_CDB);
         return sizeof h->req;
     }
-    const struct scsi_disk *disk = r->bio->dev->priv;
+    const struct scsi_disk *disk = r->part.bio->dev->priv;
     lun_write(h->req.lun, &disk->unit);
     unsigned n = scsi_disk_command(disk, r, h->req.cdb, h->parameters);
     if (n) /* a piece of its own: QEMU takes what follows in the first one for padding */
@@ -108,8 +108,8 @@ static int unit_status(struct diskq_request *r, const struct virtio_scsi_cmd_res
     if (a->status != STATUS_CHECK)
         return a->status ? -EIO : 0;
     struct scsi_sense s = scsi_sense_read(a->sense, MIN(MIN(a->sense_len, room), sizeof a->sense));
-    if (scsi_sense_resized(&s) && r->bio->dev) {
-        const struct scsi_disk *disk = r->bio->dev->priv;
+    if (scsi_sense_resized(&s) && r->part.bio->dev) {
+        const struct scsi_disk *disk = r->part.bio->dev->priv;
         struct scsi_event e = {VIRTIO_SCSI_T_PARAM_CHANGE, CAPACITY_CHANGE, disk->unit};
         irqflags_t flags = spin_lock_irq(&disk->host->lock);
         event_keep_locked(disk->host, &e);
@@ -122,7 +122,7 @@ static int unit_status(struct diskq_request *r, const struct virtio_scsi_cmd_res
 static int host_result(struct diskq_request *r, uint32_t written)
 {
     const struct virtio_scsi_cmd_resp *a = (void *)r->answer;
-    bool command = r->bio->op == BIO_COMMAND;
+    bool command = r->part.bio->op == BIO_COMMAND;
     if (written < offsetof(struct virtio_scsi_cmd_resp, sense))
         return -EIO;
     switch (a->response) {
@@ -139,9 +139,9 @@ static int host_result(struct diskq_request *r, uint32_t written)
     int err = unit_status(r, a, written - (uint32_t)offsetof(struct virtio_scsi_cmd_resp, sense));
     if (err)
         return err;
-    if (command && a->resid <= r->bytes)
-        CONTAINER_OF(r->bio, struct scsi_command, bio)->got = r->bytes - a->resid;
-    return a->resid && (!command || a->resid > r->bytes) ? -EIO : 0;
+    if (command && a->resid <= r->part.bytes)
+        CONTAINER_OF(r->part.bio, struct scsi_command, bio)->got = r->part.bytes - a->resid;
+    return a->resid && (!command || a->resid > r->part.bytes) ? -EIO : 0;
 }
 
 static const struct diskq_type host_type = {

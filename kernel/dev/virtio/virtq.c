@@ -7,6 +7,7 @@
 #include "dev/virtio/virtq.h"
 
 #include <errno.h>
+#include <linux/virtio_config.h>
 
 #include "arch/x86_64/cpu.h"
 #include "arch/x86_64/layout.h"
@@ -16,14 +17,19 @@
 #define DIRECT_MAX 4 /* pieces; more go into an indirect table */
 
 /* Virtio 1.2 §2.7: descriptors aligned to 16, available ring to 2, used ring to 4. */
-static size_t ring_used_offset(unsigned n)
+static size_t ring_used_offset(unsigned n, size_t align)
 {
-    return ALIGN_UP(n * sizeof(struct vring_desc) + sizeof(uint16_t) * (3 + n), 64);
+    return ALIGN_UP(n * sizeof(struct vring_desc) + sizeof(uint16_t) * (3 + n), align);
 }
 
-static size_t ring_size(unsigned n)
+static size_t ring_align(uint64_t features)
 {
-    return ring_used_offset(n) + sizeof(uint16_t) * 3 + sizeof(struct vring_used_elem) * n;
+    return features >> VIRTIO_F_VERSION_1 & 1 ? 64 : VIRTQ_LEGACY_ALIGN;
+}
+
+static size_t ring_size(unsigned n, size_t align)
+{
+    return ring_used_offset(n, align) + sizeof(uint16_t) * 3 + sizeof(struct vring_used_elem) * n;
 }
 
 /* All descriptors are on the free list. */
@@ -41,7 +47,8 @@ struct virtq *virtq_create(unsigned size, uint64_t features)
     while (n * 2 <= MIN(size, VIRTQ_SIZE_MAX))
         n *= 2;
     struct virtq *vq = kzalloc(sizeof *vq + n * sizeof(struct virtq_slot));
-    char *base = kzalloc(ring_size(n));
+    size_t align = ring_align(features);
+    char *base = kzalloc(ring_size(n, align)); /* an old one has more than a page: it begins one */
     if (!vq || !base) {
         kfree(base);
         kfree(vq);
@@ -50,7 +57,7 @@ struct virtq *virtq_create(unsigned size, uint64_t features)
     vq->ring.num = n;
     vq->ring.desc = (void *)base;
     vq->ring.avail = (void *)(vq->ring.desc + n);
-    vq->ring.used = (void *)(base + ring_used_offset(n));
+    vq->ring.used = (void *)(base + ring_used_offset(n, align));
     vq->slot = (struct virtq_slot *)(vq + 1);
     slots_free(vq);
     vq->event_idx = features >> VIRTIO_RING_F_EVENT_IDX & 1;
@@ -70,7 +77,8 @@ void virtq_destroy(struct virtq *vq)
 
 void virtq_restart(struct virtq *vq)
 {
-    memset(vq->ring.desc, 0, ring_size(vq->ring.num));
+    memset(vq->ring.desc, 0,
+           (size_t)((char *)(vq->ring.used->ring + vq->ring.num) - (char *)vq->ring.desc));
     slots_free(vq);
     vq->avail_idx = vq->kicked_idx = vq->used_idx = 0;
     vq->broken = false;

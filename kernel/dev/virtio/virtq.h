@@ -14,7 +14,8 @@
 
 #include "lib/types.h"
 
-#define VIRTQ_SIZE_MAX 256
+#define VIRTQ_SIZE_MAX     1024
+#define VIRTQ_LEGACY_ALIGN PAGE_SIZE /* of an old queue, and of its used ring (§2.7.2) */
 
 struct virtio_device;
 struct virtq;
@@ -52,7 +53,10 @@ struct virtq {
     bool own_vector;         /* the transport's */
 };
 
-/* A queue of the largest power of two up to `size`; `features` as negotiated. NULL: no memory. */
+/*
+ * A queue of the largest power of two up to `size`; `features` as negotiated: without
+ * VIRTIO_F_VERSION_1 in the old layout. NULL: no memory.
+ */
 struct virtq *virtq_create(unsigned size, uint64_t features);
 /* The device must have been reset. */
 void virtq_destroy(struct virtq *vq);
