@@ -15,14 +15,7 @@
 #include "xml.h"
 
 /* How the virtual hardware is written down (CIM_ResourceAllocationSettingData). */
-enum {
-    CIM_PROCESSOR = 3,
-    CIM_MEMORY = 4,
-    CIM_SCSI = 6,
-    CIM_CARD = 10,
-    CIM_DISK = 17,
-    CIM_OTHER = 20
-};
+enum { CIM_PROCESSOR = 3, CIM_MEMORY = 4, CIM_CARD = 10, CIM_DISK = 17, CIM_OTHER = 20 };
 
 static const char envelope[] = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
                                "<Envelope ovf:version=\"1.0\" xml:lang=\"en-US\"\n"
@@ -58,12 +51,11 @@ static void hardware_add(struct buf *b, const struct appliance *a)
     item_add(b, 1, CIM_PROCESSOR, "processors", NULL, "", cpus);
     item_add(b, 2, CIM_MEMORY, "memory", NULL,
              "        <rasd:AllocationUnits>byte * 2^20</rasd:AllocationUnits>\n", memory);
-    item_add(b, 3, a->virtio ? CIM_OTHER : CIM_SCSI, "disk controller",
-             a->virtio ? "VirtioSCSI" : "VirtualSCSI", "        <rasd:Address>0</rasd:Address>\n",
-             "");
+    item_add(b, 3, CIM_OTHER, "disk controller", a->virtio ? "VirtioSCSI" : "vmware.sata.ahci",
+             "        <rasd:Address>0</rasd:Address>\n", "");
     item_add(b, 4, CIM_DISK, "disk", NULL,
              "        <rasd:AddressOnParent>0</rasd:AddressOnParent>\n", "");
-    item_add(b, 5, CIM_CARD, "network card", a->virtio ? "virtio" : "VmxNet3",
+    item_add(b, 5, CIM_CARD, "network card", a->virtio ? "virtio" : "E1000e",
              "        <rasd:AutomaticAllocation>true</rasd:AutomaticAllocation>\n"
              "        <rasd:Connection>network</rasd:Connection>\n",
              "");

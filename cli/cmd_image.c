@@ -15,59 +15,12 @@
 #include "ext4diff.h"
 #include "grow.h"
 #include "image_boot.h"
+#include "image_info.h"
 #include "image_store.h"
+#include "image_verify.h"
 #include "ops/exit.h"
 #include "ops/image.h"
 #include "verbs.h"
-
-static void list_fill(const struct image_boot *b, const char *key, const char *name, cJSON *o)
-{
-    struct strlist values = {0};
-    image_boot_values(b, key, &values);
-    cJSON *list = cJSON_AddArrayToObject(o, name);
-    for (size_t i = 0; i < values.count; i++)
-        cJSON_AddItemToArray(list, cJSON_CreateString(values.items[i]));
-    strlist_free(&values);
-}
-
-static void boot_fill(const struct image_boot *b, cJSON *o)
-{
-    struct strlist program = {0};
-    image_boot_values(b, "program", &program);
-    cJSON_AddStringToObject(o, "kernel", b->kernel ? b->kernel : "unknown");
-    cJSON_AddStringToObject(o, "program", program.count ? program.items[0] : "");
-    list_fill(b, "arg", "arguments", o);
-    list_fill(b, "env", "environment", o);
-    list_fill(b, "mount", "mounts", o);
-    strlist_free(&program);
-}
-
-static bool info_run(const struct verb_request *r, char **operands, size_t count, int *status,
-                     struct err *err)
-{
-    struct image_boot boot = {0};
-    struct ext4file f;
-    bool disk = false;
-    (void)count, (void)status;
-    if (!verb_open(r, operands[0], EXT4FILE_READ, &f, err))
-        return false;
-    char *file = image_store_find(operands[0], err);
-    bool ok = image_boot_read(file, &boot, &disk, err);
-    if (ok) {
-        cJSON *o = cJSON_CreateObject();
-        cJSON_AddStringToObject(o, "file", file);
-        cJSON_AddStringToObject(o, "kind", disk ? "disk" : "filesystem");
-        if (disk)
-            boot_fill(&boot, o);
-        verb_describe(&f, o);
-        verb_print(r, o);
-        cJSON_Delete(o);
-    }
-    image_boot_free(&boot);
-    ext4file_abandon(&f);
-    free(file);
-    return ok;
-}
 
 static bool diff_run(const struct verb_request *r, char **operands, size_t count, int *status,
                      struct err *err)
@@ -316,6 +269,32 @@ static bool log_run(const struct verb_request *r, char **operands, size_t count,
     return records != NULL;
 }
 
+static const struct option verify_row = {.name = "key",
+                                         .letter = 'k',
+                                         .type = OPTION_TEXT,
+                                         .offset = offsetof(struct verb_request, key),
+                                         .argument = "KEY",
+                                         .help = "a public key of minisign, or its file"};
+
+static bool verify_run(const struct verb_request *r, char **operands, size_t count, int *status,
+                       struct err *err)
+{
+    bool disk = false;
+    (void)count, (void)status;
+    char *file = image_store_find(operands[0], err);
+    bool ok = (!r->key || image_signature_verify(file, r->key, err));
+    if (ok && r->key)
+        puts("signature    good");
+    else if (ok && image_signed(file))
+        puts("signature    not checked: give --key");
+    ok = ok && image_parts_verify(file, &disk, err);
+    if (ok && !disk && !r->key)
+        ok = err_set(err, OPS_EXIT_FAILED, "`ops build --sign` signs any format: give --key",
+                     "%s is no raw disk of `ops build`: nothing tells what it was", operands[0]);
+    free(file);
+    return ok;
+}
+
 static const struct verb image_verbs[] = {
     {"create", "create [OPTION...] PROGRAM...", "write a disk into the store of images", NULL, 0, 0,
      SIZE_MAX, NULL},
@@ -325,8 +304,8 @@ static const struct verb image_verbs[] = {
     {"delete", "delete IMAGE... | --lru AGE [--yes]", "delete them", delete_rows, 2, 0, SIZE_MAX,
      delete_run},
     {"sync", "sync IMAGE... DIR", "copy them to another directory", NULL, 0, 2, SIZE_MAX, sync_run},
-    {"info", "info FILE [--json]", "show kernel, manifest, sizes, state", &verb_json_row, 1, 1, 1,
-     info_run},
+    {"info", "info FILE [--json] [--sbom FILE] [--treemap FILE]",
+     "show kernel, manifest, sizes, state", image_info_rows, IMAGE_INFO_ROWS, 1, 1, image_info},
     {"ls", "ls [-l] FILE[:/path]", "list a directory", &verb_ls_row, 1, 1, 1, verb_ls},
     {"tree", "tree FILE[:/path]", "list all below a directory", NULL, 0, 1, 1, verb_tree},
     {"cat", "cat FILE:/path...", "print files", NULL, 0, 1, SIZE_MAX, verb_cat},
@@ -338,6 +317,8 @@ static const struct verb image_verbs[] = {
     {"resize", "resize FILE SIZE", "make the root filesystem larger", NULL, 0, 2, 2, grow_run},
     {"log", "log FILE [--json]", "show how its machines ended, where they ended badly",
      &verb_json_row, 1, 1, 1, log_run},
+    {"verify", "verify FILE [--key KEY]", "is it what was built, and who signed it?", &verify_row,
+     1, 1, 1, verify_run},
     {"check", "check [--repair] FILE", "look for damage (e2fsck)", &verb_check_row, 1, 1, 1,
      verb_check},
 };

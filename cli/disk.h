@@ -19,6 +19,9 @@ struct disk_content {
     uint64_t align;     /* the disk's size is a multiple of it, whole MiB; 0: one */
     const char *kernel; /* host file */
     const struct buf *manifest;
+    bool cd; /* the disk is a bootable CD-ROM as well (iso.h) */
+    /* Files in PEM, to sign for Secure Boot what UEFI machines start; NULL: it is not signed. */
+    const char *efi_key, *efi_certificate;
 };
 
 /* Writes the disk into an empty file, which messages call `shown`. */

@@ -10,9 +10,9 @@
 
 #include "alloc.h"
 #include "appliance.h"
-#include "tarball.h"
 #include "buf.h"
 #include "child.h"
+#include "containerdisk.h"
 #include "disk_stamp.h"
 #include "gpt_table.h"
 #include "hostpath.h"
@@ -20,6 +20,7 @@
 #include "ops/exit.h"
 #include "script.h"
 #include "strlist.h"
+#include "tarball.h"
 
 #define MIB ((uint64_t)1 << 20)
 #define GIB ((uint64_t)1 << 30)
@@ -41,6 +42,10 @@ static const struct format formats[FORMAT_COUNT] = {
     [FORMAT_VDI] = {"vdi", ".vdi", "-O vdi", MIB},
     [FORMAT_GCP] = {"gcp", ".tar.gz", NULL, GIB}, /* Google takes whole GiB only */
     [FORMAT_OVA] = {"ova", ".ova", NULL, MIB},
+    [FORMAT_VMDK_FLAT] = {"vmdk-flat", "", NULL, MIB},
+    [FORMAT_ISO] = {"iso", ".iso", NULL, MIB},
+    [FORMAT_CONTAINER] = {"containerdisk", ".oci .oci.tar", NULL, MIB},
+    [FORMAT_DIRECT] = {"direct", "", NULL, MIB},
 };
 
 static bool suffix_of(const char *path, const char *suffixes)
@@ -89,6 +94,11 @@ const char *format_name(enum disk_format format)
     return formats[format].name;
 }
 
+bool format_suffix(enum disk_format format, const char *path)
+{
+    return suffix_of(path, formats[format].suffixes);
+}
+
 uint64_t format_align(enum disk_format format)
 {
     return formats[format].align;
@@ -105,15 +115,14 @@ static char *tool_find(enum disk_format format, struct err *err)
 
 bool format_ready(enum disk_format format, struct err *err)
 {
-    if (!formats[format].convert && format != FORMAT_OVA)
+    if (!formats[format].convert && format != FORMAT_OVA && format != FORMAT_CONTAINER)
         return true;
     char *tool = tool_find(format, err);
     free(tool);
     return tool != NULL;
 }
 
-/* All identifiers follow from the one in the disk's partition table. */
-static bool disk_id_read(int raw, const char *shown, uint8_t id[16], struct err *err)
+bool format_disk_id(int raw, const char *shown, uint8_t id[16], struct err *err)
 {
     struct gpt_partition part;
     char name[37];
@@ -159,7 +168,7 @@ bool format_convert(enum disk_format format, int raw, int to, const char *name, 
                     struct err *err)
 {
     uint8_t id[16];
-    if (!disk_id_read(raw, shown, id, err) || !qemu_img_run(format, raw, to, shown, err))
+    if (!format_disk_id(raw, shown, id, err) || !qemu_img_run(format, raw, to, shown, err))
         return false;
     switch (format) {
     case FORMAT_VMDK:
@@ -182,6 +191,8 @@ bool format_write(enum disk_format format, int raw, const struct outfile *out,
     switch (format) {
     case FORMAT_OVA:
         return appliance_write(raw, out, a, err);
+    case FORMAT_CONTAINER:
+        return containerdisk_write(raw, out, err);
     case FORMAT_GCP:
         if (!tarball_begin(&tar, out->fd, out->path, true, err))
             return false;
@@ -194,7 +205,7 @@ bool format_write(enum disk_format format, int raw, const struct outfile *out,
 
 bool format_flat(enum disk_format format)
 {
-    return format == FORMAT_RAW || format == FORMAT_VHD;
+    return format == FORMAT_RAW || format == FORMAT_VHD || format == FORMAT_ISO;
 }
 
 bool format_finish(enum disk_format format, int fd, const char *shown, struct err *err)
@@ -203,7 +214,7 @@ bool format_finish(enum disk_format format, int fd, const char *shown, struct er
     off_t size = lseek(fd, 0, SEEK_END);
     if (format != FORMAT_VHD)
         return true;
-    if (!disk_id_read(fd, shown, id, err))
+    if (!format_disk_id(fd, shown, id, err))
         return false;
     stamp_vhd(footer, (uint64_t)size, id);
     return outfile_put(fd, shown, footer, sizeof footer, size, err);

@@ -126,13 +126,14 @@ bool ext4copy_in(struct ext4file *f, char **sources, size_t count, const char *t
     return ok;
 }
 
-bool ext4copy_text(struct ext4file *f, const char *to, const char *text, struct err *err)
+bool ext4copy_bytes(struct ext4file *f, const char *to, const void *bytes, size_t n,
+                    struct err *err)
 {
     struct tree t = {.data = true};
     ext2_ino_t base;
     char *dir = path_dirname(to), *name = path_join("/", path_basename(to));
     bool ok = ext4file_lookup(f, dir, true, &base, err) &&
-              tree_add_text(&t, name, 0644, text, "ops", err) && tree_put_in(f, &t, base, err);
+              tree_add_bytes(&t, name, 0644, bytes, n, "ops", err) && tree_put_in(f, &t, base, err);
     tree_free(&t);
     free(name);
     free(dir);

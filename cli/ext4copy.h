@@ -17,8 +17,9 @@
 bool ext4copy_in(struct ext4file *f, char **sources, size_t count, const char *to, bool recursive,
                  struct err *err);
 
-/* Writes `text` as the file `to`, whose directory must exist; an old one is replaced. */
-bool ext4copy_text(struct ext4file *f, const char *to, const char *text, struct err *err);
+/* Writes `n` bytes as the file `to`, whose directory must exist; an old one is replaced. */
+bool ext4copy_bytes(struct ext4file *f, const char *to, const void *bytes, size_t n,
+                    struct err *err);
 
 /* The path `from` to the host's `to`. */
 bool ext4copy_out(struct ext4file *f, const char *from, const char *to, bool recursive,

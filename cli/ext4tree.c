@@ -232,7 +232,7 @@ static bool source_read(const struct tree_entry *e, int fd, char *to, size_t n, 
 {
     memset(to, 0, n);
     if (fd < 0) {
-        size_t size = strlen(e->text);
+        size_t size = (size_t)e->st.st_size;
         if ((size_t)offset < size)
             memcpy(to, e->text + offset, n < size - (size_t)offset ? n : size - (size_t)offset);
         return true;

@@ -125,17 +125,38 @@ static uint32_t get32(const uint8_t *from)
     return (uint32_t)(from[0] | from[1] << 8 | from[2] << 16) | (uint32_t)from[3] << 24;
 }
 
-bool gpt_present(const uint8_t *head)
+/* Is the header `h` sound, that says its entries stand at sector `at`, and so are they? */
+static bool table_sound(const uint8_t *h, const uint8_t *entries, uint64_t at)
 {
-    const uint8_t *h = head + GPT_SECTOR;
     uint8_t copy[GPT_HEADER];
-    if (memcmp(h, "EFI PART", 8) != 0 || get32(h + 12) != GPT_HEADER || get64(h + 72) != 2 ||
+    if (memcmp(h, "EFI PART", 8) != 0 || get32(h + 12) != GPT_HEADER || get64(h + 72) != at ||
         get32(h + 80) != GPT_ENTRIES || get32(h + 84) != GPT_ENTRY_SIZE)
         return false;
     memcpy(copy, h, sizeof copy);
     put32(copy + 16, 0);
     return crc32_of(copy, sizeof copy) == get32(h + 16) &&
-           crc32_of(head + 2 * GPT_SECTOR, GPT_ENTRIES * GPT_ENTRY_SIZE) == get32(h + 88);
+           crc32_of(entries, GPT_ENTRIES * GPT_ENTRY_SIZE) == get32(h + 88);
+}
+
+bool gpt_present(const uint8_t *head)
+{
+    return table_sound(head + GPT_SECTOR, head + 2 * GPT_SECTOR, 2);
+}
+
+bool gpt_marked(const uint8_t *head)
+{
+    return memcmp(head + GPT_SECTOR, "EFI PART", 8) == 0 || head[450] == 0xee;
+}
+
+uint64_t gpt_sectors(const uint8_t *head)
+{
+    return get64(head + GPT_SECTOR + 32) + 1;
+}
+
+bool gpt_backup_present(const uint8_t *tail, uint64_t sectors)
+{
+    return table_sound(tail + (size_t)GPT_ENTRIES * GPT_ENTRY_SIZE, tail,
+                       sectors - GPT_TAIL_SECTORS);
 }
 
 static enum gpt_type type_of(const uint8_t id[16])

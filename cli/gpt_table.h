@@ -37,6 +37,15 @@ void gpt_id_stamp(uint8_t id[16]);
 /* Does the head of a disk hold a GPT whose checksums are right? */
 bool gpt_present(const uint8_t *head);
 
+/* Has it the mark of one, damaged or not? */
+bool gpt_marked(const uint8_t *head);
+
+/* How many sectors its disk has, by the place of the second table. */
+uint64_t gpt_sectors(const uint8_t *head);
+
+/* Does the tail of a disk of `sectors` sectors hold the second table, with right checksums? */
+bool gpt_backup_present(const uint8_t *tail, uint64_t sectors);
+
 /* The partitions of a disk of `sectors` sectors; at most `limit`. Names are put into `names`.
  * Returns how many there are. */
 size_t gpt_read(const uint8_t *head, uint64_t sectors, struct gpt_partition *parts,

@@ -6,7 +6,6 @@
  */
 #include "grub.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -25,9 +24,40 @@
 #define GRUB_LIST_START  0x1f4 /* diskboot.img: 64-bit sector of the rest ... */
 #define GRUB_LIST_LENGTH 0x1fc /* ... and how many, 16 bits */
 
-static const char grub_config[] = "multiboot2 /kernel.elf\n"
-                                  "module2 /manifest manifest\n"
-                                  "boot\n";
+/* Behind the second try the machine goes off: it does not wait for somebody at a keyboard.
+ * Checksums of packed files are compared (gzio with gcry_crc). */
+#define LOAD_COMMANDS                                                                              \
+    "multiboot2 /kernel.elf\n"                                                                     \
+    "module2 /manifest manifest\n"                                                                 \
+    "boot\n"
+
+#define LOAD_MODULES "multiboot2 gzio gcry_crc halt"
+#define DISK_MODULES "part_gpt ext2 " LOAD_MODULES
+
+/* One image of grub-mkimage; lists are words with spaces between. */
+struct core {
+    const char *platform; /* its words for it */
+    const char *modules;
+    const char *config;
+    const struct buf *carried; /* files of its own; NULL: those of the partition */
+};
+
+/* The serial line gets to know what is wrong by a second try, as its terminal begins with some
+ * bytes that are not the program's. UEFI's console is there already. */
+static const char bios_config[] =
+    LOAD_COMMANDS "serial\nterminal_output --append serial\n" LOAD_COMMANDS "halt\n";
+static const char efi_config[] = LOAD_COMMANDS "halt\n";
+
+static const struct core core_bios = {"-O i386-pc -d " GRUB_DIR,
+                                      "biosdisk serial terminal " DISK_MODULES, bios_config, NULL};
+static const struct core core_cd = {"-O i386-pc-eltorito -d " GRUB_DIR,
+                                    "biosdisk serial terminal " DISK_MODULES, bios_config, NULL};
+static const struct core core_efi = {"-O x86_64-efi -d " GRUB_EFI_DIR, DISK_MODULES, efi_config,
+                                     NULL};
+/* Under Secure Boot GRUB wants every file verified, by shim or somebody, but for those that the
+ * signed program carries. */
+static const struct core core_signed = {"-O x86_64-efi --disable-shim-lock -d " GRUB_EFI_DIR,
+                                        "memdisk tar " LOAD_MODULES, efi_config, NULL};
 
 static void put_le(char *to, uint64_t v, size_t bytes)
 {
@@ -54,42 +84,115 @@ static bool core_check(struct grub *g, uint64_t first, struct err *err)
     return true;
 }
 
-/* Runs grub-mkimage between two files in memory; `platform`: its words for it. */
-static bool image_make(struct buf *to, const char *tool, const char *platform, const char *modules,
-                       unsigned partition, struct err *err)
+/* A file in memory with these bytes; -1: see err. */
+static int memory_file(const char *name, const void *bytes, size_t n, struct err *err)
 {
-    int config = memfd_create("grub.cfg", 0), image = memfd_create("core.img", 0);
-    const int keep[] = {config, image};
-    struct strlist argv = {0};
-    struct buf said = {0};
+    int fd = memfd_create(name, 0);
+    if (fd >= 0 && path_put(fd, bytes, n))
+        return fd;
+    err_errno(err, "prepare", "GRUB's image");
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
+static bool memory_read(int fd, struct buf *to, struct err *err)
+{
     size_t size;
-    char *path = alloc_printf("/proc/self/fd/%d", image), *data = NULL;
-    strlist_add(&argv, tool);
-    strlist_split(&argv, platform, " ");
-    strlist_addf(&argv, "-c/proc/self/fd/%d", config);
-    strlist_addf(&argv, "-p(,gpt%u)/", partition); /* the disk it was booted from */
-    strlist_addf(&argv, "-o%s", path);
-    strlist_split(&argv, modules, " ");
-    bool ok = config >= 0 && image >= 0 &&
-              write(config, grub_config, sizeof grub_config - 1) == sizeof grub_config - 1;
-    if (!ok)
-        err_errno(err, "prepare", "GRUB's image");
-    ok = ok && child_collect(&argv, keep, 2, &said, err) &&
-         (data = path_read(path, 4 << 20, &size, err));
-    if (ok)
+    char *path = alloc_printf("/proc/self/fd/%d", fd);
+    char *data = path_read(path, 16 << 20, &size, err);
+    if (data)
         buf_add(to, data, size);
     free(data);
+    free(path);
+    return data != NULL;
+}
+
+static void descriptor_close(int fd)
+{
+    if (fd >= 0)
+        close(fd);
+}
+
+/* Runs grub-mkimage between files in memory. */
+static bool image_make(struct buf *to, const char *tool, const struct core *core,
+                       unsigned partition, struct err *err)
+{
+    const struct buf *carried = core->carried;
+    int config = memory_file("grub.cfg", core->config, strlen(core->config), err);
+    int image = memory_file("core.img", "", 0, err);
+    int disk = carried ? memory_file("files.tar", carried->data, carried->size, err) : -1;
+    const int keep[] = {config, image, disk};
+    struct strlist argv = {0};
+    struct buf said = {0};
+    strlist_add(&argv, tool);
+    strlist_split(&argv, core->platform, " ");
+    strlist_addf(&argv, "-c/proc/self/fd/%d", config);
+    if (carried) {
+        strlist_addf(&argv, "-m/proc/self/fd/%d", disk);
+        strlist_add(&argv, "-p(memdisk)/");
+    } else {
+        strlist_addf(&argv, "-p(,gpt%u)/", partition); /* the disk it was booted from */
+    }
+    strlist_addf(&argv, "-o/proc/self/fd/%d", image);
+    strlist_split(&argv, core->modules, " ");
+    bool ok = config >= 0 && image >= 0 && (!carried || disk >= 0) &&
+              child_collect(&argv, keep, carried ? 3 : 2, &said, err) &&
+              memory_read(image, to, err);
     buf_free(&said);
     strlist_free(&argv);
-    free(path);
-    if (config >= 0)
-        close(config);
-    if (image >= 0)
-        close(image);
+    descriptor_close(config);
+    descriptor_close(image);
+    descriptor_close(disk);
     return ok;
 }
 
-bool grub_make(struct grub *g, uint64_t first, unsigned partition, struct err *err)
+/* Replaces the program by one with a signature. */
+static bool program_sign(struct buf *program, const struct grub_request *r, struct err *err)
+{
+    char *tool = script_find(NULL, "sbsign");
+    if (!tool)
+        return err_set(err, OPS_EXIT_FAILED, "install it: apt install sbsigntool",
+                       "cannot find sbsign, which signs programs for Secure Boot");
+    int from = memory_file("BOOTX64.EFI", program->data, program->size, err);
+    int to = memory_file("signed.efi", "", 0, err);
+    const int keep[] = {from, to};
+    struct strlist argv = {0};
+    struct buf said = {0};
+    strlist_add(&argv, tool);
+    strlist_add(&argv, "--key");
+    strlist_add(&argv, r->key);
+    strlist_add(&argv, "--cert");
+    strlist_add(&argv, r->certificate);
+    strlist_add(&argv, "--output");
+    strlist_addf(&argv, "/proc/self/fd/%d", to);
+    strlist_addf(&argv, "/proc/self/fd/%d", from);
+    bool ok = from >= 0 && to >= 0 && child_collect(&argv, keep, 2, &said, err);
+    if (ok) {
+        buf_free(program);
+        ok = memory_read(to, program, err);
+    }
+    buf_free(&said);
+    strlist_free(&argv);
+    free(tool);
+    descriptor_close(from);
+    descriptor_close(to);
+    return ok;
+}
+
+static bool images_make(struct grub *g, const char *tool, const struct grub_request *r,
+                        struct err *err)
+{
+    struct core efi = r->key ? core_signed : core_efi;
+    efi.carried = r->key ? r->carried : NULL;
+    return image_make(&g->core, tool, &core_bios, r->partition, err) &&
+           core_check(g, r->first, err) &&
+           (!r->cd || image_make(&g->cd, tool, &core_cd, r->partition, err)) &&
+           image_make(&g->efi, tool, &efi, r->partition, err) &&
+           (!r->key || program_sign(&g->efi, r, err));
+}
+
+bool grub_make(struct grub *g, const struct grub_request *r, struct err *err)
 {
     size_t size;
     *g = (struct grub){0};
@@ -103,13 +206,9 @@ bool grub_make(struct grub *g, uint64_t first, unsigned partition, struct err *e
     } else if (access(GRUB_EFI_DIR "/moddep.lst", R_OK) < 0) {
         ok = grub_missing("files for UEFI machines in " GRUB_EFI_DIR, err);
     } else {
-        put_le(boot + GRUB_BOOT_SECTOR, first, 8);
+        put_le(boot + GRUB_BOOT_SECTOR, r->first, 8);
         memcpy(g->boot, boot, GRUB_SECTOR);
-        ok = image_make(&g->core, tool, "-O i386-pc -d " GRUB_DIR,
-                        "biosdisk part_gpt ext2 multiboot2", partition, err) &&
-             core_check(g, first, err) &&
-             image_make(&g->efi, tool, "-O x86_64-efi -d " GRUB_EFI_DIR, "part_gpt ext2 multiboot2",
-                        partition, err);
+        ok = images_make(g, tool, r, err);
     }
     free(boot);
     free(tool);
@@ -119,5 +218,6 @@ bool grub_make(struct grub *g, uint64_t first, unsigned partition, struct err *e
 void grub_free(struct grub *g)
 {
     buf_free(&g->core);
+    buf_free(&g->cd);
     buf_free(&g->efi);
 }

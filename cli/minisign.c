@@ -23,6 +23,8 @@
 
 #define FILE_LIMIT 4096
 #define SUM        crypto_generichash_BYTES
+#define HASH       crypto_generichash_BYTES_MAX
+#define CHUNK      65536
 
 struct public_bytes {
     char algorithm[2];
@@ -145,7 +147,8 @@ bool minisign_secret_read(struct minisign_secret *s, const char *path, struct er
                      "the key %s is encrypted", path);
     if (ok) {
         secret_sum(&b, sum);
-        ok = sodium_memcmp(sum, b.sum, SUM) == 0 ||
+        /* minisign itself leaves the sum of a key out that is not encrypted */
+        ok = sodium_memcmp(sum, b.sum, SUM) == 0 || sodium_is_zero(b.sum, SUM) ||
              err_set(err, OPS_EXIT_FAILED, NULL, "the key %s is damaged", path);
     }
     if (ok) {
@@ -164,16 +167,16 @@ void minisign_forget(struct minisign_secret *s)
     sodium_memzero(s, sizeof *s);
 }
 
-char *minisign_sign(const struct minisign_secret *s, const void *bytes, size_t size,
-                    const char *comment)
+/* Of what has this hash. */
+static char *hash_sign(const struct minisign_secret *s, const unsigned char hash[HASH],
+                       const char *comment)
 {
     struct signature_bytes b = {.algorithm = "ED"};
-    unsigned char hash[crypto_generichash_BYTES_MAX], global[crypto_sign_BYTES];
+    unsigned char global[crypto_sign_BYTES];
     size_t n = strlen(comment);
     unsigned char *vouched = alloc_zero(sizeof b.signature + n + 1);
-    crypto_generichash(hash, sizeof hash, bytes, size, NULL, 0);
     memcpy(b.id, s->id, sizeof b.id);
-    crypto_sign_detached(b.signature, NULL, hash, sizeof hash, s->key);
+    crypto_sign_detached(b.signature, NULL, hash, HASH, s->key);
     memcpy(vouched, b.signature, sizeof b.signature);
     memcpy(vouched + sizeof b.signature, comment, n);
     crypto_sign_detached(global, NULL, vouched, sizeof b.signature + n, s->key);
@@ -184,6 +187,39 @@ char *minisign_sign(const struct minisign_secret *s, const void *bytes, size_t s
     free(first);
     free(vouched);
     return text;
+}
+
+char *minisign_sign(const struct minisign_secret *s, const void *bytes, size_t size,
+                    const char *comment)
+{
+    unsigned char hash[HASH];
+    crypto_generichash(hash, sizeof hash, bytes, size, NULL, 0);
+    return hash_sign(s, hash, comment);
+}
+
+/* False: errno says why. */
+static bool file_hash(int fd, unsigned char hash[HASH])
+{
+    crypto_generichash_state state;
+    unsigned char *bytes = alloc_array(NULL, CHUNK, 1);
+    off_t at = 0;
+    ssize_t n;
+    crypto_generichash_init(&state, NULL, 0, HASH);
+    while ((n = pread(fd, bytes, CHUNK, at)) > 0 || (n < 0 && errno == EINTR)) {
+        if (n < 0)
+            continue;
+        crypto_generichash_update(&state, bytes, (unsigned long long)n);
+        at += n;
+    }
+    crypto_generichash_final(&state, hash, HASH);
+    free(bytes);
+    return n == 0;
+}
+
+char *minisign_sign_fd(const struct minisign_secret *s, int fd, const char *comment)
+{
+    unsigned char hash[HASH];
+    return file_hash(fd, hash) ? hash_sign(s, hash, comment) : NULL;
 }
 
 /* The comment that the last line of minisign's signatures vouches for; signify has none. */
@@ -207,30 +243,47 @@ static bool comment_verify(const struct minisign_key *k, const struct signature_
     return ok;
 }
 
-bool minisign_verify(const struct minisign_key *k, const char *signature, const void *bytes,
-                     size_t size, const char *name, struct err *err)
+/* `bytes` NULL: only the hash is known, and signatures of the bytes themselves are wrong. */
+static bool signed_verify(const struct minisign_key *k, const char *signature,
+                          const unsigned char hash[HASH], const void *bytes, size_t size,
+                          const char *name, struct err *err)
 {
     struct strlist lines = {0};
     struct signature_bytes b;
-    unsigned char hash[crypto_generichash_BYTES_MAX];
     strlist_split(&lines, signature, "\n");
     size_t at = lines.count && strncmp(lines.items[0], "untrusted comment:", 18) == 0;
     bool read = at < lines.count && base64_read(lines.items[at], &b, sizeof b);
     bool ours = read && memcmp(b.id, k->id, sizeof b.id) == 0;
     bool hashed = read && memcmp(b.algorithm, "ED", 2) == 0;
-    crypto_generichash(hash, sizeof hash, bytes, size, NULL, 0);
-    bool ok = ours && (hashed || memcmp(b.algorithm, "Ed", 2) == 0) &&
-              crypto_sign_verify_detached(b.signature, hashed ? hash : bytes,
-                                          hashed ? sizeof hash : size, k->key) == 0 &&
+    bool ok = ours && (hashed || (bytes && memcmp(b.algorithm, "Ed", 2) == 0)) &&
+              crypto_sign_verify_detached(b.signature, hashed ? hash : bytes, hashed ? HASH : size,
+                                          k->key) == 0 &&
               comment_verify(k, &b, &lines, at);
     if (!read)
         err_set(err, OPS_EXIT_FAILED, NULL, "the signature of %s is none of minisign's", name);
     else if (!ours)
-        err_set(err, OPS_EXIT_FAILED, "`ops pkg repo add` again, if its owner has a new key",
+        err_set(err, OPS_EXIT_FAILED, "its owner may have a new key",
                 "%s is signed with another key than the one that is trusted", name);
     else if (!ok)
         err_set(err, OPS_EXIT_FAILED, "do not use it: it was changed on the way, or by somebody",
                 "the signature of %s is wrong", name);
     strlist_free(&lines);
     return ok;
+}
+
+bool minisign_verify(const struct minisign_key *k, const char *signature, const void *bytes,
+                     size_t size, const char *name, struct err *err)
+{
+    unsigned char hash[HASH];
+    crypto_generichash(hash, sizeof hash, bytes, size, NULL, 0);
+    return signed_verify(k, signature, hash, bytes, size, name, err);
+}
+
+bool minisign_verify_fd(const struct minisign_key *k, const char *signature, int fd,
+                        const char *name, struct err *err)
+{
+    unsigned char hash[HASH];
+    if (!file_hash(fd, hash))
+        return err_errno(err, "read", name);
+    return signed_verify(k, signature, hash, NULL, 0, name, err);
 }

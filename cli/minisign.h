@@ -42,6 +42,14 @@ void minisign_forget(struct minisign_secret *s);
 char *minisign_sign(const struct minisign_secret *s, const void *bytes, size_t size,
                     const char *comment);
 
+/* The same for all of the file `fd`; NULL: errno says why. */
+char *minisign_sign_fd(const struct minisign_secret *s, int fd, const char *comment);
+
+/* Does the text of a signature vouch for all of the file `fd`, called `name` in messages? It must
+ * be of the usual kind, which covers the file's hash. */
+bool minisign_verify_fd(const struct minisign_key *k, const char *signature, int fd,
+                        const char *name, struct err *err);
+
 /* Does the text of a signature vouch for the bytes, called `name` in messages? False: see err. */
 bool minisign_verify(const struct minisign_key *k, const char *signature, const void *bytes,
                      size_t size, const char *name, struct err *err);

@@ -146,7 +146,7 @@ void options_print(const struct option_table *table, FILE *to)
 {
     for (size_t i = 0; i < table->count; i++) {
         const struct option *o = &table->rows[i];
-        char left[64], letter[8] = "";
+        char left[128], letter[8] = "";
         if (o->letter)
             snprintf(letter, sizeof letter, "-%c, ", o->letter);
         const char *before = !o->argument ? "" : o->type == OPTION_MAYBE ? "[=" : " ";

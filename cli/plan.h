@@ -43,6 +43,7 @@ struct request {
     const char *kernel;
     const char *trace;
     const char *output, *format, *target; /* of `ops build` */
+    const char *sign, *sbom, *efi_key, *efi_certificate;
     const char *chart;
     const char *core;
     struct strlist nets;               /* --net */

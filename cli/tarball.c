@@ -16,6 +16,8 @@
 #define TAR_OCTAL_MAX ((UINT64_C(1) << 33) - 1) /* eleven octal digits */
 #define TAR_CHUNK     ((size_t)256 << 10)
 
+enum { KIND_FILE = '0', KIND_DIR = '5' };
+
 bool tarball_begin(struct tarball *a, int fd, const char *shown, bool gzip, struct err *err)
 {
     *a = (struct tarball){.fd = fd, .shown = shown};
@@ -55,21 +57,24 @@ static void size_put(char field[12], uint64_t size)
         field[11 - i] = (char)(size >> 8 * i);
 }
 
-static bool header_put(struct tarball *a, const char *name, uint64_t size, struct err *err)
+static bool header_put(struct tarball *a, const char *name, uint64_t size, char kind,
+                       struct err *err)
 {
     char h[TAR_BLOCK] = {0};
     unsigned sum = 0;
     snprintf(h, 100, "%s", name);
-    memcpy(h + 100, "0000644", 8);
-    memcpy(h + 108, "0000000", 8);
-    memcpy(h + 116, "0000000", 8);
+    memcpy(h + 100, kind == KIND_DIR ? "0000755" : "0000644", 8);
+    snprintf(h + 108, 8, "%07o", a->owner);
+    snprintf(h + 116, 8, "%07o", a->owner);
     size_put(h + 124, size);
     memcpy(h + 136, "00000000000", 12);
     memset(h + 148, ' ', 8);
-    h[156] = '0';
+    h[156] = kind;
     memcpy(h + 257, "ustar  ", 8);
-    memcpy(h + 265, "root", 5);
-    memcpy(h + 297, "root", 5);
+    if (!a->owner) {
+        memcpy(h + 265, "root", 5);
+        memcpy(h + 297, "root", 5);
+    }
     for (size_t i = 0; i < sizeof h; i++)
         sum += (unsigned char)h[i];
     snprintf(h + 148, 8, "%06o", sum);
@@ -97,9 +102,14 @@ bool tarball_add(struct tarball *a, const char *name, uint64_t size, const void 
 {
     static const char zeros[TAR_BLOCK];
     size_t pad = (size_t)(-size % TAR_BLOCK);
-    return header_put(a, name, size, err) &&
+    return header_put(a, name, size, KIND_FILE, err) &&
            (bytes ? put(a, bytes, (size_t)size, err) : content_put(a, size, from, err)) &&
            (!pad || put(a, zeros, pad, err));
+}
+
+bool tarball_add_dir(struct tarball *a, const char *name, struct err *err)
+{
+    return header_put(a, name, 0, KIND_DIR, err);
 }
 
 bool tarball_end(struct tarball *a, bool ok, struct err *err)

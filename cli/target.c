@@ -8,6 +8,7 @@
 
 #include "alloc.h"
 #include "buf.h"
+#include "direct.h"
 #include "hostpath.h"
 #include "nearest.h"
 #include "ops/exit.h"
@@ -20,6 +21,7 @@
 struct place {
     const char *file; /* of the disk, without its directory */
     const char *path; /* absolute */
+    enum disk_format format;
     const struct appliance *a;
     const unsigned *ports;
     size_t port_count;
@@ -175,14 +177,101 @@ static void kubevirt_write(struct buf *b, const struct place *p)
              "      volumes:\n"
              "        - name: root\n"
              "          containerDisk:\n"
-             "            image: \"REGISTRY/%s:latest\" # what was built of the Containerfile\n",
-             p->a->name);
+             "            image: \"REGISTRY/%s:latest\" # %s%s%s\n",
+             p->a->name,
+             p->format == FORMAT_CONTAINER ? "skopeo copy oci-archive:"
+                                           : "what was built of the Containerfile",
+             p->format == FORMAT_CONTAINER ? p->file : "",
+             p->format == FORMAT_CONTAINER ? " docker://REGISTRY/..." : "");
     free(name);
 }
 
 static void containerfile_write(struct buf *b, const struct place *p)
 {
     buf_addf(b, "FROM scratch\nADD --chown=107:107 [\"%s\", \"/disk/\"]\n", p->file);
+}
+
+/* One of the files of a directory; freed with free(). */
+static char *part_path(const struct place *p, const char *name)
+{
+    return path_join(p->path, name);
+}
+
+static char *part_quoted(const struct place *p, const char *name)
+{
+    char *path = part_path(p, name), *text = quoted(path);
+    free(path);
+    return text;
+}
+
+static void firecracker_write(struct buf *b, const struct place *p)
+{
+    char *kernel = part_quoted(p, DIRECT_KERNEL), *manifest = part_quoted(p, DIRECT_MANIFEST),
+         *root = part_quoted(p, DIRECT_ROOT);
+    buf_addf(b,
+             "{\n"
+             "  \"boot-source\": {\n"
+             "    \"kernel_image_path\": %s,\n"
+             "    \"initrd_path\": %s,\n"
+             "    \"boot_args\": \"\"\n"
+             "  },\n"
+             "  \"drives\": [\n"
+             "    {\n"
+             "      \"drive_id\": \"root\",\n"
+             "      \"path_on_host\": %s,\n"
+             "      \"is_root_device\": false,\n"
+             "      \"is_read_only\": false\n"
+             "    }\n"
+             "  ],\n"
+             "  \"machine-config\": {\n"
+             "    \"vcpu_count\": %llu,\n"
+             "    \"mem_size_mib\": %llu\n"
+             "  },\n"
+             "  \"network-interfaces\": [\n"
+             "    {\n"
+             "      \"iface_id\": \"eth0\",\n"
+             "      \"host_dev_name\": \"tap0\"\n"
+             "    }\n"
+             "  ],\n"
+             "  \"entropy\": {}\n"
+             "}\n",
+             kernel, manifest, root, (unsigned long long)p->a->cpus,
+             (unsigned long long)(p->a->memory / MIB));
+    free(kernel);
+    free(manifest);
+    free(root);
+}
+
+#define TAP_LINES                                                                                  \
+    "# tap0 is a tap device with a DHCP server behind it, or build with an address (--ip).\n"      \
+    "# Nobody has tried this with %s yet: it follows its documentation; with QEMU\n"               \
+    "# the same kernel starts from the same files in the same way (PVH).\n"
+
+static void firecracker_commands(struct buf *b, const struct place *p)
+{
+    char *json = alloc_printf("%s.firecracker.json", p->file);
+    buf_addf(b, "# Firecracker 1.12 or later, which starts kernels by PVH.\n" TAP_LINES,
+             "Firecracker");
+    LINE(b, "firecracker", "--no-api", "--config-file", json);
+    free(json);
+}
+
+static void cloud_hypervisor_write(struct buf *b, const struct place *p)
+{
+    char *kernel = part_path(p, DIRECT_KERNEL), *manifest = part_path(p, DIRECT_MANIFEST);
+    char *root = part_path(p, DIRECT_ROOT), *disk = alloc_printf("path=%s", root);
+    char *cpus = alloc_printf("boot=%llu", (unsigned long long)p->a->cpus);
+    char *memory = alloc_printf("size=%lluM", (unsigned long long)(p->a->memory / MIB));
+    buf_addf(b, TAP_LINES, "Cloud Hypervisor");
+    LINE(b, "cloud-hypervisor", "--kernel", kernel, "--initramfs", manifest, "--cpus", cpus,
+         "--memory", memory, "--disk", disk, "--net", "tap=tap0", "--rng", "src=/dev/urandom",
+         "--serial", "tty", "--console", "off");
+    free(kernel);
+    free(manifest);
+    free(root);
+    free(disk);
+    free(cpus);
+    free(memory);
 }
 
 static void gcp_write(struct buf *b, const struct place *p)
@@ -229,6 +318,15 @@ static void virtualbox_write(struct buf *b, const struct place *p)
     LINE(b, "VBoxManage", "startvm", p->a->name, "--type", "headless");
 }
 
+static void vsphere_write(struct buf *b, const struct place *p)
+{
+    buf_addf(
+        b, "# The machine has a disk at an AHCI controller and an e1000e card, as the kernel has\n"
+           "# drivers for them. Nobody has tried this with vSphere yet.\n");
+    LINE(b, "govc", "import.ova", "-name", p->a->name, p->file);
+    LINE(b, "govc", "vm.power", "-on", p->a->name);
+}
+
 static void digitalocean_write(struct buf *b, const struct place *p)
 {
     LINE(b, "doctl", "compute", "image", "create", p->a->name, "--image-url", "https://HOST/FILE",
@@ -257,21 +355,25 @@ static void hetzner_write(struct buf *b, const struct place *p)
 }
 
 static const struct target targets[] = {
+    {"cloud-hypervisor", FORMAT_DIRECT, ".cloud-hypervisor.sh", cloud_hypervisor_write, NULL, NULL,
+     NULL},
     {"do", FORMAT_QCOW2, ".do.sh", digitalocean_write, NULL, NULL, NULL},
+    {"firecracker", FORMAT_DIRECT, ".firecracker.json", firecracker_write, ".firecracker.sh",
+     firecracker_commands, NULL},
     {"gcp", FORMAT_GCP, ".gcp.sh", gcp_write, NULL, NULL, NULL},
     {"hetzner", FORMAT_RAW, ".hetzner.sh", hetzner_write, NULL, NULL, NULL},
-    {"kubevirt", FORMAT_QCOW2, ".kubevirt.yaml", kubevirt_write, ".Containerfile",
+    {"kubevirt", FORMAT_CONTAINER, ".kubevirt.yaml", kubevirt_write, ".Containerfile",
      containerfile_write, NULL},
     {"libvirt", FORMAT_QCOW2, ".libvirt.xml", libvirt_write, NULL, NULL, NULL},
     {"nomad", FORMAT_QCOW2, ".nomad.hcl", nomad_write, NULL, NULL, NULL},
     {"openstack", FORMAT_QCOW2, ".openstack.sh", openstack_write, NULL, NULL, NULL},
     {"proxmox", FORMAT_QCOW2, ".proxmox.sh", proxmox_write, NULL, NULL, NULL},
     {"virtualbox", FORMAT_OVA, ".virtualbox.sh", virtualbox_write, NULL, NULL, NULL},
+    {"vsphere", FORMAT_OVA, ".vsphere.sh", vsphere_write, NULL, NULL, NULL},
     {"vultr", FORMAT_RAW, ".vultr.sh", vultr_write, NULL, NULL, NULL},
-    {"aws", FORMAT_RAW, NULL, NULL, NULL, NULL, "NVMe disks and ENA cards"},
-    {"azure", FORMAT_VHD, NULL, NULL, NULL, NULL, "disks and cards of Hyper-V"},
-    {"hyperv", FORMAT_VHDX, NULL, NULL, NULL, NULL, "disks and cards of Hyper-V"},
-    {"vsphere", FORMAT_OVA, NULL, NULL, NULL, NULL, "disks and cards of VMware"},
+    {"aws", FORMAT_RAW, NULL, NULL, NULL, NULL, "network cards of Amazon's own (ENA)"},
+    {"azure", FORMAT_VHD, NULL, NULL, NULL, NULL, "disks and network cards of Hyper-V (VMBus)"},
+    {"hyperv", FORMAT_VHDX, NULL, NULL, NULL, NULL, "disks and network cards of Hyper-V (VMBus)"},
 };
 #define TARGETS (sizeof targets / sizeof targets[0])
 
@@ -310,9 +412,28 @@ const struct target *target_find(const char *name, struct err *err)
     return NULL;
 }
 
-enum disk_format target_format(const struct target *t)
+enum disk_format target_format(const struct target *t, const char *output)
 {
-    return t->format;
+    bool bare = t->format == FORMAT_CONTAINER && format_suffix(FORMAT_QCOW2, output);
+    return bare ? FORMAT_QCOW2 : t->format;
+}
+
+bool target_virtio(const struct target *t)
+{
+    return t->write != vsphere_write;
+}
+
+bool target_takes(const struct target *t, enum disk_format format, const char *output,
+                  struct err *err)
+{
+    bool direct = t->format == FORMAT_DIRECT;
+    if (direct != (format == FORMAT_DIRECT))
+        return err_set(err, OPS_EXIT_USAGE, "leave out --format", "%s does not start %s images",
+                       t->name, format_name(format));
+    if (direct && direct_is_tar(output))
+        return err_set(err, OPS_EXIT_USAGE, "choose the name of a directory",
+                       "%s starts files, not an archive of them", t->name);
+    return true;
 }
 
 static bool file_write(void (*write)(struct buf *b, const struct place *p), const struct place *p,
@@ -329,17 +450,20 @@ static bool file_write(void (*write)(struct buf *b, const struct place *p), cons
     return ok;
 }
 
-bool target_files(const struct target *t, const char *output, const struct appliance *a,
-                  const unsigned *ports, size_t port_count, struct err *err)
+bool target_files(const struct target *t, enum disk_format format, const char *output,
+                  const struct appliance *a, const unsigned *ports, size_t port_count,
+                  struct err *err)
 {
     char *absolute = path_absolute(output);
     const struct place p = {.file = path_basename(output),
                             .path = absolute,
+                            .format = format,
                             .a = a,
                             .ports = ports,
                             .port_count = port_count};
     bool ok = file_write(t->write, &p, output, t->ending, err) &&
-              (!t->more || file_write(t->more, &p, output, t->more_ending, err));
+              (!t->more || format == FORMAT_CONTAINER ||
+               file_write(t->more, &p, output, t->more_ending, err));
     free(absolute);
     return ok;
 }

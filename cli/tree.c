@@ -181,14 +181,20 @@ bool tree_add_dir(struct tree *t, const char *path, unsigned mode, const char *w
 bool tree_add_text(struct tree *t, const char *path, unsigned mode, const char *text,
                    const char *why, struct err *err)
 {
+    return tree_add_bytes(t, path, mode, text, strlen(text), why, err);
+}
+
+bool tree_add_bytes(struct tree *t, const char *path, unsigned mode, const void *bytes, size_t n,
+                    const char *why, struct err *err)
+{
     if (tree_excluded(t, path))
         return true;
     struct tree_entry *e = tree_put(t, path, TREE_FILE, why, err);
     if (!e)
         return false;
-    e->text = alloc_string(text);
+    e->text = alloc_bytes(bytes, n);
     e->st.st_mode = S_IFREG | mode;
-    e->st.st_size = (off_t)strlen(text);
+    e->st.st_size = (off_t)n;
     return true;
 }
 

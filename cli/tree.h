@@ -54,6 +54,8 @@ bool tree_add_dir(struct tree *t, const char *path, unsigned mode, const char *w
                   struct err *err);
 bool tree_add_text(struct tree *t, const char *path, unsigned mode, const char *text,
                    const char *why, struct err *err);
+bool tree_add_bytes(struct tree *t, const char *path, unsigned mode, const void *bytes, size_t n,
+                    const char *why, struct err *err);
 bool tree_add_link(struct tree *t, const char *path, const char *target, const char *why,
                    struct err *err);
 

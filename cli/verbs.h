@@ -20,7 +20,8 @@ struct verb_request {
     const char *size, *dir, *lines, *time, *calls, *file;
     const char *subnet, *ipv6;
     const char *name, *version; /* of a package */
-    const char *key, *days;     /* of a repository */
+    const char *key, *days;     /* of a repository; key: of an image */
+    const char *sbom, *treemap; /* files about an image */
     const char *owner;          /* of a volume */
     struct strlist unset;
     const struct verb_family *family;

@@ -14,6 +14,9 @@
  * unsigned decimal below 2^63, BOOL is `true` or `false`. An unknown key is an
  * error: tool and kernel ship together.
  *
+ * On a disk the second line is OPS_MANIFEST_SEAL and, as eight hexadecimal digits, the CRC-32C of
+ * all bytes behind that line: the kernel refuses a text that has changed since.
+ *
  * A NUL ends the text. What stands behind it in the module, from the next multiple of
  * OPS_MANIFEST_ALIGN bytes of the module on, is a disk in memory, as is every further boot module:
  * for loaders that read what the kernel cannot. The root is looked for there first.
@@ -31,6 +34,7 @@
 
 #define OPS_MANIFEST_MAGIC "ops-manifest 1"
 #define OPS_MANIFEST_MAX   (4u << 20)
+#define OPS_MANIFEST_SEAL  "#crc32c="
 #define OPS_MANIFEST_ALIGN 4096u
 
 #define OPS_HOSTNAME "ops"

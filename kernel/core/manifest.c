@@ -4,6 +4,7 @@
 
 #include <linux/errno.h>
 
+#include "lib/crc.h"
 #include "lib/string.h"
 
 enum key_type { KEY_STR, KEY_LIST, KEY_NUM, KEY_BOOL };
@@ -173,6 +174,23 @@ static int alloc_lists(struct manifest *m, void *(*alloc)(size_t))
     return 0;
 }
 
+/* Is a sealed text as it was? */
+static bool seal_ok(const char *text, size_t n)
+{
+    const size_t mark = sizeof OPS_MANIFEST_MAGIC, digits = mark + sizeof OPS_MANIFEST_SEAL - 1;
+    const size_t rest = digits + 9;
+    uint32_t sum = 0;
+    if (n < digits || memcmp(text + mark, OPS_MANIFEST_SEAL, digits - mark))
+        return true;
+    for (size_t i = digits; i < rest - 1; i++) {
+        int digit = i < n ? hex_digit(text[i]) : -1;
+        if (digit < 0)
+            return false;
+        sum = sum << 4 | (uint32_t)digit;
+    }
+    return n >= rest && text[rest - 1] == '\n' && ~crc32c(UINT32_MAX, text + rest, n - rest) == sum;
+}
+
 int manifest_parse(struct manifest *m, char *text, size_t n, void *(*alloc)(size_t), unsigned *line,
                    const char **why)
 {
@@ -181,6 +199,10 @@ int manifest_parse(struct manifest *m, char *text, size_t n, void *(*alloc)(size
     *line = 0;
     *why = "too large or holds a NUL byte";
     if (n > OPS_MANIFEST_MAX || memchr(text, '\0', n))
+        return -EINVAL;
+    *line = 2;
+    *why = "the text is damaged: its checksum is wrong";
+    if (!seal_ok(text, n))
         return -EINVAL;
     bool ok = parse_lines(&p, text, n, line);
     if (ok) {

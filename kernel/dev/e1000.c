@@ -19,7 +19,6 @@
 #include "lib/string.h"
 #include "mem/kmalloc.h"
 #include "mem/page.h"
-#include "sched/clock.h"
 
 #define VENDOR_INTEL   0x8086
 #define DEVICE_82540EM 0x100e
@@ -28,9 +27,9 @@
 
 #define RING         256 /* descriptors of a ring: one page */
 #define RX_BYTES     2048
-#define HEADER_MAX   128 /* bytes of headers that a segmented frame can have */
-#define MEMORY_SHARE 64  /* at most this part of all memory waits in the receive ring */
-#define RESET_NS     (10 * 1000000ull)
+#define HEADER_MAX   128    /* bytes of headers that a segmented frame can have */
+#define MEMORY_SHARE 64     /* at most this part of all memory waits in the receive ring */
+#define RESET_POLLS  100000 /* it takes some microseconds */
 
 /* A frame in flight, kept at the index of its first descriptor. */
 struct tx_frame {
@@ -238,7 +237,7 @@ static unsigned tx_room(const struct e1000 *e)
 static int room_await(struct e1000 *e)
 {
     e->starved = true;
-    e->causes |= e->pci.msix ? CAUSE_TXQ0 : CAUSE_TXDW;
+    e->causes |= e->pci.msix_count ? CAUSE_TXQ0 : CAUSE_TXDW;
     if (frame_sent(e))
         e->dev.wake(&e->dev);
     else
@@ -315,11 +314,11 @@ static const struct netdev_ops e1000_ops = {
 
 static int card_reset(struct e1000 *e)
 {
-    uint64_t deadline = clock_now() + RESET_NS;
+    unsigned polls = 0;
     reg_write(e, E1000_IMC, ~0u);
     reg_write(e, E1000_CTRL, reg_read(e, E1000_CTRL) | CTRL_RST);
     while (reg_read(e, E1000_CTRL) & CTRL_RST)
-        if (clock_now() > deadline)
+        if (++polls > RESET_POLLS)
             return -EIO;
     reg_write(e, E1000_IMC, ~0u);
     (void)reg_read(e, E1000_ICR);
@@ -380,12 +379,12 @@ static void card_begin(struct e1000 *e)
     e->dev.link = reg_read(e, E1000_STATUS) & STATUS_LU;
 }
 
-/* One vector for everything where the card has messages, else its pin. */
+/* One interrupt for everything. */
 static int interrupt_route(struct e1000 *e)
 {
     e->causes = CAUSE_LSC | CAUSE_RXT0 | CAUSE_RXO;
     if (pci_msix_enable(&e->pci))
-        return pci_intx_route(&e->pci, e1000_irq, e, e->dev.name);
+        return pci_irq_route(&e->pci, e1000_irq, e, e->dev.name);
     e->causes = CAUSE_LSC | CAUSE_RXQ0 | CAUSE_RXO | CAUSE_OTHER;
     reg_write(e, E1000_IVAR, IVAR_ALL_TO_0);
     return pci_msix_route(&e->pci, 0, e1000_irq, e, e->dev.name);

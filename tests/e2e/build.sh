@@ -40,8 +40,8 @@ test_filesystems() {
     grep -q 'features:.*has_journal' super || fail "the root has no journal"
     grep -q 'volume name: *ops-root' super || fail "the root's label is wrong"
     partition 3 part
-    debugfs -R 'dump /kernel.elf k' part 2>/dev/null && cmp k kernel.elf || fail "the kernel differs"
-    debugfs -R 'cat /manifest' part 2>/dev/null >manifest
+    debugfs -R 'dump /kernel.elf k' part 2>/dev/null && gzip -dc <k | cmp - kernel.elf || fail "the kernel differs"
+    debugfs -R 'cat /manifest' part 2>/dev/null | gzip -dc >manifest
     head -1 manifest | grep -qx 'ops-manifest 1' && grep -qx 'arg=print(1)' manifest ||
         fail "manifest: $(cat manifest)"
 }
@@ -64,6 +64,32 @@ test_output_after_program() {
     want_no_file x
     ops build --kernel kernel.elf /bin/true --output=disk2
     want_file disk2
+}
+
+# Options of ops stand before PROGRAM; only those of the output also right behind it.
+test_options_behind_the_program() {
+    : >kernel.elf
+    cc_program app -static <<<'int main(void) { return 0; }'
+    ops build --kernel kernel.elf ./app --format qcow2 -o disk --format vdi its own
+    want_status 0
+    [ "$(head -c 3 disk)" = QFI ] || fail "--format behind the program is ignored"
+    ops image info --json disk2 2>/dev/null
+    ops build --kernel kernel.elf ./app -o disk2 -- --format vdi -o x
+    want_status 0
+    ops image info --json disk2
+    [ "$(python3 -c 'import json; print(json.load(open("out"))["arguments"][1:])')" = "['--format', 'vdi', '-o', 'x']" ] || fail "$(cat out)"
+    ops build --kernel kernel.elf -o disk3 -- ./app -o x --format vdi
+    want_status 0
+    want_no_file x
+    ops image info --json disk3
+    [ "$(python3 -c 'import json; print(json.load(open("out"))["arguments"][1:])')" = "['-o', 'x', '--format', 'vdi']" ] || fail "$(cat out)"
+    ops build --kernel kernel.elf -o disk4 ./app -o x
+    want_status 0
+    want_no_file x
+    ops build --kernel kernel.elf ./app its own -o disk5
+    want_error 2 'no output file is given' '-o belongs to the program there: write it before'
+    ops build ./app --format
+    want_error 2 'option --format needs a value'
 }
 
 test_no_output() {

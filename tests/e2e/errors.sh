@@ -87,6 +87,9 @@ test_not_a_program() {
     echo hello >text
     ops run ./text
     want_error 1 'is not an ELF program' 'file'
+    ops build -o disk /bin/true
+    ops run ./disk
+    want_error 1 'is a disk, not an ELF program' 'virtual machines boot it'
     mkfifo pipe
     ops run ./pipe
     want_error 1 'not a regular file'

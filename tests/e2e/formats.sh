@@ -4,7 +4,7 @@
 # beside them for clouds and hypervisors. Judged by qemu-img, sgdisk, fsck and by booting.
 . "$(dirname "$0")/lib.sh"
 
-FORMATS='raw qcow2 vmdk vhd vhdx vdi gcp ova'
+FORMATS='raw qcow2 vmdk vhd vhdx vdi gcp ova iso containerdisk'
 
 app() {
     cc_program app -static <<'END'
@@ -23,7 +23,11 @@ build() { # FILE [OPTION...]
 }
 
 suffix() { # FORMAT
-    [ "$1" = gcp ] && echo tar.gz || echo "$1"
+    case $1 in
+    gcp) echo tar.gz ;;
+    containerdisk) echo oci ;;
+    *) echo "$1" ;;
+    esac
 }
 
 # boots FILE QEMU-FORMAT [QEMU-OPTION...]
@@ -180,6 +184,116 @@ END
     boots 'a&b-disk1.vmdk' vmdk
 }
 
+# One file is a disk and a CD-ROM.
+test_iso() {
+    app
+    build d.iso
+    sound d.iso
+    boots d.iso raw
+    boots d.iso raw -drive "if=pflash,format=raw,readonly=on,file=$(efi_code)"
+    command -v xorriso >/dev/null || skip "xorriso is not installed"
+    xorriso -indev d.iso -report_el_torito plain -report_system_area plain >report 2>&1
+    grep -qE '^El Torito boot img : +1 +BIOS +y +none +0x0000 +0x00 +4 ' report || fail "BIOS: $(cat report)"
+    grep -qE '^El Torito boot img : +2 +UEFI +y +none +0x0000 +0x00 +8192 ' report || fail "UEFI: $(cat report)"
+    grep -q '^El Torito img opts : *1 *boot-info-table' report || fail "its sum is wrong: $(cat report)"
+    grep -q '^Media summary.* 16384 data blocks' report || grep -q '^Volume id *: .OPS' report || fail "$(cat report)"
+    xorriso -osirrox on -indev d.iso -extract / tree >log 2>&1 || fail "$(tail -3 log)"
+    [ "$(ls tree | tr '\n' ' ')" = 'BIOS.IMG BOOT.CAT EFI.IMG ' ] || fail "$(ls tree)"
+    partition d.iso 2
+    cmp part tree/EFI.IMG || fail "EFI.IMG is not the EFI system partition"
+    ops image info d.iso
+    want_out_has '^kind +disk$'
+}
+
+# In a CD drive: firmware, GRUB and the kernel find what they need on it.
+test_iso_as_cd() {
+    app
+    build d.iso
+    for firmware in '' "-drive if=pflash,format=raw,readonly=on,file=$(efi_code)"; do
+        # shellcheck disable=SC2086
+        timeout $E2E_LIMIT qemu-system-x86_64 -M q35 -accel tcg -cpu max -m 256 -nodefaults -display none \
+            -no-reboot -serial stdio -device isa-debug-exit -cdrom d.iso $firmware >serial 2>err </dev/null
+        STATUS=$?
+        tr -d '\r' <serial >clean
+        grep -qx 'hello 2 x' clean && [ $STATUS = 33 ] || fail "status $STATUS: $(tail -c 400 clean); $(said)"
+    done
+}
+
+test_iso_is_read_only() {
+    cc_program app -static <<'END'
+#include <errno.h>
+#include <fcntl.h>
+int main(void) { return open("/new", O_WRONLY | O_CREAT, 0644) < 0 ? errno : 0; }
+END
+    ops build -o d.iso ./app
+    timeout $E2E_LIMIT qemu-system-x86_64 -M q35 -accel tcg -cpu max -m 256 -nodefaults -display none -no-reboot \
+        -serial stdio -device isa-debug-exit -drive file=d.iso,format=raw,if=virtio,readonly=on >serial 2>err </dev/null
+    grep -q 'exit status 30' serial || fail "$(tail -c 300 serial)"
+}
+
+test_containerdisk() {
+    app
+    build d.raw
+    build d.oci
+    skopeo inspect oci-archive:d.oci >info || fail "skopeo inspect"
+    grep -q '"Architecture": "amd64"' info || fail "$(cat info)"
+    mkdir layout && tar -xf d.oci -C layout
+    umoci unpack --rootless --image layout:latest bundle >log 2>&1 || fail "$(tail -3 log)"
+    [ "$(cd bundle/rootfs && find . | sort | tr '\n' ' ')" = '. ./disk ./disk/disk.qcow2 ' ] || fail "$(find bundle/rootfs)"
+    qemu-img compare -f raw -F qcow2 d.raw bundle/rootfs/disk/disk.qcow2 >log 2>&1 || fail "$(cat log)"
+    python3 - <<'END' || fail "the archive is wrong"
+import hashlib, json, tarfile
+outer = tarfile.open("d.oci")
+def blob(d):
+    data = outer.extractfile("blobs/" + d["digest"].replace(":", "/")).read()
+    assert len(data) == d["size"] and "sha256:" + hashlib.sha256(data).hexdigest() == d["digest"]
+    return data
+manifest = json.loads(blob(json.load(outer.extractfile("index.json"))["manifests"][0]))
+config = json.loads(blob(manifest["config"]))
+assert config["rootfs"]["diff_ids"] == [manifest["layers"][0]["digest"]]
+blob(manifest["layers"][0])
+END
+    tar -xOf d.oci "blobs/sha256/$(tar -tf d.oci | xargs -n1 | while read -r f; do case $f in blobs/*) echo "$(tar -xOf d.oci "$f" | wc -c) ${f##*/}" ;; esac; done | sort -n | tail -1 | cut -d' ' -f2)" |
+        tar --numeric-owner -tvf - >list
+    [ "$(awk '{print $1, $2, $NF}' list | tr '\n' ' ')" = 'drwxr-xr-x 107/107 disk/ -rw-r--r-- 107/107 disk/disk.qcow2 ' ] || fail "$(cat list)"
+}
+
+test_flat_vmdk() {
+    app
+    build d.raw
+    build d.vmdk -f vmdk-flat
+    cmp d.raw d-flat.vmdk || fail "the flat file is not the disk"
+    qemu-img info --output=json d.vmdk | grep -q '"create-type": "monolithicFlat"' || fail "$(cat d.vmdk)"
+    qemu-img compare -f raw -F vmdk d.raw d.vmdk >log 2>&1 || fail "$(cat log)"
+    boots d.vmdk vmdk
+}
+
+# A kernel that is started without firmware, as other virtual machines do it.
+test_direct() {
+    app
+    build dir -f direct
+    [ "$(ls dir | tr '\n' ' ')" = 'kernel.elf manifest root.ext4 ' ] || fail "$(ls dir)"
+    e2fsck -fn dir/root.ext4 >log 2>&1 || fail "$(cat log)"
+    for machine in microvm,acpi=off q35; do
+        device=virtio-blk-device
+        [ $machine = q35 ] && device=virtio-blk-pci
+        timeout $E2E_LIMIT qemu-system-x86_64 -M $machine -accel tcg -cpu max -m 256 -nodefaults -display none \
+            -no-reboot -serial stdio -device isa-debug-exit -global virtio-mmio.force-legacy=false -kernel dir/kernel.elf -initrd dir/manifest \
+            -snapshot -drive if=none,id=root,file=dir/root.ext4,format=raw -device $device,drive=root >serial 2>err </dev/null
+        grep -q 'hello 2 x' serial && grep -q 'exit status 42' serial || fail "$machine: $(tail -c 300 serial); $(said)"
+    done
+    build dir.tar -f direct
+    mkdir out.d && tar -xf dir.tar -C out.d
+    for f in kernel.elf manifest root.ext4; do
+        cmp dir/$f out.d/$f || fail "$f differs"
+    done
+    mkdir two && build two/dir -f direct
+    diff -r dir two/dir || fail "two builds differ"
+    : >file
+    ops build -f direct -o file ./app
+    want_error 1 'file: it exists and is not a directory' 'ends in .tar'
+}
+
 test_equal_inputs_give_equal_bytes() {
     app
     mkdir two
@@ -201,7 +315,7 @@ test_equal_inputs_give_equal_bytes() {
 test_unknown_format() {
     app
     ops build --format vmdx -o d ./app
-    want_error 2 'there is no format vmdx$' 'did you mean vmdk\? There are raw, qcow2, vmdk, vhd, vhdx, vdi, gcp, ova$'
+    want_error 2 'there is no format vmdx$' 'did you mean vmdk\? There are raw, qcow2, vmdk, vhd, vhdx, vdi, gcp, ova, vmdk-flat, iso, containerdisk, direct$'
     ops build --format tape -o d ./app
     want_error 2 'there is no format tape$' 'there are raw, qcow2'
     want_no_file d
@@ -212,12 +326,12 @@ test_without_qemu_img() {
     app
     mkdir bin
     ln -s "$(command -v grub-mkimage)" bin/
-    for format in qcow2 ova; do
-        PATH=$T/bin "$OPS" build ./app -o d.$format >out 2>err </dev/null
+    for format in qcow2 ova containerdisk; do
+        PATH=$T/bin "$OPS" build ./app --format $format -o d.$format >out 2>err </dev/null
         STATUS=$?
         want_error 1 "cannot find qemu-img, which makes disks of the format $format\$" 'install it: apt install qemu-utils$'
     done
-    for format in raw vhd gcp; do
+    for format in raw vhd gcp iso vmdk-flat direct; do
         PATH=$T/bin "$OPS" build -f $format -o d.$format ./app >out 2>err </dev/null || fail "$format: $(said)"
     done
     [ "$(ls -A | grep -c unfinished)" = 0 ] || fail "left: $(ls -A)"
@@ -230,7 +344,7 @@ test_full_disk() {
     unshare -m true 2>/dev/null || skip "no mount namespaces here"
     for format in $FORMATS; do
         size=300k
-        [ $format = gcp ] || [ $format = ova ] || size=900k
+        case $format in gcp | ova) ;; *) size=900k ;; esac
         unshare -m bash -c "mount -t tmpfs -o size=$size none small && '$OPS' build -f $format -o small/d ./app >out 2>err </dev/null
             echo \$? >status; ls -A small >left"
         STATUS=$(cat status)

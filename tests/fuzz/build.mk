@@ -34,8 +34,8 @@ FUZZ_oci := $(addprefix cli/import/,account.c fetch.c image_package.c oci_json.c
 	cli/digest.c cli/mtree.c cli/mtree_read.c $(FUZZ_CLI)
 FUZZ_INC_oci := -Icli
 FUZZ_LIBS_oci := -lcurl -lcjson -lsodium
-FUZZ_manifest := kernel/core/manifest.c
-FUZZ_INC_manifest := -Ikernel
+FUZZ_manifest := kernel/core/manifest.c kernel/lib/crc.c
+FUZZ_INC_manifest := -Itests/unit/fake -Itests/unit -Ikernel
 FUZZ_kelf := kernel/proc/elf.c tests/unit/fake_core.c
 FUZZ_INC_kelf := -Itests/unit/fake -Itests/unit -Ikernel
 FUZZ_metadata := kernel/net/http_reply.c kernel/proc/metadata_text.c

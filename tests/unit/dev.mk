@@ -15,6 +15,7 @@ UNIT_gpt := kernel/dev/blkdev.c kernel/dev/gpt.c $(DEV_FAKES)
 UNIT_acpi := kernel/dev/acpi.c kernel/dev/firmware.c kernel/dev/topology.c kernel/dev/fwcfg.c $(DEV_FAKES)
 UNIT_rtc := kernel/dev/rtc.c
 DEV_IOQ := kernel/dev/ioq.c kernel/dev/bio_part.c kernel/dev/blkdev.c kernel/dev/gpt.c tests/unit/fake_pci.c $(DEV_FAKES)
+UNIT_e1000 := kernel/dev/e1000.c kernel/dev/netdev.c tests/unit/fake_pci.c $(DEV_FAKES)
 UNIT_nvme := kernel/dev/nvme/nvme.c kernel/dev/nvme/nvme_queue.c kernel/dev/nvme/nvme_disk.c tests/unit/fake_nvme.c $(DEV_IOQ)
 UNIT_ahci := $(patsubst %,kernel/dev/ahci/%.c,ahci ahci_port ahci_command ahci_disk) kernel/dev/ata.c kernel/dev/scsi.c kernel/dev/sd_name.c $(DEV_IOQ)
 UNIT_ide := kernel/dev/ide.c kernel/dev/ata.c kernel/dev/scsi.c kernel/dev/sd_name.c $(DEV_IOQ)

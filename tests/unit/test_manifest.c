@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
@@ -99,6 +100,30 @@ static void refused(void **state)
     }
 }
 
+/* CRC-32C of "cwd=/a\nuid=7\n" is what another program computed. */
+static void sealed(void **state)
+{
+    static const char body[] = "cwd=/a\nuid=7\n";
+    (void)state;
+    char good[128];
+    snprintf(good, sizeof good, HEAD OPS_MANIFEST_SEAL "%08x\n%s", 0xcb795560u, body);
+    assert_int_equal(parse(good), 0);
+    assert_string_equal(m.cwd, "/a");
+    for (size_t i = strlen(HEAD OPS_MANIFEST_SEAL); i < strlen(good); i++) {
+        for (int bit = 0; bit < 8; bit++) {
+            good[i] = (char)(good[i] ^ 1 << bit);
+            bool same = i < strlen(HEAD OPS_MANIFEST_SEAL) + 8 && bit == 5; /* a letter's case */
+            if (!(same && ((good[i] | 32) >= 'a' && (good[i] | 32) <= 'f')))
+                assert_int_equal(parse(good), -22);
+            good[i] = (char)(good[i] ^ 1 << bit);
+        }
+    }
+    for (size_t n = strlen(HEAD OPS_MANIFEST_SEAL); n < strlen(good); n++) { /* cut off */
+        memcpy(text, good, n);
+        assert_int_equal(manifest_parse(&m, text, n, alloc, &line, &why), -22);
+    }
+}
+
 static void limits(void **state)
 {
     (void)state;
@@ -128,8 +153,9 @@ static void out_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults), cmocka_unit_test(values), cmocka_unit_test(escapes),
-        cmocka_unit_test(refused),  cmocka_unit_test(limits), cmocka_unit_test(out_of_memory),
+        cmocka_unit_test(defaults),      cmocka_unit_test(values), cmocka_unit_test(escapes),
+        cmocka_unit_test(refused),       cmocka_unit_test(sealed), cmocka_unit_test(limits),
+        cmocka_unit_test(out_of_memory),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     while (block_count)

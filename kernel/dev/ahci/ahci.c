@@ -11,7 +11,6 @@
 #include "core/log.h"
 #include "lib/fmt.h"
 #include "mem/kmalloc.h"
-#include "mem/page.h"
 
 /* Registers (§3.1). */
 #define REG_CAP    0x00
@@ -119,20 +118,20 @@ static void adapter_take(struct ahci *hba)
 static unsigned ports_find(struct ahci *hba)
 {
     uint32_t ports = mmio_read32(hba->regs + REG_PI);
-    unsigned count = 0;
+    unsigned count = 0, end = ports ? 32u - (unsigned)__builtin_clz(ports) : 0;
+    volatile char *regs;
+    if (!end || pci_map(&hba->pci, BAR, 0, REG_PORTS + end * PORT_BYTES, &regs))
+        return 0;
     for (; ports; ports &= ports - 1) {
-        struct ahci_port at = {.hba = hba, .index = (unsigned)__builtin_ctz(ports)};
-        size_t offset = REG_PORTS + at.index * PORT_BYTES;
-        if (pci_map(&hba->pci, BAR, 0, offset + PORT_BYTES, &at.regs))
-            continue;
-        at.regs += offset;
-        if (!ahci_port_linked(&at))
-            continue;
-        struct ahci_port *port = kzalloc(sizeof *port);
+        unsigned index = (unsigned)__builtin_ctz(ports);
+        volatile char *at = regs + REG_PORTS + index * PORT_BYTES;
+        struct ahci_port *port = ahci_port_linked(at) ? kzalloc(sizeof *port) : NULL;
         if (!port)
-            break;
-        *port = at;
-        hba->port[at.index] = port;
+            continue;
+        port->hba = hba;
+        port->index = index;
+        port->regs = at;
+        hba->port[index] = port;
         count++;
     }
     return count;

@@ -83,8 +83,8 @@ struct ahci_command {
 /* An adapter that the scan of PCI found. Sleeps. */
 void ahci_probe(const struct pci_device *pci);
 
-/* Whether something stands at the port; asks the link to come up if nobody did yet. */
-bool ahci_port_linked(struct ahci_port *port);
+/* Whether something stands at a port; asks the link to come up if nobody did yet. Sleeps. */
+bool ahci_port_linked(volatile char *regs);
 /* The port gets its memory and stands still. 0 or -errno. Sleeps. */
 int ahci_port_init(struct ahci_port *port);
 /* What the device says it is. Waits until it can. Sleeps. */

@@ -41,7 +41,7 @@ void ahci_port_write(struct ahci_port *port, unsigned reg, uint32_t v)
 }
 
 struct reg_wait {
-    const struct ahci_port *port;
+    volatile char *regs;
     unsigned reg;
     uint32_t mask, want;
 };
@@ -49,13 +49,12 @@ struct reg_wait {
 static bool reg_is(void *arg)
 {
     const struct reg_wait *w = arg;
-    return (ahci_port_read(w->port, w->reg) & w->mask) == w->want;
+    return (mmio_read32(w->regs + w->reg) & w->mask) == w->want;
 }
 
-static int reg_wait(const struct ahci_port *port, unsigned reg, uint32_t mask, uint32_t want,
-                    unsigned ms)
+static int reg_wait(volatile char *regs, unsigned reg, uint32_t mask, uint32_t want, unsigned ms)
 {
-    struct reg_wait w = {port, reg, mask, want};
+    struct reg_wait w = {regs, reg, mask, want};
     return ioq_wait_for(reg_is, &w, ms);
 }
 
@@ -64,21 +63,22 @@ static void cmd_change(struct ahci_port *port, uint32_t clear, uint32_t set)
     ahci_port_write(port, PORT_CMD, (ahci_port_read(port, PORT_CMD) & ~clear) | set);
 }
 
-bool ahci_port_linked(struct ahci_port *port)
+bool ahci_port_linked(volatile char *regs)
 {
-    if (LINK(ahci_port_read(port, PORT_SSTS)) == LINK_UP)
+    uint32_t cmd = mmio_read32(regs + PORT_CMD);
+    if (LINK(mmio_read32(regs + PORT_SSTS)) == LINK_UP)
         return true;
-    if (ahci_port_read(port, PORT_CMD) & CMD_SPIN_UP)
+    if (cmd & CMD_SPIN_UP)
         return false; /* since the machine was turned on: there was time enough */
-    cmd_change(port, 0, CMD_SPIN_UP);
-    return !reg_wait(port, PORT_SSTS, 15, LINK_UP, SPIN_MS);
+    mmio_write32(regs + PORT_CMD, cmd | CMD_SPIN_UP);
+    return !reg_wait(regs, PORT_SSTS, 15, LINK_UP, SPIN_MS);
 }
 
 int ahci_port_stop(struct ahci_port *port)
 {
     ahci_port_write(port, PORT_IE, 0);
     cmd_change(port, CMD_START, 0);
-    return reg_wait(port, PORT_CMD, CMD_LIST_ON, 0, STOP_MS);
+    return reg_wait(port->regs, PORT_CMD, CMD_LIST_ON, 0, STOP_MS);
 }
 
 static void address_write(struct ahci_port *port, unsigned reg, paddr_t pa)
@@ -100,7 +100,7 @@ int ahci_port_init(struct ahci_port *port)
     int err = ahci_port_stop(port);
     cmd_change(port, CMD_FIS, 0);
     if (!err)
-        err = reg_wait(port, PORT_CMD, CMD_FIS_ON, 0, STOP_MS);
+        err = reg_wait(port->regs, PORT_CMD, CMD_FIS_ON, 0, STOP_MS);
     if (err)
         return err;
     ahci_command_area(port, &list, &received);
@@ -112,7 +112,7 @@ int ahci_port_init(struct ahci_port *port)
 
 enum ahci_kind ahci_port_kind(struct ahci_port *port)
 {
-    if (reg_wait(port, PORT_TFD, TFD_BUSY, 0, READY_MS) ||
+    if (reg_wait(port->regs, PORT_TFD, TFD_BUSY, 0, READY_MS) ||
         ahci_port_read(port, PORT_SIG) == UINT32_MAX)
         if (ahci_port_reset(port))
             return AHCI_NONE;
@@ -152,8 +152,8 @@ int ahci_port_reset(struct ahci_port *port)
     ahci_port_write(port, PORT_SCTL, control | LINK_RESET);
     ioq_wait_for(never, NULL, 1); /* the reset has to last 1 ms (§10.4.2) */
     ahci_port_write(port, PORT_SCTL, control);
-    if (reg_wait(port, PORT_SSTS, 15, LINK_UP, LINK_MS))
+    if (reg_wait(port->regs, PORT_SSTS, 15, LINK_UP, LINK_MS))
         return -ENODEV;
     ahci_port_write(port, PORT_SERR, UINT32_MAX);
-    return reg_wait(port, PORT_TFD, TFD_BUSY, 0, READY_MS);
+    return reg_wait(port->regs, PORT_TFD, TFD_BUSY, 0, READY_MS);
 }

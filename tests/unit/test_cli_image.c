@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is read from and written into disk images, as bytes: packed files, digests, a CD-ROM's
+ * records. */
+#include "cli_test.h"
+
+#include "gpt_table.h"
+#include "gzip.h"
+#include "image_digest.h"
+#include "iso.h"
+#include "sha1.h"
+
+static struct err err;
+
+static void packed(void **state)
+{
+    (void)state;
+    struct buf text = {0}, to = {0}, back = {0};
+    for (int i = 0; i < 20000; i++)
+        buf_addf(&text, "line %d\n", i);
+    gzip_pack(&to, text.data, text.size);
+    assert_true(to.size < text.size / 2);
+    assert_true(gzip_unpack(&back, &to, text.size, "it", &err));
+    assert_int_equal(back.size, text.size);
+    assert_memory_equal(back.data, text.data, text.size);
+    buf_free(&back);
+    assert_false(gzip_unpack(&back, &to, 70000, "it", &err)); /* more than is wanted */
+    assert_true(back.size < 200000);
+    buf_free(&back);
+    for (size_t n = 2; n < to.size; n += 97) { /* cut off */
+        struct buf cut = {.data = to.data, .size = n};
+        assert_false(gzip_unpack(&back, &cut, text.size, "it", &err));
+        assert_string_equal(err.message, "it is damaged");
+        buf_free(&back);
+    }
+    for (size_t i = 11; i < to.size; i += 131) { /* a bit of content or sum */
+        to.data[i] = (char)(to.data[i] ^ 8);
+        assert_false(gzip_unpack(&back, &to, 2 * text.size, "it", &err));
+        to.data[i] = (char)(to.data[i] ^ 8);
+        buf_free(&back);
+    }
+    assert_true(gzip_unpack(&back, &text, 10, "it", &err)); /* not packed at all */
+    assert_int_equal(back.size, text.size);
+    buf_free(&back);
+    buf_free(&to);
+    buf_free(&text);
+    err_free(&err);
+}
+
+static void digests(void **state)
+{
+    (void)state;
+    struct image_digests d = {.kernel = {1}, .manifest = {2}, .loader = {3}, .root = {4}}, read;
+    struct buf text = {0};
+    d.efi_signed = true;
+    image_digests_write(&d, &text);
+    assert_true(image_digests_read(&read, text.data));
+    assert_memory_equal(&read.root, &d.root, sizeof d.root);
+    assert_memory_equal(&read.kernel, &d.kernel, sizeof d.kernel);
+    assert_true(read.efi_signed);
+    char *line = strchr(text.data, '\n');
+    assert_false(image_digests_read(&read, line)); /* the kernel's is missing */
+    line[-1] = 'x';
+    assert_false(image_digests_read(&read, text.data));
+    assert_false(image_digests_read(&read, ""));
+    assert_false(image_digests_read(&read, "colour=red\n"));
+    buf_free(&text);
+}
+
+/* The examples of FIPS 180-4, at every border of a block. */
+static void sha1_sums(void **state)
+{
+    (void)state;
+    static const unsigned char abc[SHA1_SIZE] = {0xa9, 0x99, 0x3e, 0x36, 0x47, 0x06, 0x81,
+                                                 0x6a, 0xba, 0x3e, 0x25, 0x71, 0x78, 0x50,
+                                                 0xc2, 0x6c, 0x9c, 0xd0, 0xd8, 0x9d};
+    static const unsigned char million[SHA1_SIZE] = {0x34, 0xaa, 0x97, 0x3c, 0xd4, 0xc4, 0xda,
+                                                     0xa4, 0xf6, 0x1e, 0xeb, 0x2b, 0xdb, 0xad,
+                                                     0x27, 0x31, 0x65, 0x34, 0x01, 0x6f};
+    unsigned char digest[SHA1_SIZE], again[SHA1_SIZE];
+    char as[130];
+    struct sha1 s;
+    sha1_begin(&s);
+    sha1_add(&s, "abc", 3);
+    sha1_end(&s, digest);
+    assert_memory_equal(digest, abc, SHA1_SIZE);
+    memset(as, 'a', sizeof as);
+    sha1_begin(&s);
+    for (int i = 0; i < 10000; i++)
+        sha1_add(&s, as, 100);
+    sha1_end(&s, digest);
+    assert_memory_equal(digest, million, SHA1_SIZE);
+    for (size_t n = 0; n <= sizeof as; n++) { /* whole and in pieces */
+        sha1_begin(&s);
+        sha1_add(&s, as, n);
+        sha1_end(&s, digest);
+        sha1_begin(&s);
+        for (size_t i = 0; i < n; i++)
+            sha1_add(&s, as + i, 1);
+        sha1_end(&s, again);
+        assert_memory_equal(digest, again, SHA1_SIZE);
+    }
+}
+
+static void cd_records(void **state)
+{
+    (void)state;
+    static uint8_t to[ISO_END - ISO_START];
+    struct buf core = {0};
+    for (int i = 0; i < 3000; i++)
+        buf_add(&core, "grub", 4);
+    struct iso iso = {.core = &core, .efi = 2 << 20, .efi_size = 4 << 20, .size = 32 << 20};
+    assert_true(iso_fill(to, &iso));
+    assert_memory_equal(to + 1, "CD001", 5);
+    assert_int_equal(to[80] | to[81] << 8 | to[82] << 16, (32 << 20) / 2048);
+    assert_memory_equal(to + 2048 + 7, "EL TORITO SPECIFICATION", 23);
+    const uint8_t *catalog = to + (size_t)6 * 2048;
+    unsigned sum = 0;
+    for (int i = 0; i < 32; i += 2)
+        sum += (unsigned)(catalog[i] | catalog[i + 1] << 8);
+    assert_int_equal(sum & 0xffff, 0);
+    for (size_t i = core.size; i <= ISO_END; i += 4) /* larger than the gap */
+        buf_add(&core, "grub", 4);
+    assert_false(iso_fill(to, &iso));
+    buf_free(&core);
+}
+
+/* The second table of a disk, and every bit of both. */
+static void backup_table(void **state)
+{
+    (void)state;
+    static uint8_t head[GPT_HEAD_SECTORS * GPT_SECTOR], tail[GPT_TAIL_SECTORS * GPT_SECTOR];
+    static const uint8_t id[16] = {1};
+    struct gpt_partition part = {GPT_LINUX, {2}, 2048, 4095, "ops-root"};
+    gpt_fill(head, tail, 8192, id, &part, 1);
+    assert_true(gpt_present(head) && gpt_marked(head) && gpt_backup_present(tail, 8192));
+    assert_int_equal(gpt_sectors(head), 8192);
+    assert_false(gpt_backup_present(tail, 8191));
+    for (size_t i = 0; i < 128; i++) {
+        tail[i] ^= 4;
+        assert_false(gpt_backup_present(tail, 8192));
+        tail[i] ^= 4;
+    }
+    for (size_t i = 0; i < 92; i++) {
+        head[GPT_SECTOR + i] ^= 4;
+        assert_false(gpt_present(head));
+        assert_true(gpt_marked(head));
+        head[GPT_SECTOR + i] ^= 4;
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(packed),     cmocka_unit_test(digests),      cmocka_unit_test(sha1_sums),
+        cmocka_unit_test(cd_records), cmocka_unit_test(backup_table),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
