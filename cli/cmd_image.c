@@ -11,6 +11,7 @@
 #include "alloc.h"
 #include "cmd_build.h"
 #include "command.h"
+#include "crashlog.h"
 #include "ext4diff.h"
 #include "grow.h"
 #include "image_boot.h"
@@ -253,6 +254,21 @@ static bool sync_run(const struct verb_request *r, char **operands, size_t count
     return ok;
 }
 
+static bool log_run(const struct verb_request *r, char **operands, size_t count, int *status,
+                    struct err *err)
+{
+    (void)count, (void)status;
+    char *file = image_store_find(operands[0], err);
+    cJSON *records = crashlog_read(file, err);
+    if (records && r->json)
+        verb_print(r, records);
+    else if (records)
+        crashlog_print(records);
+    cJSON_Delete(records);
+    free(file);
+    return records != NULL;
+}
+
 static const struct option verify_row = {.name = "key",
                                          .letter = 'k',
                                          .type = OPTION_TEXT,
@@ -299,6 +315,8 @@ static const struct verb image_verbs[] = {
      SIZE_MAX, env_run},
     {"diff", "diff FILE FILE", "list files that differ; status 1 if any", NULL, 0, 2, 2, diff_run},
     {"resize", "resize FILE SIZE", "make the root filesystem larger", NULL, 0, 2, 2, grow_run},
+    {"log", "log FILE [--json]", "show how its machines ended, where they ended badly",
+     &verb_json_row, 1, 1, 1, log_run},
     {"verify", "verify FILE [--key KEY]", "is it what was built, and who signed it?", &verify_row,
      1, 1, 1, verify_run},
     {"check", "check [--repair] FILE", "look for damage (e2fsck)", &verb_check_row, 1, 1, 1,

@@ -109,6 +109,9 @@ static bool read_number(struct reader *r, const struct key *k, const cJSON *v)
     if (k->type == KEY_SIZE) {
         if (!cJSON_IsString(v) || !size_parse(v->valuestring, field))
             return wrong_type(r, k);
+    } else if (r->passthrough && cJSON_IsString(v) && strlen(v->valuestring) < 9 &&
+               v->valuestring[strspn(v->valuestring, "0123456789")] == 0) {
+        *field = strtoul(v->valuestring, NULL, 10); /* OPS hands numbers on as text */
     } else if (!cJSON_IsNumber(v) || v->valuedouble < 0 || v->valuedouble > UINT32_MAX ||
                floor(v->valuedouble) != v->valuedouble) {
         return wrong_type(r, k);
@@ -268,7 +271,8 @@ static bool read_member(struct reader *r, const struct key *k, const cJSON *v)
 static void list_renew(struct reader *r, const struct key *k)
 {
     if (k->offset != offsetof(struct config, args) &&
-        k->offset != offsetof(struct config, name_servers))
+        k->offset != offsetof(struct config, name_servers) &&
+        k->offset != offsetof(struct config, ntp_servers))
         return;
     strlist_free(field_of(r, k));
     config_drop_origin(r->config, k->name);

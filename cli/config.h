@@ -2,8 +2,8 @@
 /*
  * A configuration: JSON whose keys match without regard to case (config_keys.h). Several are
  * read into one `struct config`, each over those before it: a single value replaces, so do
- * Args and NameServers; Env is replaced by name; every other list grows. Relative host paths
- * start at the file's own directory. $NAME in a string is the environment's (interpolate.h).
+ * Args, NameServers and NtpServers; Env is replaced by name; every other list grows. Relative host
+ * paths start at the file's own directory. $NAME in a string is the environment's (interpolate.h).
  * Each entry's origin is kept. Which files there are and what beats them: settings.h.
  */
 #pragma once
@@ -44,7 +44,11 @@ struct config {
     uint64_t cpus;
     uint64_t timeout; /* seconds */
     uint64_t log_size;
+    char *metadata, *user_data;
+    struct strlist ntp_servers;
+    uint64_t ntp_poll_min, ntp_poll_max, ntp_reset; /* 2^n s, 2^n s, s */
     bool bridged, readonly_rootfs, no_aslr, no_system_files, verbose, debug;
+    bool metadata_required;
     struct strlist secrets;   /* NAME=value of this run only: shown nowhere, in no image */
     struct strlist origins;   /* pairs: "RunConfig.Memory", "ops.json:3" */
     struct strlist notes;     /* keys that were read and need no effect, with places */

@@ -13,7 +13,7 @@
 #define NANOS    "chooses a kernel of Nanos; here the kernel belongs to the tool"
 #define NO_KLIBS "the kernel has no plugins"
 #define BRIDGE   "bridges are the host's: `ops network`"
-#define CLOCK    "the clock follows the host's"
+#define CLOCK    "the clock follows the host's, or that of NtpServers"
 #define DISPLAY  "the machine has no display and no other device than the program needs"
 
 #define AT(field) offsetof(struct config, field)
@@ -115,10 +115,11 @@ static const struct key passthrough_keys[] = {
     REFUSED("netconsole_port", "the program's streams are those of `ops`"),
     {"noaslr", KEY_BOOL, AT(no_aslr), NULL, NULL, MARK_YES, "the same as NoAslr"},
     REFUSED("notrace", "Trace lists the calls that are shown"),
-    NOTED("ntp_poll_max", CLOCK),
-    NOTED("ntp_poll_min", CLOCK),
-    NOTED("ntp_reset_threshold", CLOCK),
-    NOTED("ntp_servers", CLOCK),
+    {"ntp_poll_max", KEY_NUMBER, AT(ntp_poll_max), NULL, NULL, MARK_YES, "the same as NtpPollMax"},
+    {"ntp_poll_min", KEY_NUMBER, AT(ntp_poll_min), NULL, NULL, MARK_YES, "the same as NtpPollMin"},
+    {"ntp_reset_threshold", KEY_NUMBER, AT(ntp_reset), NULL, NULL, MARK_YES,
+     "the same as NtpResetThreshold"},
+    {"ntp_servers", KEY_TEXTS, AT(ntp_servers), NULL, NULL, MARK_YES, "the same as NtpServers"},
     {"readonly_rootfs", KEY_BOOL, AT(readonly_rootfs), NULL, NULL, MARK_YES,
      "the same as ReadonlyRootfs"},
     {"reboot_on_exit", KEY_REBOOT, AT(restart), NULL, NULL, MARK_YES, "the same as RebootOnExit"},
@@ -170,6 +171,12 @@ const struct key config_keys[] = {
      "numbers and booleans too; key by key below"},
     {"MapDirs", KEY_MAP, AT(map_dirs), NULL, NULL, MARK_BETTER,
      "patterns as in a shell; a bare directory works"},
+    {"Metadata", KEY_TEXT, AT(metadata), NULL, NULL, MARK_OURS,
+     "a cloud's word on host name and user data: \"auto\", or some of nocloud, configdrive, gcp, "
+     "ec2, "
+     "openstack, digitalocean, hetzner, vultr, azure with commas between"},
+    {"MetadataRequired", KEY_BOOL, AT(metadata_required), NULL, NULL, MARK_OURS,
+     "without it the program does not start"},
     {"Mounts", KEY_MOUNTS, AT(mounts), NULL, NULL, MARK_YES, NULL},
     {"NameServers", KEY_TEXTS, AT(name_servers), NULL, NULL, MARK_YES, NULL},
     NOTED("NanosVersion", NANOS),
@@ -177,6 +184,13 @@ const struct key config_keys[] = {
     {"NoAslr", KEY_BOOL, AT(no_aslr), NULL, NULL, MARK_OURS, NULL},
     {"NoSystemFiles", KEY_BOOL, AT(no_system_files), NULL, NULL, MARK_OURS, NULL},
     REFUSED("NoTrace", "Trace lists the calls that are shown"),
+    {"NtpPollMax", KEY_NUMBER, AT(ntp_poll_max), NULL, NULL, MARK_OURS,
+     "they are asked every 2^n s at most: 10"},
+    {"NtpPollMin", KEY_NUMBER, AT(ntp_poll_min), NULL, NULL, MARK_OURS, "and at least: 6"},
+    {"NtpResetThreshold", KEY_NUMBER, AT(ntp_reset), NULL, NULL, MARK_OURS,
+     "seconds: so far off the clock is set, less is slewed; 0.128 where it is not given"},
+    {"NtpServers", KEY_TEXTS, AT(ntp_servers), NULL, NULL, MARK_OURS,
+     "HOST[:PORT], or \"dhcp\": those of the lease; none: the clock follows the host's"},
     NOTED("PackageBaseURL", METADATA),
     NOTED("PackageManifestURL", METADATA),
     {"Program", KEY_PATH, AT(program), NULL, NULL, MARK_YES, "relative to the file"},
@@ -194,6 +208,8 @@ const struct key config_keys[] = {
     {"Uid", KEY_NUMBER, AT(uid), NULL, NULL, MARK_OURS, NULL},
     NOTED("Uefi", "disks boot by BIOS and by UEFI"),
     NOTED("UefiBoot", "disks boot by BIOS and by UEFI"),
+    {"UserData", KEY_TEXT, AT(user_data), NULL, NULL, MARK_OURS,
+     "what becomes of Metadata's user data: \"env\", lines NAME=value, or the path of a file"},
     NOTED("Version", METADATA),
     REFUSED("VolumesDir", "volumes are in $XDG_DATA_HOME/ops/volumes; a mount may name a file"),
     {0},

@@ -77,11 +77,12 @@ void config_free(struct config *c)
     char *texts[] = {c->program,      c->hostname,    c->cwd,      c->accel,      c->machine,
                      c->network,      c->bridge_name, c->tap_name, c->ip_address, c->net_mask,
                      c->ipv6_address, c->gateway,     c->restart,  c->trace,      c->name,
-                     c->code_dir,     c->stop_signal};
-    struct strlist *lists[] = {
-        &c->args,         &c->env,      &c->files,   &c->dirs,  &c->mounts,    &c->shares,
-        &c->name_servers, &c->map_dirs, &c->exclude, &c->ports, &c->udp_ports, &c->secrets,
-        &c->nets,         &c->card,     &c->origins, &c->notes, &c->variables, &c->default_args};
+                     c->code_dir,     c->stop_signal, c->metadata, c->user_data};
+    struct strlist *lists[] = {&c->args,      &c->env,          &c->files,        &c->dirs,
+                               &c->mounts,    &c->shares,       &c->name_servers, &c->map_dirs,
+                               &c->exclude,   &c->ports,        &c->udp_ports,    &c->secrets,
+                               &c->nets,      &c->card,         &c->origins,      &c->notes,
+                               &c->variables, &c->default_args, &c->ntp_servers};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         free(texts[i]);
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)

@@ -18,6 +18,7 @@
 #include "hostpath.h"
 #include "image_digest.h"
 #include "iso.h"
+#include "ops/crashlog.h"
 #include "ops/exit.h"
 #include "ops/image.h"
 #include "outfile.h"
@@ -25,8 +26,10 @@
 #include "tarball.h"
 
 #define DISK_MIB ((uint64_t)1 << 20)
+/* Behind the table, in what is free before the first MiB. */
+#define LOG_OFFSET ((uint64_t)64 << 10)
 
-enum { PART_BIOS, PART_EFI, PART_BOOT, PART_ROOT, PART_COUNT };
+enum { PART_BIOS, PART_EFI, PART_BOOT, PART_ROOT, PART_LOG, PART_COUNT };
 
 /* What GRUB loads. */
 struct boot {
@@ -127,10 +130,13 @@ static void disk_layout(struct disk *d, const struct boot *b, const struct disk_
     } places[] = {{DISK_MIB, DISK_MIB, "ops-grub"},
                   {2 * DISK_MIB, FAT_BYTES, "ops-efi"},
                   {d->boot.offset, d->boot.size, OPS_BOOT_LABEL},
-                  {d->root.offset, d->root.size, OPS_ROOT_LABEL}};
+                  {d->root.offset, d->root.size, OPS_ROOT_LABEL},
+                  {LOG_OFFSET, OPS_LOG_BYTES, OPS_LOG_LABEL}};
+    static const enum gpt_type types[] = {GPT_BIOS_BOOT, GPT_EFI, GPT_LINUX, GPT_LINUX,
+                                          GPT_RESERVED};
     for (int i = 0; i < PART_COUNT; i++) {
         struct gpt_partition *p = &d->parts[i];
-        p->type = i == PART_BIOS ? GPT_BIOS_BOOT : i == PART_EFI ? GPT_EFI : GPT_LINUX;
+        p->type = types[i];
         p->first = places[i].offset / GPT_SECTOR;
         p->last = (places[i].offset + places[i].size) / GPT_SECTOR - 1;
         p->name = places[i].name;

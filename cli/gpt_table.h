@@ -14,7 +14,7 @@
 #define GPT_TAIL_SECTORS 33u   /* 128 entries, header */
 #define GPT_ALIGN        2048u /* sectors: partitions start at whole MiB */
 
-enum gpt_type { GPT_BIOS_BOOT, GPT_EFI, GPT_LINUX, GPT_OTHER };
+enum gpt_type { GPT_BIOS_BOOT, GPT_EFI, GPT_LINUX, GPT_RESERVED, GPT_OTHER };
 
 struct gpt_partition {
     enum gpt_type type;

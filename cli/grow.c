@@ -73,12 +73,15 @@ static bool table_make(const struct ext4file *f, uint64_t size, uint8_t *head, u
         return err_errno(err, "read", f->path);
     size_t count = gpt_read(head, (uint64_t)now / GPT_SECTOR, parts, names, GROW_PARTS, disk_id);
     bool known = count > 0 && count < GROW_PARTS;
-    for (size_t i = 0; i < count; i++)
+    size_t last = 0; /* by its place on the disk */
+    for (size_t i = 0; i < count; i++) {
         known = known && parts[i].type != GPT_OTHER;
-    if (!known || parts[count - 1].first * GPT_SECTOR != f->offset)
+        last = parts[i].first > parts[last].first ? i : last;
+    }
+    if (!known || parts[last].first * GPT_SECTOR != f->offset)
         return err_set(err, OPS_EXIT_FAILED, "only disks of `ops build` are resized",
                        "the root partition of %s is not its last one", f->path);
-    parts[count - 1].last = parts[count - 1].first + size / GPT_SECTOR - 1;
+    parts[last].last = parts[last].first + size / GPT_SECTOR - 1;
     *sectors = (f->offset + size + GROW_TAIL) / GPT_SECTOR;
     gpt_fill(head, tail, *sectors, disk_id, parts, count);
     return true;

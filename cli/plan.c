@@ -237,6 +237,81 @@ static bool hostname_check(const char *name, struct err *err)
                          "'%s' cannot be a host name", name);
 }
 
+/* HOST, HOST:PORT, [ADDRESS]:PORT or the word dhcp. */
+static bool ntp_server_check(const char *text, struct err *err)
+{
+    const char *end = *text == '[' ? strchr(text, ']') : NULL, *colon = strchr(text, ':');
+    char *rest = NULL;
+    if (end)
+        colon = end[1] ? end + 1 : NULL;
+    else if (colon && strchr(colon + 1, ':'))
+        colon = NULL; /* an IPv6 address */
+    unsigned long port =
+        colon && isdigit((unsigned char)colon[1]) ? strtoul(colon + 1, &rest, 10) : 0;
+    size_t name = colon ? (size_t)(colon - text) : strlen(text);
+    bool sound = name && name <= 255 && (*text != '[' || end) && !strpbrk(text, " \t/");
+    if (colon)
+        sound = sound && *colon == ':' && rest && !*rest && port && port < 65536;
+    return sound || err_set(err, OPS_EXIT_USAGE, "HOST, HOST:PORT or \"dhcp\"",
+                            "'%s' of NtpServers cannot be a time server", text);
+}
+
+static bool ntp_make(struct manifest *m, const struct config *c, struct err *err)
+{
+    bool ok = true;
+    for (size_t i = 0; ok && i < c->ntp_servers.count; i++)
+        ok = ntp_server_check(c->ntp_servers.items[i], err);
+    strlist_add_all(&m->ntp, &c->ntp_servers);
+    m->ntp_poll_min = c->ntp_poll_min ? c->ntp_poll_min : m->ntp_poll_min;
+    m->ntp_poll_max = c->ntp_poll_max ? c->ntp_poll_max : m->ntp_poll_max;
+    m->ntp_step = c->ntp_reset ? c->ntp_reset * 1000 : m->ntp_step;
+    if (ok && (m->ntp_poll_min < 4 || m->ntp_poll_max > 17 || m->ntp_poll_min > m->ntp_poll_max ||
+               c->ntp_reset > INT32_MAX))
+        ok = err_set(err, OPS_EXIT_USAGE, "4 <= NtpPollMin <= NtpPollMax <= 17",
+                     "time servers cannot be asked every 2^%llu to 2^%llu s",
+                     (unsigned long long)m->ntp_poll_min, (unsigned long long)m->ntp_poll_max);
+    return ok;
+}
+
+/* Sources as include/ops/manifest.h lists them. */
+static bool metadata_sources_check(const char *list, struct err *err)
+{
+    static const char *const known[] = {"auto",  "nocloud",   "configdrive",  "gcp",
+                                        "ec2",   "openstack", "digitalocean", "hetzner",
+                                        "vultr", "azure"};
+    for (const char *word = list; word;) {
+        size_t n = strcspn(word, ","), i = 0;
+        while (i < sizeof known / sizeof known[0] &&
+               (strncmp(known[i], word, n) != 0 || known[i][n]))
+            i++;
+        if (i == sizeof known / sizeof known[0])
+            return err_set(
+                err, OPS_EXIT_USAGE,
+                "auto, nocloud, configdrive, gcp, ec2, openstack, digitalocean, hetzner, "
+                "vultr, azure, with commas between",
+                "'%.*s' of Metadata is no source", (int)n, word);
+        word = word[n] ? word + n + 1 : NULL;
+    }
+    return true;
+}
+
+static bool metadata_make(struct manifest *m, const struct config *c, struct err *err)
+{
+    m->metadata = c->metadata ? c->metadata : m->metadata;
+    m->user_data = c->user_data ? c->user_data : m->user_data;
+    m->metadata_required = c->metadata_required;
+    if (*m->metadata && !metadata_sources_check(m->metadata, err))
+        return false;
+    if (!*m->metadata && (*m->user_data || m->metadata_required))
+        return err_set(err, OPS_EXIT_USAGE, "\"Metadata\": \"auto\" tries all there are",
+                       "%s needs Metadata", *m->user_data ? "UserData" : "MetadataRequired");
+    if (*m->user_data && strcmp(m->user_data, "env") != 0 &&
+        (m->user_data[0] != '/' || m->user_data[strlen(m->user_data) - 1] == '/'))
+        return err_set(err, OPS_EXIT_USAGE, "\"env\" or a path that starts with a slash",
+                       "UserData cannot be '%s'", m->user_data);
+    return true;
+}
+
 bool plan_make(struct plan *p, const struct request *r, bool portable, struct err *err)
 {
     *p = (struct plan){0};
@@ -250,7 +325,7 @@ bool plan_make(struct plan *p, const struct request *r, bool portable, struct er
     m->readonly_rootfs = c->readonly_rootfs;
     m->cwd = c->cwd;
     m->hostname = c->hostname;
-    if (!hostname_check(m->hostname, err))
+    if (!hostname_check(m->hostname, err) || !ntp_make(m, c, err) || !metadata_make(m, c, err))
         return false;
     m->aslr = !c->no_aslr && !c->debug; /* gdb is told fixed addresses */
     m->core = r->core != NULL;

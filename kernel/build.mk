@@ -18,7 +18,7 @@ KERNEL_LDFLAGS := -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,max-page-
 # for ours, most of which call the real ones: net/tcp_table.c, net/tcp_check.c, net/udp_socket.c,
 # net/link.c, net/icmp_error.c, net/neighbour.c.
 LWIP := $(O)/lwip
-LWIP_NAMES := $(addprefix core/,def inet_chksum init ip mem memp netif pbuf raw stats tcp tcp_in tcp_out udp) \
+LWIP_NAMES := $(addprefix core/,def dns inet_chksum init ip mem memp netif pbuf raw stats tcp tcp_in tcp_out udp) \
 	$(addprefix core/ipv4/,dhcp etharp icmp igmp ip4 ip4_addr ip4_frag) \
 	$(addprefix core/ipv6/,ethip6 icmp6 inet6 ip6 ip6_addr ip6_frag mld6 nd6) netif/ethernet
 LWIP_OBJ := $(LWIP_NAMES:%=$(LWIP)/obj/%.o)
@@ -43,8 +43,8 @@ LWIP_RENAME_core_tcp_in := -Dtcp_rst=tcp_check_reset -Dtcp_rst_netif=tcp_check_r
 LWIP_RENAME_core_ipv4_icmp := -Dicmp_dest_unreach=icmp_dest_unreach_short
 LWIP_RENAME_core_ipv6_nd6 := -Dmemp_malloc=neighbour_entry_malloc
 LWIP_RENAME_core_tcp := -Dtcp_split_unsent_seg=tcp_table_split
-# DHCP shall ask for name servers: net/interface.c takes them.
-LWIP_RENAME_core_ipv4_dhcp := -DLWIP_DNS=1 -DDNS_MAX_SERVERS=3
+# DHCP gives name servers to net/interface.c, which gives those in use to the resolver.
+LWIP_RENAME_core_dns := -Ddns_setserver=resolver_set_server
 
 $(O)/kernel/net/%.o: KERNEL_CFLAGS += $(LWIP_INCLUDE)
 $(filter $(O)/kernel/net/%,$(KERNEL_C:%.c=$(O)/%.o)): | $(LWIP)/src/include/lwip/init.h

@@ -16,6 +16,7 @@
 #include "core/phase.h"
 #include "core/random.h"
 #include "dev/acpi.h"
+#include "dev/crashlog.h"
 #include "dev/device.h"
 #include "dev/power.h"
 #include "dev/power_button.h"
@@ -33,12 +34,14 @@
 #include "mem/kmalloc.h"
 #include "mem/page.h"
 #include "net/interface.h"
+#include "net/ntp.h"
 #include "net/procnet.h"
 #include "ops/control.h"
 #include "proc/attend.h"
 #include "proc/control.h"
 #include "proc/exec.h"
 #include "proc/exit.h"
+#include "proc/metadata.h"
 #include "proc/process.h"
 #include "proc/procinfo.h"
 #include "proc/signal.h"
@@ -192,6 +195,13 @@ static void shares_mount(void)
     }
 }
 
+/* Nor without what it needs to know of its cloud. */
+static void cloud_ask(void)
+{
+    if (!metadata_take(&manifest))
+        process_exit(127);
+}
+
 /* For `ops run --boot-chart`. */
 static void phases_tell(void)
 {
@@ -215,6 +225,7 @@ static void kernel_init(void *arg)
     interrupts_init();   /* the IO-APICs */
     ramdisks_register(); /* disks that came as boot modules */
     device_probe_all();  /* devices on mmio or PCI */
+    crashlog_init();     /* where a bad end is told to who looks at the disk later */
     wall_clock_init();   /* time of day */
     if (!random_ready())
         panic("no entropy: the machine has neither virtio-rng nor RDRAND");
@@ -232,6 +243,7 @@ static void kernel_init(void *arg)
     if (process_init(&manifest)) /* descriptor table, limits, ids */
         panic("no memory for the process");
     interface_configure(&manifest.interface);
+    ntp_configure(&manifest);
     procfs_set_process(process.fds, process.fs, PROCESS_PID);
     control_init();               /* the channel to ops, and the log over it */
     power_button_init(terminate); /* SIGTERM from a cloud's stop */
@@ -248,6 +260,8 @@ static void kernel_init(void *arg)
     phase_mark(PHASE_MOUNTS);
     if (manifest.phases)
         phases_tell();
+    cloud_ask();    /* the manifest's `metadata` */
+    ntp_start();    /* asks for the time, where the manifest says whom */
     exec_program(); /* load it and start its first thread */
     thread_exit();
 }
@@ -255,7 +269,7 @@ static void kernel_init(void *arg)
 /* Until the control channel is there to tell the host. */
 static void panic_power_off(const char *reason)
 {
-    (void)reason;
+    crashlog_panic(reason);
     power_off(OPS_DEBUG_EXIT_PANIC);
 }
 
@@ -263,6 +277,7 @@ static void panic_write(const void *text, size_t n)
 {
     serial_write(text, n);
     vga_write(text, n);
+    crashlog_text(text, n);
 }
 
 /* On a stack with a guard page, which becomes the idle thread's. */

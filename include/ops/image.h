@@ -11,6 +11,7 @@
  *   3  OPS_BOOT_LABEL: a small ext2 with /kernel.elf and /manifest, read by GRUB, both packed
  *      by gzip, whose checksum GRUB compares; and OPS_DIGESTS_PATH for `ops image verify`
  *   4  OPS_ROOT_LABEL: the ext4 root filesystem, same label on the volume
+ *   5  OPS_LOG_LABEL (ops/crashlog.h): records of bad ends, before the first MiB
  * The kernel mounts as root the first disk or GPT partition that holds an ext4
  * filesystem with the label named by the manifest's `root`.
  */

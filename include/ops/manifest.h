@@ -24,6 +24,11 @@
  * An `interface` line is words with spaces between: `dhcp`, `ADDRESS/BITS` (IPv4, or IPv6 with 64
  * bits), `gateway=ADDRESS` and `dns=ADDRESS`, each of either family. A device without a line has
  * `dhcp`.
+ *
+ * Sources of `metadata`: `nocloud` and `configdrive`, disks (FAT or ISO 9660) labelled cidata and
+ * config-2; services at 169.254.169.254: `gcp`, `ec2`, `openstack`, `digitalocean`, `hetzner`,
+ * `vultr`, `azure`. `auto` tries all in that order. The first that knows counts: its host name,
+ * where the manifest leaves `hostname` at its default, and its user's data.
  */
 #pragma once
 
@@ -49,6 +54,13 @@
     X(NUM, gid, 0)       /* group id likewise */                                                   \
     X(BOOL, aslr, true)  /* randomise program, interpreter, stack, brk, mmap and vDSO */           \
     X(LIST, interface, ) /* a network device each: how it comes to its addresses, see above */     \
+    X(LIST, ntp, )       /* who tells the time: HOST[:PORT], or `dhcp` for those of the lease */   \
+    X(NUM, ntp_poll_min, 6)  /* they are asked every 2^n seconds: at least */                      \
+    X(NUM, ntp_poll_max, 10) /* and at most */                                                     \
+    X(NUM, ntp_step, 128) /* ms: so far off the clock is set, not slewed; 0: only at the start */  \
+    X(STR, metadata, "")  /* where a cloud tells of the machine: comma list of sources, or auto */ \
+    X(STR, user_data, "") /* what becomes of its user's data: `env`, or a file's absolute path */  \
+    X(BOOL, metadata_required, false) /* without it the program does not start */                  \
     X(STR, stdin, "null")  /* what stands behind the stream on the host: tty, pipe, null */        \
     X(STR, stdout, "pipe") /* likewise */                                                          \
     X(STR, stderr, "pipe") /* likewise */                                                          \

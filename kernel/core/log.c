@@ -41,15 +41,21 @@ void log_write(enum log_level level, const char *fmt, ...)
         sink(level, line, len);
 }
 
-size_t log_copy(char *buf, size_t n)
+size_t log_copy_unlocked(char *buf, size_t n)
 {
-    irqflags_t flags = spin_lock_irq(&log_lock);
     size_t have = MIN(ring_head, (size_t)RING_SIZE), from = ring_head - MIN(have, n), len = 0;
     /* What was there before a line's first byte is lost with the rest of the line. */
     while (from > 0 && from < ring_head && ring[(from - 1) % RING_SIZE] != '\n')
         from++;
     while (from < ring_head)
         buf[len++] = ring[from++ % RING_SIZE];
+    return len;
+}
+
+size_t log_copy(char *buf, size_t n)
+{
+    irqflags_t flags = spin_lock_irq(&log_lock);
+    size_t len = log_copy_unlocked(buf, n);
     spin_unlock_irq(&log_lock, flags);
     return len;
 }

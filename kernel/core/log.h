@@ -26,6 +26,8 @@ const char *log_level_name(enum log_level level);
 
 /* Copies the last lines in the ring, whatever their level: their bytes. Not terminated. */
 size_t log_copy(char *buf, size_t n);
+/* The same when nobody else runs any more, whoever holds the lock. */
+size_t log_copy_unlocked(char *buf, size_t n);
 
 /* Replaces the sink; it gets each line as it is logged, in any context. */
 typedef void log_sink_fn(enum log_level level, const char *line, size_t len);

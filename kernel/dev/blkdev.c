@@ -304,6 +304,24 @@ int blkdev_flush(struct blkdev *dev)
     return bio_wait(&bio, blkdev_submit, dev);
 }
 
+int blkdev_write_emergency(struct blkdev *dev, uint64_t off, const void *buf, size_t n)
+{
+    struct bio bio = {.op = BIO_WRITE, .sector = off / SECTOR, .count = 1};
+    struct bio flush = {.op = BIO_FLUSH};
+    bio.vec[0] = (struct bio_vec){(void *)(uintptr_t)buf, (uint32_t)n};
+    int err = bio_check(dev, &bio);
+    for (; dev->parent && !err; dev = dev->parent) {
+        bio.sector += dev->start;
+        err = bio_check(dev->parent, &bio);
+    }
+    bio.dev = flush.dev = dev;
+    if (!err && !dev->ops->emergency)
+        err = -EOPNOTSUPP;
+    if (!err)
+        err = dev->ops->emergency(dev, &bio);
+    return err ? err : dev->ops->emergency(dev, &flush);
+}
+
 int blkdev_discard(struct blkdev *dev, uint64_t off, uint64_t n)
 {
     uint64_t block = dev->block_size, at = ALIGN_UP(off, block) / SECTOR;

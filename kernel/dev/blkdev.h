@@ -48,6 +48,12 @@ struct bio {
 struct blkdev_ops {
     /* Takes the bio; always completes it by bio_complete(), maybe before returning. */
     void (*submit)(struct blkdev *dev, struct bio *bio);
+    /*
+     * At a panic, other CPUs stand still and interrupts are off: does a BIO_WRITE of one piece or
+     * a BIO_FLUSH by polling, for a bounded time, and takes no lock that somebody holds. Nobody is
+     * told by bio_complete(). 0 or -errno. NULL: it cannot.
+     */
+    int (*emergency)(struct blkdev *dev, struct bio *bio);
     /* Unregistered, and the last reference is gone: frees it. NULL: it stays. May sleep. */
     void (*release)(struct blkdev *dev);
 };
@@ -122,6 +128,8 @@ uint64_t blkdev_bytes(enum bio_op op);
 int blkdev_read(struct blkdev *dev, uint64_t off, void *buf, size_t n);
 int blkdev_write(struct blkdev *dev, uint64_t off, const void *buf, size_t n);
 int blkdev_flush(struct blkdev *dev);
+/* At a panic, by blkdev_ops.emergency: writes and flushes, or an error and nothing is written. */
+int blkdev_write_emergency(struct blkdev *dev, uint64_t off, const void *buf, size_t n);
 /*
  * The bytes are not needed any more; parts of blocks at the ends are left alone.
  * -EOPNOTSUPP where the device knows no such thing. Sleeps.

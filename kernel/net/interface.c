@@ -20,10 +20,10 @@
 #include "lwip/ip6_addr.h"
 #include "lwip/mld6.h"
 #include "lwip/netif.h"
-#include "lwip/prot/dhcp.h"
 #include "lwip/prot/icmp6.h"
 #include "lwip/prot/nd6.h"
 #include "net/dhcp6.h"
+#include "net/dhcp_options.h"
 #include "net/link.h"
 #include "net/lwip/hooks.h"
 #include "net/netlink.h"
@@ -39,8 +39,6 @@
 #define FLAG_MULTICAST 0x1000u
 #define FLAG_LOWER_UP  0x10000u
 #define NEIGHBOUR_HOPS 255 /* RFC 4861: what came over a router is not believed */
-#define HOST_NAME_MAX  64
-#define NAME_SERVERS   3
 #define GATEWAYS       40u
 #define DHCP_PATIENCE                                                                              \
     (5 * NSEC_PER_SEC) /* so long after the start whoever wants the name servers waits */
@@ -157,6 +155,7 @@ static void default_choose(struct netif *netif)
 
 static void address_changed(struct netif *netif)
 {
+    dhcp_options_apply();
     netlink_changed(netif_get_index(netif), NETLINK_LINK | NETLINK_ADDRESSES);
     waitq_wake(&changed, 0);
 }
@@ -242,6 +241,7 @@ void interface_tick(void)
     dhcp_fine_tmr();
     if (++seconds % COARSE_SECONDS == 0)
         dhcp_coarse_tmr();
+    dhcp_options_apply();
 }
 
 /* Interfaces are never removed and keep their names: no lock. */
@@ -316,27 +316,6 @@ void dns_setserver(u8_t n, const ip_addr_t *server)
         ip_addr_set_zero(&name_servers[i + 1]);
 }
 
-/* A name as RFC 1123 allows it. */
-static bool is_host_name(const char *name)
-{
-    bool sound = *name && *name != '-' && *name != '.';
-    for (; *name; name++)
-        sound &= (*name >= 'a' && *name <= 'z') || (*name >= 'A' && *name <= 'Z') ||
-                 (*name >= '0' && *name <= '9') || *name == '-' || *name == '.';
-    return sound;
-}
-
-void net_dhcp_option(const struct dhcp_msg *msg, u8_t type, u8_t option, u8_t len, struct pbuf *p,
-                     u16_t offset)
-{
-    char name[HOST_NAME_MAX + 1] = "";
-    (void)msg;
-    if (type != DHCP_ACK || option != DHCP_OPTION_HOSTNAME || len > HOST_NAME_MAX ||
-        pbuf_copy_partial(p, name, len, offset) != len || !is_host_name(name))
-        return;
-    socket_process.host_named(name);
-}
-
 /* DHCP is at work and has not come to an end. */
 static bool dhcp_pending(void)
 {
@@ -358,14 +337,22 @@ static void server_text(struct seq *s, const ip_addr_t *server)
     seq_printf(s, "nameserver %s\n", text);
 }
 
-int interface_pnp_text(struct seq *s)
+unsigned interface_name_servers(ip_addr_t *to)
+{
+    ip_addr_t servers6[DHCP6_SERVERS];
+    unsigned n = 0, n6 = dhcp6_servers(servers6);
+    for (; n < NAME_SERVERS && !ip_addr_isany_val(name_servers[n]); n++)
+        to[n] = name_servers[n];
+    for (unsigned i = 0; i < n6 && n < NAME_SERVERS; i++)
+        to[n++] = servers6[i];
+    return n;
+}
+
+/* As long as DHCP is at work: 0, or the error that ended the wait. */
+static int lease_wait(uint64_t deadline)
 {
     struct waiter w;
-    ip_addr_t servers6[DHCP6_SERVERS];
-    int err = stack_start();
-    if (err)
-        return err;
-    uint64_t deadline = started + DHCP_PATIENCE;
+    int err = 0;
     waiter_init(&w);
     for (;;) {
         waitq_add(&changed, &w);
@@ -374,13 +361,31 @@ int interface_pnp_text(struct seq *s)
         err = thread_block(deadline, true);
     }
     waitq_remove(&w);
+    return err;
+}
+
+bool interface_wait(uint64_t deadline)
+{
+    lease_wait(deadline);
+    return !dhcp_pending();
+}
+
+int interface_pnp_text(struct seq *s)
+{
+    ip_addr_t servers[NAME_SERVERS];
+    int err = stack_start();
+    if (err)
+        return err;
+    lease_wait(started + DHCP_PATIENCE);
     stack_lock();
     seq_text(s, dhcp_runs ? "#PROTO: DHCP\n" : "#MANUAL\n");
-    unsigned n = 0, n6 = dhcp6_servers(servers6);
-    for (; n < NAME_SERVERS && !ip_addr_isany_val(name_servers[n]); n++)
-        server_text(s, &name_servers[n]);
-    for (unsigned i = 0; i < n6 && n < NAME_SERVERS; i++, n++)
-        server_text(s, &servers6[i]);
+    unsigned n = interface_name_servers(servers);
+    for (unsigned i = 0; i < n; i++)
+        server_text(s, &servers[i]);
+    if (*dhcp_search())
+        seq_printf(s, "search %s\n", dhcp_search());
+    else if (*dhcp_domain())
+        seq_printf(s, "domain %s\n", dhcp_domain());
     stack_unlock();
     return 0;
 }

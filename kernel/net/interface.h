@@ -14,10 +14,17 @@ void interface_tick(void);
 
 struct netif;
 struct seq;
+struct ip_addr;
+
+#define NAME_SERVERS 3
 
 /* Tells the network where its addresses are (ARP, neighbour advertisements) and its groups. */
 void interface_announce(struct netif *netif);
 
+/* Sleeps while DHCP is at work, till `deadline`; true: it has come to an end. The stack runs. */
+bool interface_wait(uint64_t deadline);
+/* Those in use, in order, at most NAME_SERVERS; how many. Under the stack lock. */
+unsigned interface_name_servers(struct ip_addr *to);
 /* /proc/net/pnp: the name servers of the lease or the manifest, as resolv.conf(5) has them; waits
  * for a lease. */
 int interface_pnp_text(struct seq *s);

@@ -8,6 +8,7 @@
 
 #include <linux/errno.h>
 
+#include "core/log.h"
 #include "dev/netdev.h"
 #include "lwip/etharp.h"
 #include "lwip/ethip6.h"
@@ -19,7 +20,9 @@
 #include "lwip/prot/ip6.h"
 #include "netif/ethernet.h"
 #include "net/interface.h"
+#include "net/netlink.h"
 #include "net/netstat.h"
+#include "net/route.h"
 #include "net/tcp_table.h"
 #include "net/tcp_urgent.h"
 
@@ -40,6 +43,7 @@ struct link {
     unsigned first, count; /* of waiting[] */
     struct frame waiting[WAITING];
     bool kick;
+    u16_t mtu; /* the most that the device takes */
 };
 
 /* The segment size of the connection whose segment is on its way out; 0: none. */
@@ -418,12 +422,24 @@ static err_t link_setup(struct netif *netif)
     netif->mtu6 = l->dev->mtu;
     netif->flags = NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET |
                    NETIF_FLAG_IGMP | NETIF_FLAG_MLD6 | (l->dev->link ? NETIF_FLAG_LINK_UP : 0);
-    netif->output = etharp_output;
+    netif->output = route_output;
     netif->output_ip6 = ethip6_output;
     netif->linkoutput = link_output;
     if (l->dev->checksum)
         NETIF_SET_CHECKSUM_CTRL(netif, NETIF_CHECKSUM_ENABLE_ALL & ~NETIF_CHECKSUM_GEN_TCP);
     return ERR_OK;
+}
+
+void link_set_mtu(struct netif *netif, u16_t mtu)
+{
+    struct link *l = netif->state;
+    mtu = MIN(mtu, l->mtu);
+    if (mtu == netif->mtu)
+        return;
+    l->dev->mtu = mtu;
+    netif->mtu = netif->mtu6 = mtu;
+    log_info("%s: MTU %u", l->dev->name, mtu);
+    netlink_changed(netif_get_index(netif), NETLINK_LINK);
 }
 
 struct netif *link_add(struct netdev *dev)
@@ -432,6 +448,7 @@ struct netif *link_add(struct netdev *dev)
     if (!l)
         return NULL;
     l->dev = dev;
+    l->mtu = dev->mtu;
     if (!netif_add_noaddr(&l->netif, l, link_setup, ethernet_input)) {
         kfree(l);
         return NULL;

@@ -14,6 +14,8 @@ struct netdev;
 /* An interface for the device, up but without addresses. NULL: no memory. */
 struct netif *link_add(struct netdev *dev);
 struct netdev *link_device(const struct netif *netif); /* NULL: the loopback */
+/* The network takes packets of so many bytes; the device may take fewer. */
+void link_set_mtu(struct netif *netif, u16_t mtu);
 bool link_any(void);
 /* Receives a batch; true if there is more. */
 bool link_poll(void);

@@ -169,6 +169,14 @@ static void routes4_tell(struct netlink_answer *a, const struct netif *netif)
             netlink_attribute_u32(a, RTA_PRIORITY, route_metric(netif));
     }
     route_tell(a, netif, false, &net, interface_bits(netif), NULL, &netif->ip_addr);
+    const struct lease_route *r;
+    for (unsigned i = 0; (r = route_lease_nth(i)) != NULL; i++) {
+        if (r->index != netif_get_index(netif))
+            continue;
+        ip_addr_set_ip4_u32_val(net, r->net);
+        ip_addr_set_ip4_u32_val(gateway, r->gateway);
+        route_tell(a, netif, false, &net, r->bits, r->gateway ? &gateway : NULL, NULL);
+    }
 }
 
 static void routes6_tell(struct netlink_answer *a)
@@ -279,8 +287,9 @@ static int route_get(const struct nlmsghdr *r, struct netlink_answer *a)
     if (!source)
         return -ENETUNREACH;
     ip_addr_t gateway;
-    ip_addr_copy_from_ip4(gateway, *netif_ip4_gw(netif));
-    bool direct = v6 || !link_device(netif) ||
+    const ip4_addr_t *hop = v6 ? NULL : route_gateway(netif, ip_2_ip4(&to));
+    ip_addr_set_ip4_u32_val(gateway, hop ? ip4_addr_get_u32(hop) : 0);
+    bool direct = !hop || !link_device(netif) || ip4_addr_eq(hop, ip_2_ip4(&to)) ||
                   ip4_addr_net_eq(ip_2_ip4(&to), netif_ip4_addr(netif), netif_ip4_netmask(netif));
     route_tell(a, netif, v6, &to, v6 ? 128 : 32, direct ? NULL : &gateway, source);
     return 0;

@@ -84,6 +84,10 @@ static int route_text(struct seq *s)
         if (route_is_default(netif))
             route_line(s, index, 0, gateway, 0, route_metric(netif));
         route_line(s, index, own & mask, 0, mask, 0);
+        const struct lease_route *r;
+        for (unsigned i = 0; (r = route_lease_nth(i)) != NULL; i++)
+            if (r->index == index)
+                route_line(s, index, r->net, r->gateway, route_mask(r->bits), 0);
     }
     stack_unlock();
     return 0;

@@ -16,6 +16,7 @@
 #include "net/interface.h"
 #include "net/link.h"
 #include "net/neighbour.h"
+#include "net/ntp.h"
 #include "net/tcp_listen.h"
 #include "net/tcp_options.h"
 #include "net/tcp_table.h"
@@ -80,6 +81,7 @@ static void second_passed(void)
     }
     neighbour_tick();
     interface_tick();
+    ntp_tick();
     tcp_options_tick();
     tcp_listen_tick();
 }

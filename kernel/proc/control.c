@@ -8,6 +8,7 @@
 #include "core/log.h"
 #include "core/panic.h"
 #include "core/spinlock.h"
+#include "dev/crashlog.h"
 #include "dev/power.h"
 #include "dev/serial.h"
 #include "dev/stream.h"
@@ -79,6 +80,7 @@ static void panic_end(const char *reason)
         send_line("panic", reason);
         control->ops->drain(control);
     }
+    crashlog_panic(reason);
     power_off(OPS_DEBUG_EXIT_PANIC);
 }
 

@@ -9,6 +9,7 @@
 #include <asm/mman.h>
 
 #include "arch/x86_64/trap.h"
+#include "dev/crashlog.h"
 #include "lib/fmt.h"
 #include "lib/string.h"
 #include "proc/control.h"
@@ -38,6 +39,13 @@ static bool follows_call(uint64_t addr)
     return false;
 }
 
+/* To the host, and onto the disk. */
+static void report(const char *kind, const char *text)
+{
+    control_send(kind, text);
+    crashlog_line(kind, text);
+}
+
 static void send_frame(const char *how, uint64_t addr)
 {
     char text[320], path[256] = "";
@@ -49,7 +57,7 @@ static void send_frame(const char *how, uint64_t addr)
     else
         path[0] = '\0';
     snprintf(text, sizeof text, "%s %lx %lx %s", how, addr, offset, path);
-    control_send("frame", text);
+    report("frame", text);
 }
 
 /* Follows the chain of frame pointers from rbp; how many callers it gave. */
@@ -115,7 +123,7 @@ static void send_registers(const struct trap_frame *f)
         len += (size_t)snprintf(line + len, sizeof line - len, "%s%s %016lx", len ? "  " : "",
                                 regs[i].name, regs[i].value);
         if (i % 4 == 3 || i + 1 == ARRAY_SIZE(regs)) {
-            control_send("crash", line);
+            report("crash", line);
             len = 0;
         }
     }
@@ -127,7 +135,7 @@ void crash_report(const struct trap_frame *f, const uint64_t *touched)
     struct vma v;
     send_registers(f);
     if (touched && procmem_describe(*touched, line, sizeof line))
-        control_send("crash", line);
+        report("crash", line);
     send_frame("pc", f->rip);
     if (vm_lookup(f->rsp, &v))
         backtrace(f, v.end);

@@ -4,6 +4,7 @@
 
 #include <linux/fcntl.h>
 
+#include "dev/crashlog.h"
 #include "dev/power.h"
 #include "file/fdtable.h"
 #include "fs/mount.h"
@@ -71,6 +72,11 @@ void process_exit(int status)
     if (__atomic_exchange_n(&process.exiting, true, __ATOMIC_ACQ_REL))
         task_exit(0); /* another thread was first */
     stop_others();
+    if (status & 0xff) {
+        char why[40];
+        snprintf(why, sizeof why, "the program ended with %d", status & 0xff);
+        crashlog_write(OPS_LOG_EXIT, (unsigned)status & 0xff, why);
+    }
     machine_end(status & 0xff);
 }
 
@@ -97,6 +103,7 @@ static _Noreturn void killed(int sig, const char *why, const uint64_t *touched)
     if (crash && process.keep_threads)
         core_write(sig);
     control_killed(sig, why ? why : signal_name(sig));
+    crashlog_write(OPS_LOG_SIGNAL, (unsigned)sig, why ? why : signal_name(sig));
     machine_end(128 + sig);
 }
 

@@ -17,6 +17,8 @@
 #define LAPIC_HZ    NSEC_PER_SEC
 #define PROGRAM_MAX (4 * NSEC_PER_SEC)
 #define SAMPLES     8
+#define SLEW_MAX    ((int64_t)(INT64_MAX >> CLOCK_SLEW_SHIFT)) /* 52 days */
+#define SYNCED_MAX  (24 * 3600 * NSEC_PER_SEC)
 
 static union {
     struct clock_page page;
@@ -24,9 +26,12 @@ static union {
 } shared __attribute__((aligned(PAGE_SIZE)));
 static struct spinlock clock_lock;
 static uint64_t tsc_hz;
+static uint64_t told_hz; /* before clock_trim() */
 static uint64_t sample_tsc;
 static uint32_t sample_lapic;
 static bool calibrated;
+static bool synced; /* by somebody outside: clock_set_synced() */
+static uint64_t synced_at, synced_error;
 static uint64_t (*source)(void); /* read instead of the TSC */
 static uint64_t source_base;     /* what it said when the clock was at 0 */
 static uint64_t source_latest;   /* the highest time given out */
@@ -97,6 +102,7 @@ void clock_calibrate(uint64_t hz)
         clock_set_rate(hz);
     else
         log_warn("no reference for the TSC's rate, taking 1 GHz");
+    told_hz = tsc_hz;
     shared.page.usable = !source;
     calibrated = true;
     log_info("clock: TSC at %lu kHz", tsc_hz / 1000);
@@ -148,20 +154,90 @@ uint64_t clock_now(void)
     return now;
 }
 
+void clock_trim(int32_t ppb)
+{
+    if (source || !told_hz)
+        return;
+    uint64_t part = cpu_muldiv(told_hz, (uint64_t)(ppb < 0 ? -(int64_t)ppb : ppb), NSEC_PER_SEC);
+    clock_set_rate(ppb < 0 ? told_hz + part : told_hz - part);
+}
+
 uint64_t clock_wall(void)
 {
-    return shared.page.wall_base + clock_now();
+    const struct clock_page *p = &shared.page;
+    uint32_t seq;
+    uint64_t wall, now = clock_now();
+    do {
+        while ((seq = __atomic_load_n(&p->seq, __ATOMIC_ACQUIRE)) & 1)
+            cpu_relax();
+        wall = clock_page_wall(p, now);
+        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    } while (seq != p->seq);
+    return wall;
+}
+
+uint64_t clock_wall_unlocked(void)
+{
+    const struct clock_page *p = &shared.page;
+    return clock_page_wall(p, source ? source_latest : clock_page_now(p, cpu_tsc()));
+}
+
+/* The wall clock is at `wall` now and goes on from there by `slew` ns. */
+static void wall_change(uint64_t now, uint64_t wall, int64_t slew)
+{
+    struct clock_page *p = &shared.page;
+    page_begin(p);
+    p->wall_base = wall - now;
+    p->slew_from = now;
+    p->slew_span = (uint64_t)(slew < 0 ? -slew : slew) << CLOCK_SLEW_SHIFT;
+    p->slew_back = slew < 0;
+    page_end(p);
 }
 
 void clock_set_wall(uint64_t wall)
 {
-    uint64_t base = wall - clock_now();
     irqflags_t flags = spin_lock_irq(&clock_lock);
-    struct clock_page *p = &shared.page;
-    page_begin(p);
-    p->wall_base = base;
-    page_end(p);
+    wall_change(clock_now(), wall, 0);
+    synced = false;
     spin_unlock_irq(&clock_lock, flags);
+}
+
+void clock_slew(int64_t ns)
+{
+    irqflags_t flags = spin_lock_irq(&clock_lock);
+    uint64_t now = clock_now();
+    ns = MAX(MIN(ns, SLEW_MAX), -SLEW_MAX);
+    wall_change(now, clock_page_wall(&shared.page, now), ns);
+    spin_unlock_irq(&clock_lock, flags);
+}
+
+int64_t clock_slew_left(void)
+{
+    const struct clock_page *p = &shared.page;
+    irqflags_t flags = spin_lock_irq(&clock_lock);
+    uint64_t left = (p->slew_span >> CLOCK_SLEW_SHIFT) - clock_page_slewed(p, clock_now());
+    bool back = p->slew_back;
+    spin_unlock_irq(&clock_lock, flags);
+    return back ? -(int64_t)left : (int64_t)left;
+}
+
+void clock_set_synced(uint64_t error)
+{
+    irqflags_t flags = spin_lock_irq(&clock_lock);
+    synced = true;
+    synced_at = clock_now();
+    synced_error = error;
+    spin_unlock_irq(&clock_lock, flags);
+}
+
+bool clock_is_synced(uint64_t *error)
+{
+    irqflags_t flags = spin_lock_irq(&clock_lock);
+    uint64_t age = clock_now() - synced_at;
+    *error = synced_error + (age >> CLOCK_SLEW_SHIFT); /* as RFC 5905 lets it grow, about */
+    bool is = synced && age < SYNCED_MAX;
+    spin_unlock_irq(&clock_lock, flags);
+    return is;
 }
 
 struct clock_page *clock_shared_page(void)

@@ -30,8 +30,23 @@ void clock_set_source(uint64_t (*read)(void));
 uint64_t clock_now(void);
 /* Since 1970, UTC. */
 uint64_t clock_wall(void);
-/* Sets the wall clock; `wall` is the time now. */
+/* About the same at a panic, where a CPU may have stopped while it wrote the page. */
+uint64_t clock_wall_unlocked(void);
+/* Sets the wall clock; `wall` is the time now. Ends a slew. */
 void clock_set_wall(uint64_t wall);
+/*
+ * Brings the wall clock forward or back by `ns` in small parts, 488 us a second; it never goes
+ * back meanwhile. What is left of an earlier slew is dropped.
+ */
+void clock_slew(int64_t ns);
+int64_t clock_slew_left(void); /* ns still to come */
+/* The clock runs faster by so many in 10^9 than its rate at boot; nothing with a `read` of its own.
+ */
+void clock_trim(int32_t ppb);
+/* Somebody who knows the time has compared: the wall clock, slews included, is right to `error` ns.
+ * Until it is set. */
+void clock_set_synced(uint64_t error);
+bool clock_is_synced(uint64_t *error); /* what it may be wrong by now, ns */
 /* The page for the vDSO. */
 struct clock_page *clock_shared_page(void);
 /* Programs this CPU's timer interrupt for `deadline`; CLOCK_NEVER: none. Interrupts are off. */

@@ -183,7 +183,7 @@ long sys_clock_nanosleep(int clock, unsigned flags, struct uptr request, struct 
     return err ? -ERESTARTNOHAND : 0; /* the moment stays the same */
 }
 
-/* Reading only: nobody steers this clock but the hypervisor and clock_settime(2). */
+/* Reading only: nobody steers this clock but the hypervisor, NTP and clock_settime(2). */
 long sys_clock_adjtime(int clock, struct uptr buf)
 {
     struct __kernel_timex t;
@@ -193,17 +193,19 @@ long sys_clock_adjtime(int clock, struct uptr buf)
         return clock > CLOCK_TAI || clock < 0 ? -EINVAL : -EOPNOTSUPP;
     if (t.modes && t.modes != ADJ_OFFSET_SS_READ)
         return -EPERM;
-    uint64_t ns = clock_wall();
+    uint64_t ns = clock_wall(), error;
+    bool synced = clock_is_synced(&error);
     memset(&t, 0, sizeof t);
-    t.maxerror = t.esterror = 16000000;
-    t.status = STA_UNSYNC | STA_NANO;
+    t.maxerror = t.esterror = synced ? (long long)(error / 1000) : 16000000;
+    t.status = STA_NANO | (synced ? STA_PLL : STA_UNSYNC);
+    t.offset = clock_slew_left();
     t.constant = 2;
     t.precision = 1;
     t.tolerance = 32768000;
     t.tick = 10000;
     t.time.tv_sec = (long long)(ns / NSEC_PER_SEC);
     t.time.tv_usec = (long long)(ns % NSEC_PER_SEC);
-    return copy_to_user(buf, &t, sizeof t) ? -EFAULT : TIME_ERROR;
+    return copy_to_user(buf, &t, sizeof t) ? -EFAULT : synced ? TIME_OK : TIME_ERROR;
 }
 
 long sys_adjtimex(struct uptr buf)

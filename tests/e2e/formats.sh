@@ -70,7 +70,7 @@ test_efi_partition() {
     app
     build d.raw
     sound d.raw
-    [ "$(sgdisk -p d.raw | awk '$1 ~ /^[0-9]+$/ {print $1, $6, $7}' | tr '\n' ' ')" = '1 EF02 ops-grub 2 EF00 ops-efi 3 8300 ops-boot 4 8300 ops-root ' ] ||
+    [ "$(sgdisk -p d.raw | awk '$1 ~ /^[0-9]+$/ {print $1, $6, $7}' | tr '\n' ' ')" = '1 EF02 ops-grub 2 EF00 ops-efi 3 8300 ops-boot 4 8300 ops-root 5 8301 ops-log ' ] ||
         fail "$(sgdisk -p d.raw)"
     partition d.raw 2
     fsck.fat -vn part >fsck 2>&1 || fail "fsck.fat: $(cat fsck)"

@@ -38,6 +38,10 @@ FUZZ_manifest := kernel/core/manifest.c kernel/lib/crc.c
 FUZZ_INC_manifest := -Itests/unit/fake -Itests/unit -Ikernel
 FUZZ_kelf := kernel/proc/elf.c tests/unit/fake_core.c
 FUZZ_INC_kelf := -Itests/unit/fake -Itests/unit -Ikernel
+FUZZ_metadata := kernel/net/http_reply.c kernel/proc/metadata_text.c
+FUZZ_INC_metadata := -Ikernel
+FUZZ_seed := $(wildcard kernel/fs/seed/*.c) $(FS_ALL) $(O)/fuzz/seed-images.o
+FUZZ_INC_seed := -Itests/unit/fake -Itests/unit -Ikernel
 FUZZ_ext4 := $(FS_ALL) $(O)/fuzz/ext4-image.o
 FUZZ_INC_ext4 := -Itests/unit/fake -Itests/unit -Ikernel
 
@@ -77,6 +81,23 @@ $(O)/fuzz/ext4.img:
 $(O)/fuzz/ext4-image.o: $(O)/fuzz/ext4.img
 	$(Q)printf '.section .rodata\n.globl fuzz_ext4_image, fuzz_ext4_image_end\nfuzz_ext4_image: .incbin "$<"\nfuzz_ext4_image_end:\n.section .note.GNU-stack,"",@progbits\n' \
 		| $(CC) -x assembler -c -o $@ -
+
+# Disks of a cloud: small, with long names and directories.
+$(O)/fuzz/seed-images.o:
+	@mkdir -p $(@D)/seed-tree/openstack/latest
+	$(call say,MKFS,$@)
+	$(Q)cd $(@D) && printf 'local-hostname: a\n' > seed-tree/meta-data && seq 1 600 > seed-tree/user-data && \
+		seq 1 300 > seed-tree/openstack/latest/user_data
+	$(Q)cd $(@D) && rm -f seed-*.img && truncate -s 256K seed-fat12.img && truncate -s 33M seed-fat32.img && \
+		/sbin/mkfs.vfat -F 12 -s 1 -n CIDATA seed-fat12.img > /dev/null && \
+		/sbin/mkfs.vfat -F 32 -s 1 -n CIDATA seed-fat32.img > /dev/null && \
+		for f in fat12 fat32; do mcopy -s -i seed-$$f.img seed-tree/* ::; done
+	$(Q)cd $(@D) && xorriso -as mkisofs -quiet -V cidata -J -o seed-joliet.img seed-tree 2> /dev/null && \
+		xorriso -as mkisofs -quiet -V cidata -R -o seed-rock.img seed-tree 2> /dev/null
+	$(Q)cd $(@D) && truncate -s 1M seed-fat32.img && for f in fat12 fat32 joliet rock; do \
+		printf '.section .rodata\n.globl fuzz_seed_%s, fuzz_seed_%s_end\nfuzz_seed_%s: .incbin "seed-%s.img"\nfuzz_seed_%s_end:\n' \
+		$$f $$f $$f $$f $$f; done > seed-images.S && \
+		echo '.section .note.GNU-stack,"",@progbits' >> seed-images.S && $(CC) -c -o seed-images.o seed-images.S
 
 # The system-call fuzzer is a program for the guest.
 $(O)/fuzz/guest/syscalls: tests/fuzz/syscalls.c

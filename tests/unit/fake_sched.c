@@ -6,6 +6,7 @@
 #include "sched/clock.h"
 #include "sched/mutex.h"
 #include "sched/thread.h"
+#include "sched/ticker.h"
 
 uint64_t fake_clock = NSEC_PER_SEC;
 
@@ -21,6 +22,15 @@ uint64_t clock_now(void)
     return fake_clock;
 }
 
+uint64_t fake_epoch = 1700000000ull * NSEC_PER_SEC; /* the wall clock when fake_clock was 0 */
+int64_t fake_slew;                                  /* what it was last told to slew by */
+int32_t fake_trim;
+
+uint64_t clock_tsc_hz(void)
+{
+    return NSEC_PER_SEC;
+}
+
 bool clock_calibrated(void)
 {
     return true;
@@ -28,7 +38,37 @@ bool clock_calibrated(void)
 
 uint64_t clock_wall(void)
 {
-    return fake_clock + 1700000000ull * NSEC_PER_SEC;
+    return fake_clock + fake_epoch;
+}
+
+void clock_set_wall(uint64_t wall)
+{
+    fake_epoch = wall - fake_clock;
+    fake_slew = 0;
+}
+
+void clock_slew(int64_t ns)
+{
+    fake_slew = ns;
+}
+
+int64_t clock_slew_left(void)
+{
+    return 0;
+}
+
+void clock_trim(int32_t ppb)
+{
+    fake_trim = ppb;
+}
+
+void clock_set_synced(uint64_t error)
+{
+    (void)error;
+}
+
+void ticker_clock_set(void)
+{
 }
 
 uint64_t thread_idle_time(unsigned cpu)

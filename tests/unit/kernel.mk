@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Unit tests of kernel/lib, core, mem and vm.
+UNIT_metadata := kernel/net/http_reply.c kernel/proc/metadata_text.c
 UNIT_string :=
 UNIT_fmt :=
 UNIT_rbtree := kernel/lib/rbtree.c tests/unit/fake_core.c

@@ -8,6 +8,7 @@ UNIT_tcp_table := $(NET_ALL)
 UNIT_tcp_life := $(NET_ALL)
 UNIT_tcp_path := $(NET_ALL)
 UNIT_dhcp6 := $(NET_ALL)
+UNIT_ntp := $(NET_ALL)
 
 # What fs.mk defines comes first by name; lwIP stands out of the tree and has warnings of its own.
 $(O)/unit-obj/lwip/%.o: $(LWIP)/src/include/lwip/init.h
@@ -17,7 +18,9 @@ $(O)/unit-obj/lwip/%.o: $(LWIP)/src/include/lwip/init.h
 		$(LWIP_RENAME_$(subst /,_,$*)) -c -o $@ $(LWIP)/src/$*.c
 
 $(O)/unit-obj/kernel/net/%.o $(O)/unit-obj/tests/unit/net_rig.o \
-	$(O)/unit-obj/tests/unit/test_tcp_%.o $(O)/unit-obj/tests/unit/test_dhcp6.o: UNIT_CFLAGS += $(LWIP_INCLUDE)
-$(O)/tests/unit/tcp_table $(O)/tests/unit/tcp_life $(O)/tests/unit/tcp_path $(O)/tests/unit/dhcp6: $(LWIP_UNIT)
+	$(O)/unit-obj/tests/unit/test_tcp_%.o $(O)/unit-obj/tests/unit/test_dhcp6.o \
+	$(O)/unit-obj/tests/unit/test_ntp.o: UNIT_CFLAGS += $(LWIP_INCLUDE)
+$(O)/tests/unit/tcp_table $(O)/tests/unit/tcp_life $(O)/tests/unit/tcp_path $(O)/tests/unit/dhcp6 \
+	$(O)/tests/unit/ntp: $(LWIP_UNIT)
 $(patsubst %.c,$(O)/unit-obj/%.o,$(filter kernel/net/%,$(NET_ALL)) tests/unit/net_rig.c \
-	$(wildcard tests/unit/test_tcp_*.c) tests/unit/test_dhcp6.c): | $(LWIP)/src/include/lwip/init.h
+	$(wildcard tests/unit/test_tcp_*.c) tests/unit/test_dhcp6.c tests/unit/test_ntp.c): | $(LWIP)/src/include/lwip/init.h

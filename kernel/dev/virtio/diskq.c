@@ -4,11 +4,13 @@
 
 #include <errno.h>
 
+#include "arch/x86_64/cpu.h"
 #include "arch/x86_64/layout.h"
 #include "arch/x86_64/percpu.h"
 #include "dev/topology.h"
 #include "lib/string.h"
 #include "mem/kmalloc.h"
+#include "sched/clock.h"
 
 #define TRIES_MAX   8
 #define ANSWER_NONE 0xff /* what an answer holds that the device has not written */
@@ -142,6 +144,45 @@ void diskqs_submit(struct diskqs *qs, struct bio *bio)
     dispatch(q, &done);
     spin_unlock_irq(&q->lock, flags);
     complete_all(&done);
+}
+
+/* Other requests that end meanwhile are forgotten with everything else of this machine. */
+static int emergency_wait(struct diskq *q, const struct diskq_request *want, uint32_t *written)
+{
+    uint64_t begin = cpu_tsc(), patience = 2 * clock_tsc_hz();
+    const struct diskq_request *r = NULL;
+    while (r != want && !q->vq->broken && cpu_tsc() - begin < patience) {
+        r = virtq_pop(q->vq, written);
+        if (!r)
+            cpu_relax();
+    }
+    return r == want ? 0 : q->vq->broken ? -EIO : -ETIMEDOUT;
+}
+
+int diskqs_emergency(struct diskqs *qs, struct bio *bio)
+{
+    unsigned i = 0;
+    uint32_t written = 0;
+    while (i < qs->count && qs->q[i].lock.held)
+        i++;
+    if (i == qs->count)
+        return -EBUSY;
+    struct diskq *q = &qs->q[i];
+    struct diskq_request *r = request_take(q);
+    if (!r)
+        return -EBUSY;
+    bio_part_begin(&r->part, bio);
+    int err = request_start(q, r);
+    if (err)
+        return err;
+    virtio_kick(q->vq);
+    err = emergency_wait(q, r, &written);
+    if (!err)
+        err = q->type->result(r, written);
+    if (!err && bio->op == BIO_WRITE && r->part.bytes != bio->vec[0].len)
+        err = -EIO; /* the device takes no more at once */
+    request_free(q, r);
+    return err;
 }
 
 void diskqs_broken(struct diskqs *qs)

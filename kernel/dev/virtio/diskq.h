@@ -62,5 +62,7 @@ int diskqs_create(struct virtio_device *vdev, unsigned first, unsigned offered, 
 void diskqs_destroy(struct diskqs *qs);
 /* Completes the bio by bio_complete() some time. Any context. */
 void diskqs_submit(struct diskqs *qs, struct bio *bio);
+/* blkdev_ops.emergency by the first queue whose lock is free. -EBUSY: none is; -ETIMEDOUT, -EIO. */
+int diskqs_emergency(struct diskqs *qs, struct bio *bio);
 /* The device was given up: all bios end with -EIO. */
 void diskqs_broken(struct diskqs *qs);

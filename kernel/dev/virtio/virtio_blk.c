@@ -74,7 +74,15 @@ static void blk_submit(struct blkdev *dev, struct bio *bio)
     diskqs_submit(blk->queues, bio);
 }
 
-static const struct blkdev_ops blk_ops = {.submit = blk_submit};
+static int blk_emergency(struct blkdev *dev, struct bio *bio)
+{
+    struct blk *blk = dev->priv;
+    if (bio->op == BIO_FLUSH && !virtio_has(blk->vdev, VIRTIO_BLK_F_FLUSH))
+        return 0;
+    return diskqs_emergency(blk->queues, bio);
+}
+
+static const struct blkdev_ops blk_ops = {.submit = blk_submit, .emergency = blk_emergency};
 
 static void blk_broken(struct virtio_device *vdev)
 {

@@ -191,7 +191,14 @@ static void disk_submit(struct blkdev *dev, struct bio *bio)
     diskqs_submit(disk->host->queues, bio);
 }
 
-static const struct blkdev_ops disk_ops = {.submit = disk_submit, .release = scsi_disk_free};
+static int disk_emergency(struct blkdev *dev, struct bio *bio)
+{
+    struct scsi_disk *disk = dev->priv;
+    return bio->op == BIO_FLUSH && !disk->cache ? 0 : diskqs_emergency(disk->host->queues, bio);
+}
+
+static const struct blkdev_ops disk_ops = {
+    .submit = disk_submit, .emergency = disk_emergency, .release = scsi_disk_free};
 
 static struct scsi_disk *disk_find(struct scsi_host *host, const struct scsi_unit *u)
 {

@@ -78,13 +78,13 @@
 #define LWIP_DHCP_DOES_ACD_CHECK      0
 #define LWIP_DHCP_GET_NTP_SRV         0
 #define LWIP_DHCP_PROVIDE_DNS_SERVERS 3
-#ifndef LWIP_DNS /* dhcp.c is told otherwise: net/interface.c keeps the servers */
-#define LWIP_DNS 0
-#endif
-#define LWIP_AUTOIP               0
-#define LWIP_ACD                  0
-#define LWIP_IGMP                 1
-#define LWIP_MULTICAST_TX_OPTIONS 1
+#define LWIP_DNS                      1 /* for the kernel's own use: net/ntp.c */
+#define DNS_MAX_SERVERS               3
+#define DNS_TABLE_SIZE                2
+#define LWIP_AUTOIP                   0
+#define LWIP_ACD                      0
+#define LWIP_IGMP                     1
+#define LWIP_MULTICAST_TX_OPTIONS     1
 
 #define LWIP_IPV6                     1
 #define LWIP_IPV6_MLD                 1
@@ -152,11 +152,13 @@
 
 #define LWIP_HOOK_FILENAME             "net/lwip/hooks.h"
 #define LWIP_HOOK_TCP_ISN              net_tcp_isn
-#define DHCP_ADD_EXTRA_REQUEST_OPTIONS , 12 /* the name of this machine */
+#define DHCP_ADD_EXTRA_REQUEST_OPTIONS , 12, 15, 26, 42, 119, 121 /* net/dhcp_options.c */
 #define LWIP_HOOK_DHCP_PARSE_OPTION(netif, dhcp, state, msg, type, option, len, p, offset)         \
-    net_dhcp_option(msg, type, option, len, p, offset)
+    net_dhcp_option(ip_current_input_netif(), msg, type, option, len, p, offset)
 #define LWIP_HOOK_IP4_INPUT net_ip4_input
 #define LWIP_HOOK_IP4_ROUTE net_ip4_route
-#define LWIP_HOOK_IP6_INPUT net_ip6_input
+
+#define LWIP_HOOK_ETHARP_GET_GW(netif, dest) net_ip4_gateway(netif, dest)
+#define LWIP_HOOK_IP6_INPUT                  net_ip6_input
 
 #define LWIP_HOOK_ND6_GET_GW(netif, dest) net_ip6_gateway(netif)

@@ -43,7 +43,9 @@ static uint64_t now(int wall)
             ;
         if (!p->usable)
             return 0;
-        ns = clock_page_now(p, tsc()) + (wall ? p->wall_base : 0);
+        ns = clock_page_now(p, tsc());
+        if (wall)
+            ns = clock_page_wall(p, ns);
         __atomic_thread_fence(__ATOMIC_ACQUIRE);
     } while (seq != p->seq);
     return ns;
