@@ -11,6 +11,7 @@
 #include "alloc.h"
 #include "buf.h"
 #include "gpt_table.h"
+#include "little.h"
 #include "ops/exit.h"
 #include "outfile.h"
 
@@ -45,12 +46,6 @@ static uint64_t get_le(const uint8_t *from, size_t bytes)
     while (bytes--)
         v = v << 8 | from[bytes];
     return v;
-}
-
-static void put_le(uint8_t *to, uint64_t v, size_t bytes)
-{
-    for (size_t i = 0; i < bytes; i++)
-        to[i] = (uint8_t)(v >> 8 * i);
 }
 
 static void put_be(uint8_t *to, uint64_t v, size_t bytes)

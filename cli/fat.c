@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "little.h"
+
 #define SECTOR      512u
 #define SECTORS     ((uint32_t)(FAT_BYTES / SECTOR))
 #define RESERVED    4u
@@ -17,18 +19,6 @@
 
 enum { ATTR_VOLUME = 0x08, ATTR_DIR = 0x10, ATTR_FILE = 0x20 };
 enum { CLUSTER_EFI = 2, CLUSTER_BOOT, CLUSTER_PROGRAM };
-
-static void put16(uint8_t *to, uint32_t v)
-{
-    to[0] = (uint8_t)v;
-    to[1] = (uint8_t)(v >> 8);
-}
-
-static void put32(uint8_t *to, uint32_t v)
-{
-    put16(to, v);
-    put16(to + 2, v >> 16);
-}
 
 static uint8_t *cluster_at(uint8_t *to, uint32_t cluster)
 {

@@ -14,6 +14,7 @@
 #include "alloc.h"
 #include "child.h"
 #include "hostpath.h"
+#include "little.h"
 #include "ops/exit.h"
 #include "script.h"
 #include "strlist.h"
@@ -69,12 +70,6 @@ static void config_write(struct buf *b, const struct core *core, const struct gr
         load_add(b, r, root);
     }
     buf_addf(b, "halt\n");
-}
-
-static void put_le(char *to, uint64_t v, size_t bytes)
-{
-    for (size_t i = 0; i < bytes; i++)
-        to[i] = (char)(v >> 8 * i);
 }
 
 static bool grub_missing(const char *what, struct err *err)

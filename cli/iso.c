@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "little.h"
+
 #define SECTOR    2048u
 #define LOAD_SIZE 4 /* sectors of 512 bytes that a BIOS loads: cdboot.img, which loads the rest */
 
@@ -22,18 +24,6 @@ enum {
 enum { PLATFORM_BIOS = 0, PLATFORM_EFI = 0xef };
 enum { CATALOG_HEADER = 1, CATALOG_BOOTABLE = 0x88, CATALOG_LAST_SECTION = 0x91 };
 enum { RECORD_DIR = 2 };
-
-static void put16(uint8_t *to, uint32_t v)
-{
-    to[0] = (uint8_t)v;
-    to[1] = (uint8_t)(v >> 8);
-}
-
-static void put32(uint8_t *to, uint32_t v)
-{
-    put16(to, v);
-    put16(to + 2, v >> 16);
-}
 
 static void put32_be(uint8_t *to, uint32_t v)
 {

@@ -17,17 +17,7 @@ SCRIPT
 }
 
 set_link() { # on|off
-    python3 - "$1" <<'END' || fail "no answer from QMP"
-import json, socket, sys
-s = socket.socket(socket.AF_UNIX)
-s.connect("qmp")
-f = s.makefile("rw")
-for command in {"execute": "qmp_capabilities"}, {"execute": "set_link", "arguments": {"name": "net0", "up": sys.argv[1] == "on"}}:
-    f.write(json.dumps(command) + "\n")
-    f.flush()
-    while '"return"' not in (line := f.readline()):
-        assert line and '"error"' not in line, line
-END
+    qmp '{"execute": "set_link", "arguments": {"name": "net0", "up": '"$([ "$1" = on ] && echo true || echo false)"'}}'
 }
 
 make_server() {

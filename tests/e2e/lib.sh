@@ -97,6 +97,24 @@ port_in() {
     return 1
 }
 
+# qmp COMMAND...: asks the QEMU that has its socket at ./qmp; a name, or a whole request in JSON.
+qmp() {
+    python3 - "$@" <<'END' || fail "no answer from QMP"
+import json, socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.connect("qmp")
+f = s.makefile("rw")
+for word in ("qmp_capabilities", *sys.argv[1:]):
+    try:
+        f.write((word if word[0] == "{" else json.dumps({"execute": word})) + "\n")
+        f.flush()
+        while '"return"' not in (line := f.readline() or '"return"'):
+            assert '"error"' not in line, line
+    except ConnectionError: # as the end of file: the machine has ended by what it was told
+        pass
+END
+}
+
 # like_host PROGRAM ARGUMENT...: same stdout and status under ops as on the host.
 like_host() {
     local want status

@@ -27,20 +27,6 @@ answered() { curl -sf --max-time 5 -o answer "http://127.0.0.1:$PORT/"; }
 
 ended() { ! kill -0 "$MACHINE" 2>/dev/null; }
 
-power_button() {
-    python3 - <<'END' || fail "no answer from QMP"
-import json, socket
-s = socket.socket(socket.AF_UNIX)
-s.connect("qmp")
-f = s.makefile("rw")
-for command in "qmp_capabilities", "system_powerdown":
-    f.write(json.dumps({"execute": command}) + "\n")
-    f.flush()
-    while '"return"' not in (line := f.readline()):
-        assert line and '"error"' not in line, line
-END
-}
-
 # serves CARD QEMU-OPTION...: boots, asks, and ends it, with 1 CPU and with 2. CARD is its network card.
 serves() {
     local card=$1 smp
@@ -56,7 +42,7 @@ serves() {
             fail "$smp CPUs: no answer; the machine says: $(tail -c 400 serial | tr -d '\r') $(tail -n 3 qemu-out)"
         cmp answer page || fail "$smp CPUs: another answer: $(head -c 200 answer)"
         if [ -z "${NO_BUTTON-}" ]; then
-            power_button
+            qmp system_powerdown
             wait_for 30 ended || fail "$smp CPUs: the power button does not end it"
             grep -q '^ops: exit status 0' <(tr -d '\r' <serial) || fail "$smp CPUs: its end: $(tail -c 300 serial)"
         fi

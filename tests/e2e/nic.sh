@@ -11,20 +11,7 @@ qemu_with() {
 }
 
 set_link() { # on|off
-    python3 - "$1" <<'END' || fail "no answer from QMP"
-import json, socket, sys
-s = socket.socket(socket.AF_UNIX)
-s.connect("qmp")
-f = s.makefile("rw")
-for command in {"execute": "qmp_capabilities"}, {"execute": "set_link", "arguments": {"name": "net0", "up": sys.argv[1] == "on"}}:
-    f.write(json.dumps(command) + "\n")
-    f.flush()
-    try:
-        while '"return"' not in (line := f.readline() or '"return"'):
-            assert '"error"' not in line, line
-    except ConnectionError: # as the end of file: the program has ended by what it was told
-        pass
-END
+    qmp '{"execute": "set_link", "arguments": {"name": "net0", "up": '"$([ "$1" = on ] && echo true || echo false)"'}}'
 }
 
 # Tells what netlink says of the cable, and what the ioctl says then; ends with the cable in again.
