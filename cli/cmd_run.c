@@ -203,6 +203,10 @@ static bool machine_run(struct machine *m, const struct instance *instance, cons
 static bool image_take(struct plan *p, const struct request *r, struct cache_image *image,
                        struct err *err)
 {
+    if (p->disk) {
+        image->path = alloc_string(p->disk->path);
+        return true;
+    }
     if (!cache_root_image(&p->tree, p->config->volume_size, image, err))
         return false;
     chart_step(image->built ? "building the image" : "image from the cache");

@@ -24,13 +24,17 @@ static void row(const char *word, const char *fmt, ...)
 static void files_explain(const struct plan *p)
 {
     size_t files = 0;
+    const char *writing = p->manifest.readonly_rootfs ? "nothing can be written to it"
+                                                      : "what is written ends with the machine";
     struct tree_entry **all = tree_entries(&p->tree);
     for (size_t i = 0; all[i]; i++)
         files += all[i]->kind == TREE_FILE || all[i]->source != NULL;
     free(all);
-    row("root", "a copy of %zu files and directories of this host (--list-files); %s", files,
-        p->manifest.readonly_rootfs ? "nothing can be written to it"
-                                    : "what is written ends with the machine");
+    if (p->disk)
+        row("root", "the disk %s; %s", p->disk->path, writing);
+    else
+        row("root", "a copy of %zu files and directories of this host (--list-files); %s", files,
+            writing);
     for (size_t i = 0; i < p->mounts.count; i++) {
         const struct mount *m = &p->mounts.items[i];
         row("volume", "%s at %s: %s", m->name, m->path,

@@ -76,6 +76,16 @@ char *image_store_find(const char *word, struct err *err)
     return alloc_string(word);
 }
 
+bool image_store_has(const char *name)
+{
+    struct err none = {0};
+    char *path = image_name_check(name, &none) ? file_of(name, &none) : NULL;
+    bool has = path && access(path, F_OK) == 0;
+    err_free(&none);
+    free(path);
+    return has;
+}
+
 bool image_store_names(struct strlist *names, struct err *err)
 {
     char *dir = images_dir(err);

@@ -22,6 +22,9 @@ char *image_store_place(const char *name, struct err *err);
 /* What an operand means: a file, or else an image of that name; freed with free(). */
 char *image_store_find(const char *word, struct err *err);
 
+/* Is there an image of that name? */
+bool image_store_has(const char *name);
+
 /* The names there are, sorted. */
 bool image_store_names(struct strlist *names, struct err *err);
 

@@ -94,6 +94,7 @@ struct checking {
     int fd;
     uint64_t size;
     bool disk;
+    bool quiet; /* what is sound is not told */
     uint8_t head[(size_t)GPT_HEAD_SECTORS * GPT_SECTOR];
     struct err *err;
 };
@@ -131,7 +132,8 @@ static bool table_check(struct checking *c)
     }
     if (!second)
         return damaged(c, "the second partition table is damaged");
-    puts("partitions   sound");
+    if (!c->quiet)
+        puts("partitions   sound");
     return true;
 }
 
@@ -139,7 +141,7 @@ static bool part_check(const struct checking *c, const char *name, const unsigne
                        const unsigned char *built, const char *why)
 {
     if (memcmp(now, built, DIGEST_SIZE) == 0)
-        return printf("%-12s as built\n", name) > 0;
+        return c->quiet || printf("%-12s as built\n", name) > 0;
     char *text = alloc_printf("its %s is not as it was built%s", name, why);
     damaged(c, text);
     free(text);
@@ -155,6 +157,12 @@ static bool range_check(const struct checking *c, const char *name, uint64_t fro
     return part_check(c, name, digest, built, why);
 }
 
+static bool boot_check(const struct checking *c, const struct image_boot *b)
+{
+    return part_check(c, "kernel", b->kernel_digest, b->built.kernel, "") &&
+           part_check(c, "manifest", b->manifest_digest, b->built.manifest, "");
+}
+
 static bool parts_check(const struct checking *c, const struct image_boot *b)
 {
     struct gpt_partition boot, root;
@@ -162,8 +170,7 @@ static bool parts_check(const struct checking *c, const struct image_boot *b)
     if (!gpt_find(c->head, sectors, OPS_BOOT_LABEL, &boot) ||
         !gpt_find(c->head, sectors, OPS_ROOT_LABEL, &root))
         return damaged(c, "a partition is missing");
-    return part_check(c, "kernel", b->kernel_digest, b->built.kernel, "") &&
-           part_check(c, "manifest", b->manifest_digest, b->built.manifest, "") &&
+    return boot_check(c, b) &&
            range_check(c, "loader", IMAGE_LOADER, boot.first * GPT_SECTOR - IMAGE_LOADER,
                        b->built.loader, "") &&
            range_check(c, "root", root.first * GPT_SECTOR,
@@ -181,15 +188,40 @@ static bool root_check(const struct checking *c)
     return true;
 }
 
+static bool checking_begin(struct checking *c)
+{
+    struct stat st;
+    c->fd = open(c->path, O_RDONLY | O_CLOEXEC);
+    bool ok = (c->fd >= 0 && fstat(c->fd, &st) == 0) || err_errno(c->err, "open", c->path);
+    c->size = ok ? (uint64_t)st.st_size : 0;
+    return ok && table_check(c);
+}
+
+static void checking_end(struct checking *c)
+{
+    if (c->fd >= 0)
+        close(c->fd);
+}
+
+bool image_sound(const char *path, struct image_boot *b, struct err *err)
+{
+    struct checking c = {.path = path, .err = err, .quiet = true};
+    bool disk;
+    *b = (struct image_boot){0};
+    bool ok = checking_begin(&c);
+    if (ok && !c.disk)
+        ok = damaged(&c, "it is too short to be a disk");
+    ok = ok && image_boot_read(path, b, &disk, err) && (!b->recorded || boot_check(&c, b)) &&
+         root_check(&c);
+    checking_end(&c);
+    return ok;
+}
+
 bool image_parts_verify(const char *path, bool *disk, struct err *err)
 {
     struct checking c = {.path = path, .err = err};
     struct image_boot b = {0};
-    struct stat st;
-    c.fd = open(path, O_RDONLY | O_CLOEXEC);
-    bool ok = (c.fd >= 0 && fstat(c.fd, &st) == 0) || err_errno(err, "open", path);
-    c.size = ok ? (uint64_t)st.st_size : 0;
-    ok = ok && table_check(&c);
+    bool ok = checking_begin(&c);
     *disk = c.disk;
     if (ok && c.disk) {
         ok = image_boot_read(path, &b, disk, err);
@@ -199,7 +231,6 @@ bool image_parts_verify(const char *path, bool *disk, struct err *err)
         ok = ok && parts_check(&c, &b) && root_check(&c);
     }
     image_boot_free(&b);
-    if (c.fd >= 0)
-        close(c.fd);
+    checking_end(&c);
     return ok;
 }

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "err.h"
+#include "image_boot.h"
 
 /* Can `key` sign? Asked before any work. */
 bool image_sign_ready(const char *key, struct err *err);
@@ -19,6 +20,11 @@ bool image_sign(const char *path, const char *format, const char *key, struct er
 
 /* `key`: a public key or its file. Errors: there is no signature, or it does not hold. */
 bool image_signature_verify(const char *path, const char *key, struct err *err);
+
+/* What costs little, before a disk is run: sizes, tables, superblocks, and the digests of kernel
+ * and manifest; prints nothing. `b` is filled, freed with image_boot_free(), also after a failure.
+ */
+bool image_sound(const char *path, struct image_boot *b, struct err *err);
 
 /* Is there a signature? */
 bool image_signed(const char *path);

@@ -62,10 +62,22 @@ static bool package_choose(struct plan *p)
     return true;
 }
 
+static bool disk_choose(struct plan *p)
+{
+    strlist_add_all(&p->manifest.arg, &p->disk->args);
+    strlist_add_all(&p->manifest.arg, &p->config->args);
+    p->program = alloc_string(p->disk->program);
+    p->guest_program = alloc_string(p->program);
+    p->manifest.program = p->guest_program;
+    return true;
+}
+
 static bool program_choose(struct plan *p, struct err *err)
 {
     if (p->package)
         return package_choose(p);
+    if (p->disk)
+        return disk_choose(p);
 
     struct strlist *argv = &p->manifest.arg;
     const char *given = p->config->program;
@@ -319,6 +331,7 @@ bool plan_make(struct plan *p, const struct request *r, bool portable, struct er
     manifest_init(&p->manifest);
     const struct config *c = p->config = &r->settings;
     p->package = r->package;
+    p->disk = r->disk;
     struct manifest *m = &p->manifest;
     m->uid = c->uid;
     m->gid = c->gid;
@@ -331,8 +344,12 @@ bool plan_make(struct plan *p, const struct request *r, bool portable, struct er
     m->core = r->core != NULL;
     m->trace = c->trace ? c->trace : m->trace;
     m->log = c->verbose ? "debug" : m->log;
+    if (p->disk && portable)
+        return err_set(err, OPS_EXIT_USAGE, "`qemu-img convert` changes its format",
+                       "%s is a disk already", p->disk->path);
     env_make(p, portable);
-    if (!program_choose(p, err) || !files_add(p, r, err) || !mounts_make(p, portable, err))
+    if (!program_choose(p, err) || (!p->disk && !files_add(p, r, err)) ||
+        !mounts_make(p, portable, err))
         return false;
     p->program_bytes = deps_memory(&p->deps);
     return true;

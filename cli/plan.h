@@ -14,6 +14,7 @@
 
 #include "config.h"
 #include "deps.h"
+#include "disk_source.h"
 #include "err.h"
 #include "manifest_text.h"
 #include "mounts.h"
@@ -25,8 +26,10 @@
 /* What `run` and `build` take from the command line; strings point into argv. What can also be set
  * elsewhere is read in `settings`, never here. */
 struct request {
-    struct config settings;  /* all layers together: settings_load() */
-    struct package *package; /* that is run; NULL: a program of this host. settings_load() */
+    struct config settings; /* all layers together: settings_load() */
+    /* What is run, one of them or none: then a program of this host. settings_load() */
+    struct package *package;
+    struct disk_source *disk;
     const char *config;
     bool no_config;
     struct strlist env_files;
@@ -71,6 +74,7 @@ struct request {
 struct plan {
     const struct config *config; /* the request's, as the package */
     struct package *package;
+    const struct disk_source *disk; /* its root is used, the tree stays empty */
     struct tree tree;
     struct deps deps;
     struct manifest manifest;

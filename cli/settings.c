@@ -85,9 +85,16 @@ void settings_keys(void (*visit)(const struct key *k, const char *entry, void *a
     table_visit(config_key("RunConfig")->table, "RunConfig.", visit, arg);
 }
 
-static bool package_load(struct request *r, struct err *err)
+/* What is run, if it is not a program of this host: a package or a disk. */
+static bool source_load(struct request *r, struct err *err)
 {
     const char *word = r->operands ? r->operands[0] : NULL;
+    if (word && !package_ref_is(word) && disk_source_is(word)) {
+        r->disk = alloc_zero(sizeof *r->disk);
+        free(r->settings.program);
+        r->settings.program = NULL;
+        return disk_source_open(r->disk, word, &r->settings, err);
+    }
     if (!word || !package_ref_is(word))
         return true;
     r->package = alloc_zero(sizeof *r->package);
@@ -260,7 +267,7 @@ static void operands_load(struct config *c, const struct request *r)
 {
     char *const *words = r->operands;
     bool given = words && words[0];
-    if (given && !r->package) {
+    if (given && !r->package && !r->disk) {
         free(c->program);
         c->program = alloc_string(words[0]);
         config_note_origin(c, "Program", "command line");
@@ -355,8 +362,8 @@ bool settings_load(struct request *r, const char *dir, struct err *err)
 {
     struct config *c = &r->settings;
     char *here = dir ? alloc_string(dir) : path_absolute(".");
-    bool ok = defaults_load(c, err) && (r->no_config || user_load(c, err)) &&
-              package_load(r, err) && (r->no_config || project_load(c, r->config, dir, err)) &&
+    bool ok = defaults_load(c, err) && (r->no_config || user_load(c, err)) && source_load(r, err) &&
+              (r->no_config || project_load(c, r->config, dir, err)) &&
               environment_load(c, here, err) && flags_load(c, r, dir, err) &&
               settings_check(c, err);
     free(here);
@@ -374,4 +381,7 @@ void request_free(struct request *r)
     if (r->package)
         package_close(r->package);
     free(r->package);
+    if (r->disk)
+        disk_source_close(r->disk);
+    free(r->disk);
 }

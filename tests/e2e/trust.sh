@@ -364,4 +364,68 @@ test_secure_boot_errors() {
     [ -z "$(ls -A | grep unfinished)" ] || fail "left: $(ls -A)"
 }
 
+# A disk, or an image by its name, stands where a program does.
+test_run() {
+    cc_program app -static <<'END'
+#include <stdio.h>
+#include <stdlib.h>
+int main(int argc, char **argv)
+{
+    for (int i = 0; i < argc; i++)
+        printf("%s ", argv[i]);
+    FILE *f = fopen("/written", "wx");
+    printf("%s %s %d\n", getenv("A"), getenv("B"), f != NULL);
+    return 5;
+}
+END
+    ops build -e A=1 -e B=2 -o d.raw ./app one
+    want_status 0
+    sum=$(sha256sum <d.raw)
+    for machine in microvm q35; do
+        ops run --machine $machine -e B=3 d.raw two
+        want_status 5
+        want_out './app one two 1 3 1'
+    done
+    [ "$(sha256sum <d.raw)" = "$sum" ] || fail "the disk was written"
+    ops image create -n web ./app
+    want_status 0
+    ops run web
+    want_out './app (null) (null) 1'
+    ops run --print-manifest d.raw
+    want_out_has '^program=.*/app$'
+    ops run --explain d.raw
+    want_out_has '^root +the disk .*/d.raw; what is written ends with the machine$'
+    ops build -o e.raw d.raw
+    want_error 2 'd.raw is a disk already' 'qemu-img convert'
+    want_no_file e.raw
+}
+
+not_run() { # SENTENCE: bad.raw
+    ops run bad.raw
+    want_error 1 "$1"
+    [ ! -s out ] || fail "it ran: $(cat out)"
+}
+
+# Damage that GRUB or the kernel would meet is told before the machine starts.
+test_damaged_disks_are_not_run() {
+    app
+    build d.raw
+    size=$(stat -c %s d.raw)
+    while read -r offset sentence; do
+        cp --sparse=always d.raw bad.raw
+        flip bad.raw "$offset"
+        not_run "bad.raw.*$sentence|$sentence"
+    done <<END
+540 the first partition table is damaged
+$((size - 500)) the second partition table is damaged
+$(packed d.raw 1) kernel.elf of the boot partition is damaged
+$(packed d.raw 2) manifest of the boot partition is damaged
+$(($(start d.raw 4) + 1028)) superblock
+END
+    for part in $((size - 512)) $((size / 2)) $((3 << 20)) 40000; do
+        head -c $part d.raw >bad.raw
+        not_run "bad.raw: it has $part bytes, not $size|is cut short|too short"
+    done
+}
+
 e2e_main "$@"
