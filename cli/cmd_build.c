@@ -34,7 +34,8 @@
          .letter = 'f',                                                                            \
          .type = OPTION_TEXT,                                                                      \
          .offset = offsetof(struct request, format),                                               \
-         .argument = "raw|qcow2|vmdk|vhd|vhdx|vdi|gcp|ova|vmdk-flat|iso|containerdisk|direct",     \
+         .argument = "raw|qcow2|qcow2-compressed|vmdk|vhd|vhdx|vdi|gcp|ova|vmdk-flat|iso|"         \
+                     "containerdisk|direct",                                                       \
          .help = "what it is written as (default: the suffix of FILE says)"},                      \
     {                                                                                              \
         .name = "target", .type = OPTION_TEXT, .offset = offsetof(struct request, target),         \

@@ -35,6 +35,7 @@ struct format {
 static const struct format formats[FORMAT_COUNT] = {
     [FORMAT_RAW] = {"raw", ".raw .img", NULL, MIB},
     [FORMAT_QCOW2] = {"qcow2", ".qcow2", "-O qcow2 -o lazy_refcounts=off", MIB},
+    [FORMAT_QCOW2_SMALL] = {"qcow2-compressed", "", "-c -O qcow2 -o lazy_refcounts=off", MIB},
     [FORMAT_VMDK] = {"vmdk", ".vmdk", "-O vmdk -o adapter_type=lsilogic,subformat=streamOptimized",
                      MIB},
     [FORMAT_VHD] = {"vhd", ".vhd", NULL, MIB}, /* Azure takes whole MiB only */

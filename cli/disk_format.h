@@ -16,6 +16,7 @@
 enum disk_format {
     FORMAT_RAW,
     FORMAT_QCOW2,
+    FORMAT_QCOW2_SMALL, /* its clusters compressed */
     FORMAT_VMDK, /* streamOptimized */
     FORMAT_VHD,  /* fixed */
     FORMAT_VHDX,

@@ -4,7 +4,7 @@
 # beside them for clouds and hypervisors. Judged by qemu-img, sgdisk, fsck and by booting.
 . "$(dirname "$0")/lib.sh"
 
-FORMATS='raw qcow2 vmdk vhd vhdx vdi gcp ova iso containerdisk'
+FORMATS='raw qcow2 qcow2-compressed vmdk vhd vhdx vdi gcp ova iso containerdisk'
 
 app() {
     cc_program app -static <<'END'
@@ -108,12 +108,16 @@ test_by_suffix() {
 test_structured_formats() {
     app
     build d.raw
+    build small --format qcow2-compressed
+    qemu-img check small >check 2>&1 && qemu-img compare -f raw -F qcow2 d.raw small >check 2>&1 || fail "$(cat check)"
     for format in qcow2 vmdk vhdx vdi; do
         build d.$format
         qemu-img check d.$format >check 2>&1 || fail "$format: $(cat check)"
         qemu-img compare -f raw -F $format d.raw d.$format >compare 2>&1 || fail "$format: $(cat compare)"
         boots d.$format $format
     done
+    [ "$(stat -c %s small)" -lt $(($(stat -c %s d.qcow2) * 3 / 4)) ] || fail "not compressed: $(stat -c %s small d.qcow2)"
+    boots small qcow2
     grep -aq 'createType="streamOptimized"' d.vmdk || fail "the vmdk is not streamOptimized"
     grep -aqE '^RW [0-9]+ SPARSE "d.vmdk"' d.vmdk || fail "the vmdk names another file: $(grep -a '^RW' d.vmdk)"
 }
@@ -305,12 +309,12 @@ test_equal_inputs_give_equal_bytes() {
     app
     mkdir two
     for format in $FORMATS; do
-        build d.$(suffix $format)
+        build d.$(suffix $format) -f $format
     done
     sleep 1.1 # clocks of seconds must not show
     for format in $FORMATS; do
         file=d.$(suffix $format)
-        (umask 077 && TZ=Asia/Tokyo LC_ALL=C build two/$file)
+        (umask 077 && TZ=Asia/Tokyo LC_ALL=C build two/$file -f $format)
         cmp $file two/$file || fail "two builds of $format differ"
     done
     ops build -o two/other.vdi ./app y
@@ -322,7 +326,7 @@ test_equal_inputs_give_equal_bytes() {
 test_unknown_format() {
     app
     ops build --format vmdx -o d ./app
-    want_error 2 'there is no format vmdx$' 'did you mean vmdk\? There are raw, qcow2, vmdk, vhd, vhdx, vdi, gcp, ova, vmdk-flat, iso, containerdisk, direct$'
+    want_error 2 'there is no format vmdx$' 'did you mean vmdk\? There are raw, qcow2, qcow2-compressed, vmdk, vhd, vhdx, vdi, gcp, ova, vmdk-flat, iso, containerdisk, direct$'
     ops build --format tape -o d ./app
     want_error 2 'there is no format tape$' 'there are raw, qcow2'
     want_no_file d
