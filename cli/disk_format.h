@@ -17,8 +17,8 @@ enum disk_format {
     FORMAT_RAW,
     FORMAT_QCOW2,
     FORMAT_QCOW2_SMALL, /* its clusters compressed */
-    FORMAT_VMDK, /* streamOptimized */
-    FORMAT_VHD,  /* fixed */
+    FORMAT_VMDK,        /* streamOptimized */
+    FORMAT_VHD,         /* fixed */
     FORMAT_VHDX,
     FORMAT_VDI,
     FORMAT_GCP,       /* disk.raw in a .tar.gz */
