@@ -10,6 +10,7 @@
 #include "elffiles.h"
 #include "hostpath.h"
 #include "launch.h"
+#include "ops/exit.h"
 #include "plan.h"
 #include "settings.h"
 
@@ -138,6 +139,9 @@ static bool run(const struct command *self, char **words, int *status, struct er
         command_help(self);
     } else if (ok) {
         ok = settings_load(&r.run, NULL, err) && plan_make(&p, &r.run, false, err);
+        if (ok && p.disk)
+            ok = err_set(err, OPS_EXIT_USAGE, "name the program that it was built of",
+                         "%s is a disk, not a program", p.disk->path);
         if (ok)
             files_check(&p, &r);
         plan_free(&p);

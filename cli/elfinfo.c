@@ -178,10 +178,6 @@ bool elfinfo_read(struct elfinfo *info, const char *name, const void *data, size
                   struct err *err)
 {
     *info = (struct elfinfo){0};
-    if (size > 520 && memcmp((const char *)data + 512, "EFI PART", 8) == 0)
-        return err_set(err, OPS_EXIT_FAILED,
-                       "virtual machines boot it; `ops image verify` says whether it is sound",
-                       "%s is a disk, not an ELF program", name);
     if (!elfinfo_magic(data, size))
         return err_set(err, OPS_EXIT_FAILED,
                        "`file` tells what it is; ops runs Linux x86-64 programs",

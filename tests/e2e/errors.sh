@@ -88,8 +88,8 @@ test_not_a_program() {
     ops run ./text
     want_error 1 'is not an ELF program' 'file'
     ops build -o disk /bin/true
-    ops run ./disk
-    want_error 1 'is a disk, not an ELF program' 'virtual machines boot it'
+    ops check ./disk
+    want_error 2 'disk is a disk, not a program' 'it was built of'
     mkfifo pipe
     ops run ./pipe
     want_error 1 'not a regular file'
