@@ -20,6 +20,8 @@ image sync none dir ; 1 ; there is no image none ; `ops image list` lists them
 image info none ; 1 ; cannot open none: no such file ; check the spelling and the current directory
 image verify ; 2 ; too few words for `ops image verify` ; usage
 image verify none ; 1 ; cannot open none: no such file ; check the spelling and the current directory
+image log ; 2 ; too few words for `ops image log` ; usage
+image log none ; 1 ; cannot open none: no such file ; check the spelling and the current directory
 image verify none --key x ; 2 ; that is not a public key of minisign ; it has 56 letters and begins with RW
 image ls none ; 1 ; cannot open none: no such file ; check the spelling and the current directory
 image tree none ; 1 ; cannot open none: no such file ; check the spelling and the current directory
