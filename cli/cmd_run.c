@@ -82,7 +82,7 @@ static bool manifest_finish(struct plan *p, bool chart, struct buf *text, struct
     m->phases = chart;
     m->stdin = terminal_kind(STDIN_FILENO);
     m->stdout = terminal_kind(STDOUT_FILENO);
-    m->stderr = terminal_kind(STDERR_FILENO);
+    m->stderr = terminal_shared() ? "stdout" : terminal_kind(STDERR_FILENO);
     if (terminal_size(&rows, &columns)) {
         m->rows = rows;
         m->columns = columns;

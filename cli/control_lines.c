@@ -13,7 +13,6 @@
 #include "alloc.h"
 #include "manifest_text.h"
 #include "ops/control.h"
-#include "terminal.h"
 
 #define UNSUPPORTED_MOST 64 /* that are told at the end */
 
@@ -74,8 +73,9 @@ static void take_listening(struct control *c, char *rest)
 
 static void take_termios(struct control *c, char *rest)
 {
-    (void)c;
-    terminal_apply(rest);
+    free(c->termios);
+    c->termios_at = strtoull(rest, &rest, 10);
+    c->termios = alloc_string(rest);
 }
 
 static void take_killed(struct control *c, char *rest)
@@ -212,6 +212,7 @@ void control_free(struct control *c)
     buf_free(&c->line);
     free(c->killed);
     free(c->panic);
+    free(c->termios);
     strlist_free(&c->unsupported);
     crash_free(&c->crash);
 }

@@ -21,6 +21,8 @@ struct control {
     struct buf line;                 /* the unfinished line */
     bool started;                    /* the program */
     bool exited;
+    char *termios; /* modes for the terminal, for who takes them from here; NULL: no new ones */
+    unsigned long long termios_at; /* bytes of stdout before they apply */
     int status;
     int signal;   /* of `killed`; 0: none */
     char *killed; /* its text */

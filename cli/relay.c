@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -53,14 +54,17 @@ struct relay {
     struct buf serial, messages; /* the newest RELAY_TAIL bytes of each */
     bool child_ended;
     int child_status;
-    int sent;         /* last signal passed on */
-    int asked;        /* interrupts by the user */
-    bool refused;     /* to be suspended; said once */
-    bool stopping;    /* SIGTERM was sent to QEMU */
-    int64_t deadline; /* SIGKILL to QEMU at this time; 0: none */
-    int64_t limit;    /* when the program's time is over; 0: never */
-    bool late;        /* it was */
-    bool told;        /* the watch was told that the program started */
+    int sent;          /* last signal passed on */
+    int asked;         /* interrupts by the user */
+    bool refused;      /* to be suspended; said once */
+    bool stopping;     /* SIGTERM was sent to QEMU */
+    int64_t deadline;  /* SIGKILL to QEMU at this time; 0: none */
+    int64_t limit;     /* when the program's time is over; 0: never */
+    bool late;         /* it was */
+    bool told;         /* the watch was told that the program started */
+    uint64_t output;   /* bytes of stdout that were written so far */
+    char *modes;       /* the terminal's next ones, NULL: none */
+    uint64_t modes_at; /* `output` when they are due */
 };
 
 static int64_t now_ms(void)
@@ -166,9 +170,11 @@ static void stdin_read(struct relay *r)
 {
     char bytes[RELAY_BUFFER];
     ssize_t n = read(STDIN_FILENO, bytes, sizeof bytes);
-    if (n > 0)
+    if (n > 0) {
         buf_add(&r->out[STREAM_STDIN], bytes, (size_t)n);
-    else if (n == 0 || (errno != EINTR && errno != EAGAIN))
+        if (isatty(STDIN_FILENO))
+            r->asked = 0; /* who types on wants the program to live */
+    } else if (n == 0 || (errno != EINTR && errno != EAGAIN))
         r->stdin_ended = true;
 }
 
@@ -187,6 +193,27 @@ static void ending_watch(struct relay *r)
         r->deadline = now_ms() + RELAY_GRACE;
 }
 
+/* New modes for the terminal become due when the output before them is written. */
+static void modes_take(struct relay *r)
+{
+    if (!r->control.termios)
+        return;
+    free(r->modes);
+    r->modes = r->control.termios;
+    r->modes_at = r->control.termios_at;
+    r->control.termios = NULL;
+}
+
+static void modes_apply(struct relay *r)
+{
+    bool due = r->output >= r->modes_at || r->broken[STREAM_STDOUT] || !isatty(STDOUT_FILENO);
+    if (!r->modes || !due)
+        return;
+    terminal_apply(r->modes);
+    free(r->modes);
+    r->modes = NULL;
+}
+
 /* From a socket of the guest to where it belongs; end of file closes it. */
 static void guest_read(struct relay *r, int stream)
 {
@@ -203,6 +230,7 @@ static void guest_read(struct relay *r, int stream)
     }
     if (stream == STREAM_CONTROL) {
         control_feed(&r->control, bytes, (size_t)n);
+        modes_take(r);
     } else if (stream == STREAM_SERIAL) {
         tail_add(&r->serial, bytes, (size_t)n);
         if (r->options->verbose)
@@ -234,10 +262,14 @@ static void guest_write(struct relay *r, int stream)
 static void host_write(struct relay *r, int stream)
 {
     struct buf *b = &r->out[stream];
-    ssize_t n = write(stream == STREAM_STDOUT ? STDOUT_FILENO : STDERR_FILENO, b->data,
-                      b->size < PIPE_BUF ? b->size : PIPE_BUF);
+    size_t size = b->size < PIPE_BUF ? b->size : PIPE_BUF;
+    if (stream == STREAM_STDOUT && r->modes && r->modes_at - r->output < size)
+        size = r->modes_at - r->output; /* the rest is for the next modes */
+    ssize_t n = write(stream == STREAM_STDOUT ? STDOUT_FILENO : STDERR_FILENO, b->data, size);
     if (n >= 0) {
         buf_drop(b, (size_t)n);
+        if (stream == STREAM_STDOUT)
+            r->output += (uint64_t)n;
     } else if (errno != EAGAIN && errno != EINTR) {
         b->size = 0;
         r->broken[stream] = true;
@@ -301,6 +333,7 @@ static void poll_act(struct relay *r, const struct pollfd *p)
         if (events & (POLLIN | POLLHUP | POLLERR) && r->fd[s] >= 0)
             guest_read(r, s);
     }
+    modes_apply(r);
     if (r->stdin_ended && !r->stdin_shut && r->out[STREAM_STDIN].size == 0 &&
         r->fd[STREAM_STDIN] >= 0) {
         shutdown(r->fd[STREAM_STDIN], SHUT_WR); /* QEMU reads what is left, then the end */
@@ -427,6 +460,7 @@ bool relay_run(struct child *c, const int sockets[STREAM_COUNT], const struct re
     for (int s = 0; s < STREAM_COUNT; s++)
         buf_free(&r.out[s]);
     control_free(&r.control);
+    free(r.modes);
     buf_free(&r.serial);
     buf_free(&r.messages);
     return ok;

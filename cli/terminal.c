@@ -2,11 +2,13 @@
 /* The host's terminal: see terminal.h and termios(3). */
 #include "terminal.h"
 
+#include <linux/kcmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <termios.h>
 #include <unistd.h>
@@ -39,11 +41,22 @@ const char *terminal_kind(int fd)
     return "pipe";
 }
 
+bool terminal_shared(void)
+{
+    struct stat out, err;
+    if (fstat(STDOUT_FILENO, &out) < 0 || fstat(STDERR_FILENO, &err) < 0 ||
+        out.st_dev != err.st_dev || out.st_ino != err.st_ino)
+        return false;
+    pid_t self = getpid();
+    return !S_ISREG(out.st_mode) || /* each file opened twice has a position of its own */
+           syscall(SYS_kcmp, self, self, KCMP_FILE, STDOUT_FILENO, STDERR_FILENO) == 0;
+}
+
 static void terminal_set(const struct termios *t)
 {
     /* From the background tcsetattr would stop us. */
     void (*before)(int) = signal(SIGTTOU, SIG_IGN);
-    tcsetattr(STDIN_FILENO, TCSADRAIN, t);
+    tcsetattr(STDIN_FILENO, TCSANOW, t); /* what came before was written before */
     signal(SIGTTOU, before);
 }
 

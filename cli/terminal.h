@@ -14,6 +14,10 @@ bool terminal_size(unsigned *rows, unsigned *columns);
 /* "tty", "pipe" or "null": what stands behind a descriptor, in the manifest's words. */
 const char *terminal_kind(int fd);
 
+/* Are standard output and standard error one file? Then their order is kept (manifest: `stdout`).
+ */
+bool terminal_shared(void);
+
 /* Applies the text of a control channel's `termios` line; nonsense is ignored. */
 void terminal_apply(const char *text);
 

@@ -37,8 +37,9 @@
  *   refused NAME ADDRESS  the program asked for a second process (the first time): the call, and
  *                         where in the program, in hexadecimal
  *   listening PORT        the program listens on a TCP port
- *   termios I O C L CC    the program set the terminal's modes: the four flag words
- *                         in hexadecimal, then c_cc as 2 * 19 hexadecimal digits
+ *   termios AT I O C L CC the program set the terminal's modes behind byte AT of ops.stdout, whose
+ *                         next byte comes after this line: the four flag words in
+ *                         hexadecimal, then c_cc as 2 * 19 hexadecimal digits
  *   crash TEXT            before `killed`: registers, and the mapping that was touched
  *   frame HOW ADDRESS OFFSET PATH
  *                         before `killed`: one line of the backtrace, innermost first,

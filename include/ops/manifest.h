@@ -63,7 +63,7 @@
     X(BOOL, metadata_required, false) /* without it the program does not start */                  \
     X(STR, stdin, "null")  /* what stands behind the stream on the host: tty, pipe, null */        \
     X(STR, stdout, "pipe") /* likewise */                                                          \
-    X(STR, stderr, "pipe") /* likewise */                                                          \
+    X(STR, stderr, "pipe") /* likewise, or stdout: the same file as that */                        \
     X(NUM, rows, 24)       /* terminal size, where a stream is a tty */                            \
     X(NUM, columns, 80)    /* likewise */                                                          \
     X(STR, trace, "")      /* comma list of system calls to decode, or `all` */                    \

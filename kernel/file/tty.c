@@ -33,11 +33,13 @@ struct tty {
     struct stream *stream; /* NULL: none, behaves as null */
     struct mutex lock;
     size_t head, used; /* of input */
+    uint64_t written;  /* bytes of output so far; atomic */
     char input[INPUT_SIZE];
     uint64_t ino;
 };
 
 static struct tty tty[3];
+static bool error_is_output; /* the host has one file for both */
 static struct spinlock modes_lock;
 static struct winsize window;
 static tty_report_fn *report;
@@ -67,7 +69,8 @@ int tty_init(const char *const kinds[3], unsigned rows, unsigned columns)
     static const char *const ports[] = {OPS_PORT_STDIN, OPS_PORT_STDOUT, OPS_PORT_STDERR};
     static const char *const words[] = {
         [TTY_NULL] = "null", [TTY_PIPE] = "pipe", [TTY_TERMINAL] = "tty"};
-    for (int i = 0; i < 3; i++) {
+    error_is_output = !strcmp(kinds[2], "stdout");
+    for (int i = 0; i < (error_is_output ? 2 : 3); i++) {
         unsigned k = 0;
         while (k < ARRAY_SIZE(words) && strcmp(kinds[i], words[k]))
             k++;
@@ -167,9 +170,32 @@ static struct tty *tty_output(struct tty *t)
     return tty[1].kind == TTY_TERMINAL ? &tty[1] : &tty[2];
 }
 
+/* tcdrain(3): until the host has taken what was written. */
+static void output_drain(struct tty *t)
+{
+    struct stream *s = tty_output(t)->stream;
+    if (s)
+        s->ops->drain(s);
+}
+
+/* What has come and was not read yet is dropped. */
+static void input_flush(struct tty *t)
+{
+    struct tty *in = tty_input(t);
+    if (!in->stream)
+        return;
+    mutex_lock(&in->lock);
+    do {
+        in->used = 0;
+        input_fill(in);
+    } while (in->used);
+    mutex_unlock(&in->lock);
+}
+
 static ssize_t tty_write(struct file *f, struct uio *u, uint64_t *pos)
 {
-    struct stream *s = tty_output(f->priv)->stream;
+    struct tty *t = tty_output(f->priv);
+    struct stream *s = t->stream;
     char chunk[OUTPUT_CHUNK];
     size_t first = u->done;
     int err = 0;
@@ -186,6 +212,7 @@ static ssize_t tty_write(struct file *f, struct uio *u, uint64_t *pos)
         if (err)
             break;
         size_t taken = s->ops->write(s, chunk, n);
+        __atomic_fetch_add(&t->written, taken, __ATOMIC_RELAXED);
         if (taken < n) {
             uio_revert(u, n - taken, &start);
             err = -EAGAIN;
@@ -220,19 +247,25 @@ static void modes_report(const struct termios *t)
     char line[128];
     if (!report)
         return;
-    int n = snprintf(line, sizeof line, "termios %x %x %x %x ", t->c_iflag, t->c_oflag, t->c_cflag,
-                     t->c_lflag);
+    uint64_t at = __atomic_load_n(&tty[1].written, __ATOMIC_RELAXED);
+    int n = snprintf(line, sizeof line, "termios %lu %x %x %x %x ", at, t->c_iflag, t->c_oflag,
+                     t->c_cflag, t->c_lflag);
     for (unsigned i = 0; i < NCCS; i++)
         n += snprintf(line + n, sizeof line - (size_t)n, "%02x", t->c_cc[i]);
     report(line);
 }
 
-static long modes_set(struct uptr arg)
+/* The modes change between what was written before and what is written afterwards. */
+static long modes_set(struct tty *t, unsigned cmd, struct uptr arg)
 {
     struct termios fresh;
     int err = copy_from_user(&fresh, arg, sizeof fresh);
     if (err)
         return err;
+    if (cmd != TCSETS)
+        output_drain(t);
+    if (cmd == TCSETSF)
+        input_flush(t);
     spin_lock(&modes_lock);
     bool changed = memcmp(&modes, &fresh, sizeof fresh) != 0;
     modes = fresh;
@@ -261,7 +294,16 @@ static long input_count(struct tty *t, struct uptr arg)
     return copy_to_user(arg, &n, sizeof n);
 }
 
-static long terminal_ioctl(unsigned cmd, struct uptr arg)
+static long queue_flush(struct tty *t, uint64_t which)
+{
+    if (which > TCIOFLUSH)
+        return -EINVAL;
+    if (which != TCOFLUSH) /* output does not wait here */
+        input_flush(t);
+    return 0;
+}
+
+static long terminal_ioctl(struct tty *t, unsigned cmd, struct uptr arg)
 {
     struct winsize w;
     long err;
@@ -271,7 +313,7 @@ static long terminal_ioctl(unsigned cmd, struct uptr arg)
     case TCSETS:
     case TCSETSW:
     case TCSETSF:
-        return modes_set(arg);
+        return modes_set(t, cmd, arg);
     case TIOCGWINSZ:
         spin_lock(&modes_lock);
         w = window;
@@ -285,10 +327,13 @@ static long terminal_ioctl(unsigned cmd, struct uptr arg)
     case TIOCGPGRP:
     case TIOCGSID:
         return copy_to_user(arg, &own_pid, sizeof own_pid);
+    case TCSBRK:
+        output_drain(t);
+        return 0;
+    case TCFLSH:
+        return queue_flush(t, arg.addr);
     case TIOCSPGRP:
     case TIOCSCTTY:
-    case TCSBRK:
-    case TCFLSH:
     case TCXONC:
         return 0;
     default:
@@ -301,7 +346,7 @@ static long tty_ioctl(struct file *f, unsigned cmd, struct uptr arg)
     struct tty *t = f->priv;
     if (cmd == FIONREAD && t->kind != TTY_NULL)
         return input_count(tty_input(t), arg);
-    return t->kind == TTY_TERMINAL ? terminal_ioctl(cmd, arg) : -ENOTTY;
+    return t->kind == TTY_TERMINAL ? terminal_ioctl(t, cmd, arg) : -ENOTTY;
 }
 
 static int tty_stat(struct file *f, struct file_stat *st)
@@ -326,6 +371,8 @@ static const struct file_ops tty_ops = {
 
 int tty_open_standard(int which, struct file **out)
 {
+    if (which == 2 && error_is_output)
+        which = 1;
     uint32_t flags = tty[which].kind == TTY_TERMINAL ? O_RDWR : which ? O_WRONLY : O_RDONLY;
     *out = file_create(&tty_ops, flags, &tty[which]);
     return *out ? 0 : -ENOMEM;

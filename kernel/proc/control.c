@@ -151,6 +151,7 @@ static void listen(void *arg)
 static void report_termios(const char *line)
 {
     send_line(line, NULL);
+    control->ops->drain(control);
 }
 
 static void report_listening(uint16_t port)

@@ -25,8 +25,8 @@ expect(">>> ")
 send("\x1b[A\r")                             # the line before
 expect(r"\nab.*\r?\n")
 expect(">>> ")
-send("while True: pass\r\r")
-expect(r"\.\.\. ")
+send("exec(\"print('lo' + 'op')\\nwhile True: pass\")\r")
+expect(r"\nloop\r?\n")                      # it runs: readline may lose a signal at its prompt
 send("\x03")
 expect("KeyboardInterrupt")
 expect(">>> ")
@@ -111,6 +111,85 @@ send("\x1a\x04")
 finish(0)
 if heard.count("cannot be suspended") != 1:
     sys.exit("said more than once")
+END
+}
+
+# Who types on after a Ctrl-C wants the program to live.
+test_interrupts_of_a_shell() {
+    session /usr/bin/python3 -q <<'END'
+expect(">>> ")
+for i in range(10):
+    send("exec(\"print('lo' + 'op')\\nwhile True: pass\")\r")
+    expect(r"\nloop\r?\n")
+    send("\x03")
+    expect("KeyboardInterrupt")
+    expect(">>> ")
+send("6*7\r")
+expect(r"\n42\r?\n")
+expect(">>> ")
+send("\x04")
+finish(0)
+END
+}
+
+# Output and error that are one file keep their order: a pipe, a file, the terminal.
+test_one_output() {
+    cc_program both <<'END'
+#include <stdio.h>
+#include <unistd.h>
+int main(void)
+{
+    for (int i = 0; i < 2000; i++)
+        dprintf(1 + i % 2, "%d\n", i);
+    return 0;
+}
+END
+    seq 0 1999 >want
+    "$OPS" run ./both 2>&1 | cat >pipe
+    cmp want pipe || fail "through a pipe"
+    "$OPS" run ./both >file 2>&1 || fail "into a file"
+    cmp want file || fail "into a file"
+    "$OPS" run ./both >>twice 2>>twice || fail "into a file opened twice"
+    sort -n twice | cmp want - || fail "into a file opened twice"
+    session ./both <<'END'
+finish(0)
+if heard != "".join("%d\r\n" % i for i in range(2000)):
+    sys.exit("out of order")
+END
+}
+
+# What was typed before a password is asked for is no part of it.
+test_typed_ahead_is_flushed() {
+    session /usr/bin/python3 -c 'import sys, termios, time
+def said():
+    print("got", sys.stdin.readline(), flush=True)
+print("type", flush=True)
+time.sleep(2)
+termios.tcflush(0, termios.TCIFLUSH)
+print("go", flush=True)
+said()
+print("type", flush=True)
+time.sleep(2)
+t = termios.tcgetattr(0)
+t[3] &= ~termios.ECHO
+termios.tcsetattr(0, termios.TCSAFLUSH, t)
+print("secret", flush=True)
+said()
+t[3] |= termios.ECHO
+termios.tcsetattr(0, termios.TCSANOW, t)' <<'END'
+expect("type")
+send("lost\r")
+expect("go")
+send("kept\r")
+expect("got kept")
+expect("type")
+send("lost too\r")
+expect("secret")
+send("word\r")
+expect("\ngot word")
+if heard.count("word") != 1:
+    sys.exit("the word was echoed: %r" % heard)
+finish(0)
 END
 }
 

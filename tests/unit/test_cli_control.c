@@ -102,10 +102,12 @@ static void test_nonsense(void **state)
     char *long_line = malloc(100000);
     memset(long_line, 'x', 99999);
     long_line[99999] = 0;
-    feed("\n\n \nfoo bar\nexit\ntermios zz\ntermios 1 2 3 4\nlog\nlog x\nkilled\n");
+    feed("\n\n \nfoo bar\nexit\ntermios zz\ntermios 17 2 3 4 5\nlog\nlog x\nkilled\n");
     feed(long_line);
     feed("\n");
     control_feed(&c, "exit\0 5\n", 8);
+    assert_string_equal(c.termios, " 2 3 4 5");
+    assert_int_equal(c.termios_at, 17);
     assert_true(c.exited);
     assert_int_equal(c.status, 5);
     feed("killed x\n");
