@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # `ops build`: the disk's partition table, filesystems and errors. (boot.sh boots it.)
+# Alone: it compares its speed with mke2fs.
 . "$(dirname "$0")/lib.sh"
 
 build() { # FILE [WORD...]

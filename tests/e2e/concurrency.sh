@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Fifty `ops run` and `ops build` at the same time, of the same and of different programs: each gets
 # its own image, output and status, and the cache and the store are sound afterwards.
+# Alone: fifty machines.
 . "$(dirname "$0")/lib.sh"
 
 E2E_LIMIT=120 # all of them share this host's CPUs

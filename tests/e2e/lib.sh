@@ -151,7 +151,7 @@ e2e_one() { # FUNCTION
     0) echo "ok $name ($((SECONDS - begin)) s)" ;;
     77) echo "skip $name: $(cat "$E2E_WHY")" ;;
     *)
-        printf 'not ok %s: %s\n' "$name" "$(cat "$E2E_WHY" 2>/dev/null || echo "ended with $status")"
+        printf 'not ok %s: %s\n' "$name" "$(sed '2,$s/^/    /' "$E2E_WHY" 2>/dev/null || echo "ended with $status")"
         echo "    repeat: O=$O $0 $name"
         E2E_FAILED=1
         ;;

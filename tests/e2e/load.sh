@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Many clients at once, and clients that behave badly, over a tap device in a network namespace
 # of the test's own. Needs root. LOAD_SHORT: short connections in a row (3,000).
+# Alone: it holds thousands of connections.
 . "$(dirname "$0")/lib.sh"
 
 E2E_LIMIT=${LOAD_LIMIT:-150}

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Memory to its end, in small machines: whatever eats it, the program sees an error
 # or is ended with a report, and the kernel lives; and what 2 MiB pages do to it.
+# Alone: it looks at the host's memory.
 . "$(dirname "$0")/lib.sh"
 
 # eater: ./eat KIND takes memory of one kind until there is no more.

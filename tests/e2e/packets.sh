@@ -3,6 +3,7 @@
 # Packets by hand against the network stack: packets/*.py speak Ethernet over a datagram
 # socket of QEMU. PACKETS_HOST=1 judges the scripts themselves: this host's own kernel, behind a
 # tap device in a network namespace, takes the machine's place (needs root).
+# Alone: a stall of 2 s is a failure.
 . "$(dirname "$0")/lib.sh"
 
 # packets SCRIPT [WORD...]
