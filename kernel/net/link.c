@@ -393,6 +393,17 @@ bool link_poll(void)
     return more;
 }
 
+bool link_sent_all(void)
+{
+    bool all = true;
+    for (unsigned i = 0; i < link_count; i++) {
+        reclaim(links[i]);
+        waiting_send(links[i]);
+        all &= !links[i]->count;
+    }
+    return all && !in_flight[0] && !in_flight[1];
+}
+
 void link_flush(void)
 {
     netif_poll(netif_get_by_index(LOOPBACK_INDEX));

@@ -19,6 +19,8 @@ void link_set_mtu(struct netif *netif, u16_t mtu);
 bool link_any(void);
 /* Receives a batch; true if there is more. */
 bool link_poll(void);
+/* Have the devices taken every frame? Gives back what they took. */
+bool link_sent_all(void);
 /* Sends what waits and tells the devices; delivers what programs sent to themselves. */
 void link_flush(void);
 

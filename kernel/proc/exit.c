@@ -12,6 +12,7 @@
 #include "fs/vnode.h"
 #include "lib/fmt.h"
 #include "mem/page.h"
+#include "net/finish.h"
 #include "ops/control.h"
 #include "proc/control.h"
 #include "proc/core.h"
@@ -62,6 +63,7 @@ static void close_files(void)
 static _Noreturn void machine_end(int status)
 {
     close_files();
+    net_finish(process.fds);
     mount_end_all();
     control_exit(status);
     power_off(OPS_DEBUG_EXIT_DONE);

@@ -43,6 +43,71 @@ same_files() { # FILE...
     done
 }
 
+# What a program sent before its end arrives, and its peers see that end; a peer that takes nothing
+# delays it for some seconds only.
+test_sent_before_the_end() {
+    cat >peer.py <<'END'
+import socket, time
+with socket.create_server(("127.0.0.1", 0)) as server:
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16384)
+    print(server.getsockname()[1], flush=True)
+    kept = []
+    while True:
+        c, _ = server.accept()
+        kind = c.recv(1)
+        if kind == b"s": # takes nothing more
+            kept.append(c)
+            continue
+        time.sleep(0.3)
+        size = 1
+        while piece := c.recv(8192):
+            size += len(piece)
+        print(size, flush=True)
+END
+    python3 peer.py >sizes &
+    trap "kill $!" EXIT
+    wait_for 10 test -s sizes || fail "no server"
+    cc_program sender <<'END'
+#include <arpa/inet.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+int main(int argc, char **argv)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(atoi(argv[2]))};
+    inet_pton(AF_INET, argv[1], &to.sin_addr);
+    int s = socket(AF_INET, SOCK_STREAM, 0), size = atoi(argv[3]);
+    char *bytes = malloc(size);
+    memset(bytes, *argv[4], size);
+    if (connect(s, (struct sockaddr *)&to, sizeof to))
+        return 1;
+    for (int done = 0, n; done < size; done += n)
+        if ((n = send(s, bytes + done, size - done, 0)) <= 0)
+            return 2;
+    if (*argv[4] == 'c')
+        close(s);
+    if (*argv[4] == 'k')
+        raise(SIGKILL);
+    return 0;
+}
+END
+    local port size how
+    port=$(head -n 1 sizes)
+    for how in exit close kill; do
+        for size in 100 150000 1000000; do
+            echo $size >>want
+            ops run ./sender 10.0.2.2 "$port" $size $how
+            want_status "$([ $how = kill ] && echo 137 || echo 0)"
+        done
+    done
+    wait_for 10 eval '[ $(wc -l <sizes) = 10 ]' || fail "not all connections ended"
+    tail -n +2 sizes | cmp want - || fail "sent $(xargs <want), arrived $(tail -n +2 sizes | xargs)"
+    ops run --timeout 40 ./sender 10.0.2.2 "$port" 150000 stalled
+    want_status 0
+}
+
 test_nginx() {
     need nginx
     make_files
