@@ -3,6 +3,7 @@
 #include "net/finish.h"
 
 #include "file/fdtable.h"
+#include "lwip/priv/tcp_priv.h"
 #include "net/link.h"
 #include "net/socket.h"
 #include "net/tcp_table.h"
@@ -16,8 +17,8 @@
 
 /* What the other ends have not acknowledged. */
 struct outstanding {
-    uint64_t data;         /* bytes */
-    unsigned ends;         /* connections that only wait for that of their end */
+    unsigned data;         /* connections with bytes under way */
+    unsigned ends;         /* such that only wait for that of their end */
     uint64_t acknowledged; /* changes when something was */
 };
 
@@ -40,15 +41,13 @@ static void close_sockets(struct fd_table *fds)
 static void count(const struct tcp_pcb *pcb, void *arg)
 {
     struct outstanding *o = arg;
-    bool closed = pcb->state == FIN_WAIT_1 || pcb->state == CLOSING || pcb->state == LAST_ACK;
     if (pcb->state < ESTABLISHED || pcb->state == TIME_WAIT)
         return;
-    uint32_t bytes = pcb->snd_lbb - pcb->lastack;
     o->acknowledged += pcb->lastack;
-    if (bytes > closed)
-        o->data += bytes - closed;
+    if ((pcb->unacked && pcb->unacked->len) || (pcb->unsent && pcb->unsent->len))
+        o->data++;
     else
-        o->ends += bytes > 0;
+        o->ends += pcb->unacked || pcb->unsent;
 }
 
 static struct outstanding look(void)
