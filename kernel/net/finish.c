@@ -11,7 +11,7 @@
 #include "sched/thread.h"
 
 #define MS          (NSEC_PER_SEC / 1000)
-#define ENDS_WAIT   (200 * MS) /* for ends of connections, which nothing depends on */
+#define ENDS_WAIT   (500 * MS) /* for ends of connections, which nothing depends on */
 #define FRAMES_WAIT (100 * MS)
 #define PAUSE_MOST  (20 * MS) /* between two looks */
 

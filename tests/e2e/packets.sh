@@ -44,6 +44,7 @@ END
 test_connections() { packets connections; }
 test_data() { packets data; }
 test_ip() { packets ip; }
+test_end() { packets end; }
 test_floods() { packets floods; }
 test_dhcp() {
     [ -z "${PACKETS_HOST:-}" ] || skip "Linux leaves DHCP to a program"

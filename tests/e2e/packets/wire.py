@@ -155,6 +155,11 @@ class Wire:
             self.fd = self.socket.fileno()
         self.tap = tap
 
+    def close(self):
+        os.close(self.fd) if self.tap else self.socket.close()
+        if not self.tap:
+            os.unlink(self.directory + "/host")
+
     def raw(self, frame):
         """A frame, whatever it is. Full: waits, for the machine takes frames at its own speed."""
         end = time.monotonic() + PATIENCE
