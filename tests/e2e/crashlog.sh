@@ -113,7 +113,10 @@ def ask(text):
         s.sendall(b"+")
 ask(f"M{sys.argv[1]},2:0f0b")
 s.sendall(b"$c#63")
-while s.recv(4096): # as long as the machine runs
+try:
+    while s.recv(4096): # as long as the machine runs
+        pass
+except ConnectionResetError: # it ended with something of ours unread
     pass
 END
     wait $pid

@@ -271,8 +271,8 @@ test_manifest_is_the_machines() {
     want_out_has '^mount=[0-9a-f-]*:/data$'
     want_out_has '^share=.*:/s$'
     python3 -c 'import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)' "$OPS" run --print-manifest --kernel kernel.elf /bin/true >out </dev/null
-    for stream in stdin stdout stderr; do
-        want_out_has "^$stream=tty"
+    for line in stdin=tty stdout=tty stderr=stdout; do
+        want_out_has "^$line"
     done
     ops run --print-manifest --mounts none:/data /bin/true
     want_error 1 'there is no volume none'
