@@ -89,6 +89,8 @@ void wait_set_fini(struct wait_set *s)
     }
 }
 
+void (*wait_sleep_hook)(void);
+
 void wait_set_arm(struct wait_set *s)
 {
     __atomic_store_n(&s->woken, false, __ATOMIC_RELAXED);
@@ -99,6 +101,8 @@ int wait_set_sleep(struct wait_set *s, uint64_t deadline)
 {
     struct waiter w;
     int err = 0;
+    if (wait_sleep_hook)
+        wait_sleep_hook();
     waiter_init(&w);
     for (;;) {
         waitq_add(&s->self, &w);

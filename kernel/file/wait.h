@@ -53,6 +53,9 @@ struct wait_set {
     struct wait_chunk *chunks;
 };
 
+/* Set by net/: a thread is about to sleep for files. NULL: nobody cares. */
+extern void (*wait_sleep_hook)(void);
+
 void wait_set_init(struct wait_set *s);
 /* Leaves all queues. */
 void wait_set_fini(struct wait_set *s);

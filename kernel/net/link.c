@@ -55,6 +55,7 @@ static unsigned link_count;
 /* Frames in flight by the parity of the epoch they were sent in, and what waits for each. */
 static unsigned epoch;
 static size_t in_flight[2];
+static struct link_unkicked unkicked;
 static struct link_grave *graves[2];
 
 #define CHECK_FLAGS (NETIF_CHECKSUM_CHECK_TCP | NETIF_CHECKSUM_CHECK_UDP)
@@ -227,6 +228,7 @@ static int frame_send(struct link *l, const struct frame *f)
         n = pieces_of(p, piece);
     }
     /* The pbuf is aligned: its lowest bit has room for the epoch. */
+    size_t size = p->tot_len;
     int err = l->dev->ops->send(l->dev, piece, n, &f->offload, (char *)p + (epoch & 1));
     if (err) {
         if (whole)
@@ -237,6 +239,8 @@ static int frame_send(struct link *l, const struct frame *f)
         pbuf_free(f->p);
     in_flight[epoch & 1]++;
     l->kick = true;
+    unkicked.frames++;
+    unkicked.bytes += size;
     return 0;
 }
 
@@ -404,9 +408,18 @@ bool link_sent_all(void)
     return all && !in_flight[0] && !in_flight[1];
 }
 
-void link_flush(void)
+void link_loop(void)
 {
     netif_poll(netif_get_by_index(LOOPBACK_INDEX));
+}
+
+struct link_unkicked link_unkicked(void)
+{
+    return unkicked;
+}
+
+void link_kick(void)
+{
     for (unsigned i = 0; i < link_count; i++) {
         struct link *l = links[i];
         if (!l->kick)
@@ -414,6 +427,7 @@ void link_flush(void)
         l->kick = false;
         l->dev->ops->flush(l->dev);
     }
+    unkicked = (struct link_unkicked){0};
 }
 
 static void device_wake(struct netdev *d)

@@ -21,8 +21,16 @@ bool link_any(void);
 bool link_poll(void);
 /* Have the devices taken every frame? Gives back what they took. */
 bool link_sent_all(void);
-/* Sends what waits and tells the devices; delivers what programs sent to themselves. */
-void link_flush(void);
+/* Delivers what programs sent to themselves. */
+void link_loop(void);
+/* Frames that the devices have but were not told of, and their bytes. */
+struct link_unkicked {
+    unsigned frames;
+    size_t bytes;
+};
+struct link_unkicked link_unkicked(void);
+/* Tells them. */
+void link_kick(void);
 
 /*
  * Memory that a frame in flight may still point to: `fn` frees it when every frame

@@ -5,6 +5,7 @@
 #include <linux/errno.h>
 
 #include "core/log.h"
+#include "file/wait.h"
 #include "lwip/etharp.h"
 #include "lwip/igmp.h"
 #include "lwip/init.h"
@@ -28,12 +29,25 @@
 #define TICK_NS   (NSEC_PER_SEC / 1000 * TCP_SLOW_INTERVAL)
 #define SECOND_MS 1000u
 
+/*
+ * A device is told of frames ("kicked", which leaves the guest) at once when that was not done for
+ * a while. What follows closely is held back, until it is enough, its sender or the CPU have
+ * nothing more to do, or the time is over.
+ */
+#define HOLD_NS     (200 * NSEC_PER_SEC / 1000000)
+#define HOLD_FRAMES 8
+#define HOLD_BYTES  (128u << 10)
+
 static struct mutex lock = MUTEX_INIT(lock);
 static struct waitq work = WAITQ_INIT(work);
 static volatile bool work_there;
 static struct timer timer;
 static bool running;
-static uint64_t last_second; /* ms, when the slow timers ran */
+static uint64_t last_second;                      /* ms, when the slow timers ran */
+static uint64_t told;                             /* when the devices were told last */
+static volatile bool owed;                        /* they have frames that they were not told of */
+static struct timer hold;                         /* until then */
+static struct spinlock hold_lock = SPINLOCK_INIT; /* arming it */
 
 void *net_calloc(size_t count, size_t size)
 {
@@ -97,9 +111,58 @@ static void timers_run(void)
     }
 }
 
+static void devices_tell(void)
+{
+    link_kick();
+    told = clock_now();
+    owed = false;
+}
+
+static void hold_arm(void)
+{
+    irqflags_t flags = spin_lock_irq(&hold_lock);
+    if (!hold.armed)
+        timer_arm(&hold, told + HOLD_NS);
+    spin_unlock_irq(&hold_lock, flags);
+}
+
+static void devices_tell_soon(void)
+{
+    struct link_unkicked u = link_unkicked();
+    if (!u.frames)
+        return;
+    if (u.frames >= HOLD_FRAMES || u.bytes >= HOLD_BYTES || clock_now() - told >= HOLD_NS) {
+        devices_tell();
+        return;
+    }
+    owed = true;
+    hold_arm();
+}
+
+static void hold_over(struct timer *t)
+{
+    (void)t;
+    if (!owed)
+        return;
+    if (clock_now() - told >= HOLD_NS)
+        stack_wake();
+    else
+        hold_arm();
+}
+
+/* Somebody goes to sleep, or a CPU does: nothing more will come from there. Any context. */
+static void settle(void)
+{
+    if (!owed || !mutex_trylock(&lock))
+        return;
+    devices_tell();
+    mutex_unlock(&lock);
+}
+
 void stack_unlock(void)
 {
-    link_flush();
+    link_loop();
+    devices_tell_soon();
     /* A connection that just began to wait for an answer needs the fast timer. */
     if (tcp_table_busy() && (!timer.armed || timer.deadline > clock_now() + 2 * TICK_NS))
         timer_arm(&timer, clock_now() + TICK_NS);
@@ -164,6 +227,8 @@ int stack_start(void)
         if (!err) {
             lwip_init();
             timer_init(&timer, timer_fired);
+            timer_init(&hold, hold_over);
+            wait_sleep_hook = thread_idle_hook = settle;
             interface_start();
             running = true;
             thread_start(t);

@@ -16,7 +16,7 @@ int stack_start(void);
 /* The same, and locks it: for who may be the first to look at it. */
 int stack_enter(void);
 void stack_lock(void); /* of a stack that runs */
-/* Also sends what was queued and tells the devices. */
+/* The devices learn of what was queued at once or within a fifth of a millisecond. */
 void stack_unlock(void);
 /* Something to do for the stack's thread. Any context. */
 void stack_wake(void);

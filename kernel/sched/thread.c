@@ -33,6 +33,7 @@ struct run_queue {
 };
 
 void (*thread_switch_hook)(void);
+void (*thread_idle_hook)(void);
 
 static struct run_queue queues[CPU_MAX];
 static struct thread boot_idle; /* the boot CPU's; the heap does not exist yet */
@@ -342,6 +343,8 @@ void thread_idle(void)
     irq_disable();
     for (;;) {
         schedule(false);
+        if (thread_idle_hook)
+            thread_idle_hook();
         q->is_idle = true;
         cpu_barrier();
         if (!q->count && !(p->work & WORK_RESCHED))

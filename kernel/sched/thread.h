@@ -92,6 +92,8 @@ void thread_set_affinity(struct thread *t, uint64_t cpus);
 void thread_each_cpu(void (*fn)(void *arg), void *arg);
 /* Set by proc/: a user thread comes onto this CPU; interrupts are off. NULL: nobody cares. */
 extern void (*thread_switch_hook)(void);
+/* Set by net/: this CPU has nothing to run; interrupts are off. NULL: nobody cares. */
+extern void (*thread_idle_hook)(void);
 /* Threads that run or want to; the caller's included. */
 unsigned thread_active(void);
 /* Switches on all CPUs so far. */

@@ -425,6 +425,22 @@ def test_path_mtu_forged(m):
     c.reset()
 
 
+def test_bursts(m):
+    """What was sent closely together leaves even if the program does nothing but compute then."""
+    for times in 1, 2, 3, 7, 8, 9, 30:
+        c = Peer(m, 8080)
+        c.open()
+        assert c.ask("option", 6, 1, 1) == 0  # TCP_NODELAY
+        begin = time.monotonic()
+        m.tell("burst", c.fd, times, 1500)
+        c.take(times, acknowledge=False)
+        took = time.monotonic() - begin
+        assert took < 1, f"{times} segments took {took:.1f} s"
+        assert m.line() == "0"
+        c.send(ACK)
+        c.reset()
+
+
 def test_unreachable(m):
     """ICMP about an established connection does not end it."""
     c = Peer(m, 8080)

@@ -19,6 +19,7 @@
 #include <sys/ioctl.h>
 #include <linux/sockios.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #define ECHO     7000
@@ -222,6 +223,19 @@ static void do_carrier(void)
     printf("%d\n", c == '1');
 }
 
+/* Sends so often, one byte each, then computes so many ms without a call. */
+static void do_burst(int fd, int times, int ms)
+{
+    struct timespec begin, now;
+    for (int i = 0; i < times; i++)
+        send(fd, "b", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+    do
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    while ((now.tv_sec - begin.tv_sec) * 1000 + (now.tv_nsec - begin.tv_nsec) / 1000000 < ms);
+    answer(0);
+}
+
 static void do_name(void)
 {
     char name[65] = "";
@@ -252,6 +266,8 @@ static void line_do(char *line)
         ready(a, POLLIN) ? answer(1) : 0;
     else if (!strcmp(verb, "send"))
         do_send(a, (size_t)b);
+    else if (!strcmp(verb, "burst"))
+        do_burst(a, b, c);
     else if (!strcmp(verb, "urgent"))
         answer(send(a, buffer, (size_t)b, MSG_OOB | MSG_DONTWAIT | MSG_NOSIGNAL));
     else if (!strcmp(verb, "oob"))
