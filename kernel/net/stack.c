@@ -43,10 +43,11 @@ static struct waitq work = WAITQ_INIT(work);
 static volatile bool work_there;
 static struct timer timer;
 static bool running;
-static uint64_t last_second;                      /* ms, when the slow timers ran */
-static uint64_t told;                             /* when the devices were told last */
-static volatile bool owed;                        /* they have frames that they were not told of */
-static struct timer hold;                         /* until then */
+static uint64_t last_second; /* ms, when the slow timers ran */
+static uint64_t told;        /* when the devices were told last */
+static unsigned held;        /* frames that they were not told of when that was looked at last */
+static volatile bool owed;   /* they have frames that they were not told of */
+static struct timer hold;    /* until then */
 static struct spinlock hold_lock = SPINLOCK_INIT; /* arming it */
 
 void *net_calloc(size_t count, size_t size)
@@ -115,6 +116,7 @@ static void devices_tell(void)
 {
     link_kick();
     told = clock_now();
+    held = 0;
     owed = false;
 }
 
@@ -129,34 +131,44 @@ static void hold_arm(void)
 static void devices_tell_soon(void)
 {
     struct link_unkicked u = link_unkicked();
-    if (!u.frames)
+    if (u.frames == held)
         return;
+    held = u.frames;
     if (u.frames >= HOLD_FRAMES || u.bytes >= HOLD_BYTES || clock_now() - told >= HOLD_NS) {
         devices_tell();
-        return;
+    } else if (!owed) {
+        owed = true;
+        hold_arm();
     }
-    owed = true;
-    hold_arm();
+}
+
+/* Any context. */
+static bool tell_now(void)
+{
+    if (!mutex_trylock(&lock))
+        return false;
+    devices_tell();
+    mutex_unlock(&lock);
+    return true;
 }
 
 static void hold_over(struct timer *t)
 {
     (void)t;
+    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* it is not armed any more: then is it owed? */
     if (!owed)
         return;
-    if (clock_now() - told >= HOLD_NS)
-        stack_wake();
-    else
+    if (clock_now() - told < HOLD_NS)
         hold_arm();
+    else if (!tell_now())
+        stack_wake(); /* whoever has the lock may hold back more */
 }
 
 /* Somebody goes to sleep, or a CPU does: nothing more will come from there. Any context. */
 static void settle(void)
 {
-    if (!owed || !mutex_trylock(&lock))
-        return;
-    devices_tell();
-    mutex_unlock(&lock);
+    if (owed)
+        tell_now();
 }
 
 void stack_unlock(void)
