@@ -9,6 +9,7 @@
 #include "sched/ticker.h"
 
 uint64_t fake_clock = NSEC_PER_SEC;
+void (*thread_idle_hook)(void);
 
 static struct thread self;
 

@@ -2,6 +2,7 @@
 /* What is read from and written into disk images, as bytes: packed files, digests, a CD-ROM's
  * records. */
 #include <stdio.h>
+#include <unistd.h>
 
 #include "cli_test.h"
 
