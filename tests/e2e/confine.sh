@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Who QEMU is and what it may, as the host's kernel says it in /proc.
+# Alone: the users of machines are those of the whole host.
 . "$(dirname "$0")/lib.sh"
 
 prepare() {
